@@ -1,0 +1,83 @@
+# make run    the site with its demo people, on http://localhost:8000 (PORT=… for another)
+# make test   every test, on SQLite and on PostgreSQL
+# make check  format, lint, types, import order, migrations, deployment checks
+.DEFAULT_GOAL := run
+.PHONY: run test test-sqlite test-postgres test-zones check format lock clean
+
+PORT ?= 8000
+PYTHON ?= python3
+V := .venv
+BIN := $(V)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PARALLEL := -n 2 --dist loadgroup
+
+run: $(V)/.installed
+	$(BIN)/python -m pim_site.demo.start --port $(PORT)
+
+$(V)/bin/python:
+ifdef UV
+	uv venv --quiet --allow-existing --python $(PYTHON) $(V)
+else
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo 'This needs the venv module of Python: apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(V)
+endif
+
+# $(call install,<lock file>): exactly what the lock file names, each with its hash.
+ifdef UV
+install = VIRTUAL_ENV=$(V) uv pip install --quiet --require-hashes -r $(1)
+else
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+endif
+
+$(V)/.installed: requirements.txt | $(V)/bin/python
+	$(call install,requirements.txt)
+	@touch $@
+
+$(V)/.installed-dev: requirements-dev.txt | $(V)/bin/python
+	$(call install,requirements-dev.txt)
+	@touch $@ $(V)/.installed
+
+test: test-sqlite test-postgres test-zones
+
+# The browser tests run here only: what they look at is the page, and the database is asked by all the others.
+test-sqlite: $(V)/.installed-dev
+	PIM_TEST_DATABASE=sqlite $(BIN)/pytest $(PARALLEL)
+
+test-postgres: $(V)/.installed-dev
+	PIM_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) -m 'not browser'
+
+# Nothing may depend on the zone of the database session: one west and one east of UTC, the second by half an hour.
+test-zones: $(V)/.installed-dev
+	for zone in America/Los_Angeles Asia/Kolkata; do \
+	  PIM_TEST_DATABASE=postgres PIM_DATABASE_TIME_ZONE=$$zone \
+	    $(BIN)/pytest $(PARALLEL) -m 'not browser and not slow' || exit 1; \
+	done
+
+# The checks run under the settings of a real site, with keys of the moment and no database.
+check: export PIM_SECRET_KEY := $(shell head -c 48 /dev/urandom | base64 -w 0)
+check: export PIM_FACTOR_KEYS := $(shell head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_')
+check: export PIM_ALLOWED_HOSTS := pim.example.org
+check: export PIM_BASE_URL := https://pim.example.org
+check: export PIM_DATABASE_URL := sqlite://:memory:
+check: $(V)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(V)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# No address of a package registry is written into the lock files.
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+lock:
+	@command -v uv >/dev/null || { echo 'Locking needs uv: https://docs.astral.sh/uv/'; exit 1; }
+	$(LOCK) -o requirements.txt
+	$(LOCK) --group dev -o requirements-dev.txt
+
+clean:
+	rm -rf $(V) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles

@@ -1,0 +1,40 @@
+"""What the worker does each minute: one list, in code. The rows of django-q2 are made from it and never typed in."""
+
+from django.db import transaction
+from django.utils import timezone
+from django_q.models import Schedule
+
+EVERY_MINUTE = {
+    "beat": "pim_site.tasks.beat",
+    "deliver mail": "notifications.tasks.deliver_due",
+    "expire": "assignments.tasks.expire_due",
+    "remind": "assignments.tasks.remind_due",
+    "time out": "approvals.tasks.time_out_due",
+    "start": "approvals.tasks.start_due",
+}
+# What a row must hold besides its name and task. `repeats` −1 is django-q2's word for "for ever".
+PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1, "args": None, "kwargs": None, "hook": None}
+
+
+@transaction.atomic
+def sync() -> None:
+    """Make the rows what the list says.
+
+    Foreign rows go: a single row that cannot be read stops all the others (django-q2 schedules them in one
+    transaction), and a row is a call of any function by the worker.
+    """
+    Schedule.objects.exclude(name__in=EVERY_MINUTE).delete()
+    for name, task in EVERY_MINUTE.items():
+        if Schedule.objects.filter(name=name).count() > 1:
+            Schedule.objects.filter(name=name).delete()
+        Schedule.objects.update_or_create(
+            name=name,
+            defaults={"func": task, "cluster": None, "intended_date_kwarg": None, **PLAIN},
+            create_defaults={"func": task, "next_run": timezone.now(), **PLAIN},
+        )
+
+
+def drifted() -> bool:
+    """Whether the rows differ from the list."""
+    rows = Schedule.objects.values_list("name", "func", *PLAIN)
+    return sorted(map(str, rows)) != sorted(str((name, task, *PLAIN.values())) for name, task in EVERY_MINUTE.items())

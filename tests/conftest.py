@@ -1,0 +1,90 @@
+"""What every test stands on: the environment, the database, a fast hasher, the browser."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.environment import POSTGRES, prepare
+
+prepare()
+
+BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
+
+
+def pytest_configure():
+    """Load the settings, now that the environment stands; pytest-django sets up Django when it finds them loaded."""
+    from django.conf import settings
+
+    assert settings.DATABASES
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark the browser tests; leave out (rather than skip) what only PostgreSQL can answer."""
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.browser)
+    left_out = [item for item in items if item.get_closest_marker("postgres") and not POSTGRES]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, tmp_path_factory):
+    """SQLite in a file: the database in memory knows neither WAL nor waiting, so threads would fail on it."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "pim.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fast_passwords():
+    from django.test import override_settings
+
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_triggers():
+    """Emptying the tables after a transactional test has to get past the triggers that keep the audit append-only."""
+    from django.db.backends.base.operations import BaseDatabaseOperations
+
+    flush = BaseDatabaseOperations.execute_sql_flush
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", lambda self, sql: without_triggers(self, flush, sql))
+        yield
+
+
+def without_triggers(operations, flush, statements):
+    with operations.connection.cursor() as cursor:
+        if operations.connection.vendor == "postgresql":
+            around = ["SET session_replication_role = replica"], ["SET session_replication_role = DEFAULT"]
+        else:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+            around = [f'DROP TRIGGER "{name}"' for name, _ in triggers], [sql for _, sql in triggers]
+        flush(operations, [*around[0], *statements, *around[1]])
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of a Chromium; without one the test counts as not run, or fails where one is required."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None) or playwrights_own()
+    if path:
+        return path
+    missing = "no Chromium found: `apt-get install chromium` or `.venv/bin/playwright install chromium`"
+    if os.environ.get("PIM_REQUIRE_BROWSER"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def playwrights_own():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
