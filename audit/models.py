@@ -1,0 +1,109 @@
+"""What happened: one row for each operation, done or refused. Rows are added and never changed."""
+
+import json
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Viewer(Protocol):
+    """A person, signed in or not."""
+
+    @property
+    def pk(self) -> Any: ...
+    def has_perm(self, perm: str, /) -> bool: ...
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def about(self, user: Viewer) -> "EventQuerySet":
+        """Events that the person caused, or that happened to them; nothing for an anonymous one."""
+        if user.pk is None:
+            return self.none()
+        return self.filter(models.Q(actor_id=user.pk) | models.Q(subject_id=user.pk))
+
+    def visible_to(self, user: Viewer) -> "EventQuerySet":
+        """Everything for those who may view events, for everybody else what concerns them."""
+        if user.has_perm("audit.view_event"):
+            return self
+        return self.about(user)
+
+
+class Event(models.Model):
+    """`canonical` is the record and all that is shown; the other columns are the index over it.
+
+    There are no foreign keys: names are copied as text, so that history outlives what it speaks of.
+    """
+
+    class Outcome(models.TextChoices):
+        SUCCESS = "success", _("Success")
+        REFUSED = "refused", _("Refused")
+
+    at = models.DateTimeField(_("at"))
+    action = models.CharField(_("action"), max_length=64)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome)
+    code = models.CharField(_("code"), max_length=64, blank=True)
+    actor_id = models.UUIDField(_("actor id"), null=True)
+    actor_label = models.CharField(_("actor"), max_length=200)
+    via = models.CharField(_("signed in with"), max_length=64)
+    address = models.CharField(_("address"), max_length=64, blank=True)
+    correlation_id = models.CharField(_("correlation id"), max_length=64, blank=True)
+    target_type = models.CharField(_("target type"), max_length=100, blank=True)
+    target_id = models.CharField(_("target id"), max_length=64, blank=True)
+    target_label = models.CharField(_("target"), max_length=200, blank=True)
+    subject_id = models.UUIDField(_("subject id"), null=True)
+    subject_label = models.CharField(_("subject"), max_length=200, blank=True)
+    role_id = models.UUIDField(_("role id"), null=True)
+    role_label = models.CharField(_("role"), max_length=200, blank=True)
+    scope_id = models.UUIDField(_("scope id"), null=True)
+    scope_label = models.CharField(_("scope"), max_length=200, blank=True)
+    request_id = models.UUIDField(_("request id"), null=True)
+    ticket = models.CharField(_("ticket"), max_length=200, blank=True)
+    justification = models.TextField(_("justification"), blank=True)
+    canonical = models.TextField(_("record"))
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ("-at", "-id")
+        default_permissions = ("view",)
+        permissions = (("export_event", "Can export events"),)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(outcome__in=("success", "refused")), name="event_outcome_known"),
+        )
+        indexes = (
+            models.Index(fields=("-at", "-id"), name="event_newest"),
+            models.Index(fields=("actor_id", "-at"), name="event_by_actor"),
+            models.Index(fields=("subject_id", "-at"), name="event_by_subject"),
+            models.Index(fields=("action", "-at"), name="event_by_action"),
+            models.Index(fields=("outcome", "-at"), name="event_by_outcome"),
+            models.Index(fields=("target_type", "target_id", "-at"), name="event_by_target"),
+            models.Index(fields=("role_id", "-at"), name="event_by_role"),
+            models.Index(fields=("request_id",), name="event_by_request"),
+            models.Index(fields=("correlation_id",), name="event_by_correlation"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} · {self.target_label}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the event. An event that is there already raises RuntimeError."""
+        if not self._state.adding:
+            raise RuntimeError("audit events are append-only")
+        super().save(force_insert=True, using=kwargs.get("using"))
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise RuntimeError("audit events are append-only")
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What happened, as it was written: render this and nothing else. `before` and `after` are null or objects."""
+        facts: dict[str, Any] = json.loads(self.canonical)
+        return facts
+
+    @property
+    def is_refused(self) -> bool:
+        return self.outcome == self.Outcome.REFUSED

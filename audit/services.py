@@ -1,0 +1,170 @@
+"""The only writer of events, and the frame in which every privileged operation runs."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError, connection, transaction
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from audit.canonical import dumps, plain
+from audit.context import current
+from audit.models import Event
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Every privileged service by its action, so that tests can walk all of them.
+OPERATIONS: dict[str, Callable[..., Any]] = {}
+
+# PostgreSQL: serialization_failure, deadlock_detected. All of the transaction was undone, so it may run again.
+_RETRIED = {"40001", "40P01"}
+
+
+def record(
+    action: str,
+    *,
+    actor: Model | None,
+    target: Model | None,
+    subject: Model | None = None,
+    role: Model | None = None,
+    scope: Model | None = None,
+    request: Model | None = None,
+    ticket: str = "",
+    justification: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    outcome: str = Event.Outcome.SUCCESS,
+    code: str = "",
+) -> Event:
+    """Add one event to the present transaction, with the origin that `audit.context` holds.
+
+    An actor of None is the system; `subject` is whom it is about, `request` the PIM request. Names are copied as text,
+    cut to their columns but whole in `canonical`. Raises RuntimeError outside a transaction.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("an audit event belongs into the transaction of what it tells")
+    at, origin = timezone.now(), current()
+    texts = {"action": action, "outcome": outcome, "code": code, "ticket": ticket, "justification": justification}
+    texts |= {"via": origin.via, "address": origin.address, "correlation_id": origin.correlation_id}
+    things = {"target": target, "subject": subject, "role": role, "scope": scope, "request": request}
+    facts: dict[str, Any] = plain(
+        {name: text or "" for name, text in texts.items()}
+        | {name: _reference(thing) for name, thing in things.items()}
+        | {"at": at, "actor": _reference(actor) or _nobody(), "before": before, "after": after}
+    )
+    return Event.objects.create(at=at, canonical=dumps(facts), **_columns(facts))
+
+
+def privileged(action: str, *, target: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a keyword-only service with an `actor` a privileged operation: one transaction, and a refusal leaves a mark.
+
+    `target` names the argument that a refusal is about; None means the person concerned. Inside another operation the
+    function joins its transaction and the outermost one records. Raises ValueError when the action is taken.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def operation(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not _is_outermost():
+                with transaction.atomic(savepoint=False):
+                    return function(*args, **kwargs)
+            try:
+                return _run(lambda: function(*args, **kwargs))
+            except (ValidationError, PermissionDenied) as refusal:
+                with transaction.atomic():
+                    _record_refusal(action, target, refusal, kwargs)
+                raise
+
+        if action in OPERATIONS:
+            raise ValueError(f"{action} is the action of {OPERATIONS[action].__qualname__} already")
+        OPERATIONS[action] = operation
+        return operation
+
+    return decorate
+
+
+def _is_outermost() -> bool:
+    # A test's own transaction does not count, as in Django's check for durable blocks.
+    blocks = connection.atomic_blocks
+    return not blocks or bool(getattr(blocks[-1], "_from_testcase", False))
+
+
+def _run(operation: Callable[[], R]) -> R:
+    try:
+        with transaction.atomic():
+            return operation()
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
+            raise
+    with transaction.atomic():
+        return operation()
+
+
+def _record_refusal(
+    action: str, target_name: str | None, refusal: ValidationError | PermissionDenied, arguments: Mapping[str, Any]
+) -> None:
+    actor = arguments.get("actor")
+    target = arguments.get(target_name) if target_name else None
+    subject = arguments.get("user") or getattr(target, "user", None)
+    record(
+        action,
+        actor=actor,
+        target=target or subject or actor,
+        subject=subject,
+        role=arguments.get("role") or getattr(target, "role", None),
+        scope=arguments.get("scope") or getattr(target, "scope", None),
+        request=arguments.get("request"),
+        ticket=arguments.get("ticket", ""),
+        justification=arguments.get("justification", ""),
+        outcome=Event.Outcome.REFUSED,
+        code=refusal_code(refusal),
+    )
+
+
+def refusal_code(refusal: ValidationError | PermissionDenied) -> str:
+    """The stable code of a refusal: of several errors the first; "invalid" or "forbidden" where none is given."""
+    if isinstance(refusal, PermissionDenied):
+        return getattr(refusal, "code", None) or "forbidden"
+    if hasattr(refusal, "error_dict"):
+        errors = [error for of_field in refusal.error_dict.values() for error in of_field]
+    else:
+        errors = refusal.error_list
+    return next((error.code for error in errors if error.code), "invalid")
+
+
+def _reference(thing: Model | None) -> dict[str, Any] | None:
+    if thing is None or thing.pk is None:
+        return None
+    return {"type": thing._meta.label_lower, "id": str(thing.pk), "label": str(thing)}
+
+
+def _nobody() -> dict[str, str]:
+    label = gettext("Anonymous") if current().via == "anonymous" else gettext("System")
+    return {"type": "", "id": "", "label": label}
+
+
+def _columns(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The index over the facts, each text cut to its column."""
+    columns: dict[str, Any] = {}
+    for name in ("action", "outcome", "code", "via", "address", "correlation_id", "ticket", "justification"):
+        columns[name] = facts[name]
+    for name in ("actor", "subject", "role", "scope"):
+        columns[f"{name}_id"] = _uuid(facts[name])
+        columns[f"{name}_label"] = (facts[name] or {}).get("label", "")
+    for part, text in (facts["target"] or {}).items():
+        columns[f"target_{part}"] = text
+    columns["request_id"] = _uuid(facts["request"])
+    return {name: _cut(name, value) for name, value in columns.items()}
+
+
+def _uuid(reference: Mapping[str, str] | None) -> UUID | None:
+    return UUID(reference["id"]) if reference and reference["id"] else None
+
+
+def _cut(name: str, value: Any) -> Any:
+    return value[: getattr(Event._meta.get_field(name), "max_length", None)] if isinstance(value, str) else value

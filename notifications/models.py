@@ -1,0 +1,86 @@
+"""Mail that waits to be sent, and what became of it: the outbox."""
+
+import uuid
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def due(self, at: datetime) -> "MessageQuerySet":
+        """What should be on its way: queued and its time has come, or claimed by a deliverer that did not come back."""
+        return self.filter(state__in=(Message.State.QUEUED, Message.State.SENDING), next_attempt_at__lte=at)
+
+    def failing(self) -> "MessageQuerySet":
+        """What needs a look: given up, or waiting with a cause."""
+        waiting = models.Q(state=Message.State.QUEUED) & ~models.Q(last_error="")
+        return self.filter(waiting | models.Q(state=Message.State.FAILED))
+
+
+class Message(models.Model):
+    """One mail to one person, written in the transaction of the change that it tells of.
+
+    Everything is a copy as of that moment, so no foreign keys. A message that is being sent is leased: if its deliverer
+    dies, it is due again at `next_attempt_at`. `attempts` counts claims and so tells one claim from the next.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        SENDING = "sending", _("Sending")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
+        SUPPRESSED = "suppressed", _("Suppressed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=40)
+    to_address = models.TextField(_("to"))
+    to_name = models.TextField(_("name"), blank=True)
+    user_id = models.UUIDField(_("user id"), null=True)
+    time_zone = models.CharField(_("time zone"), max_length=64)
+    language = models.CharField(_("language"), max_length=16)
+    about_id = models.UUIDField(_("about"), null=True)
+    dedup_key = models.CharField(_("deduplication key"), max_length=400, unique=True, null=True, blank=True)
+    context = models.TextField(_("content"))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), default=timezone.now)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    last_error = models.TextField(_("last error"), blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    subject = models.TextField(_("subject"), blank=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        ordering = ("-created_at", "-id")
+        default_permissions = ("view",)
+        permissions = (("resend_message", "Can send failed messages again"),)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(state__in=("queued", "sending", "sent", "failed", "suppressed")),
+                name="message_state_known",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("next_attempt_at",), condition=models.Q(state__in=("queued", "sending")), name="message_due"
+            ),
+            models.Index(fields=("-created_at", "-id"), name="message_newest"),
+            models.Index(fields=("state", "-created_at"), name="message_by_state"),
+            models.Index(fields=("about_id",), name="message_by_subject"),
+            models.Index(fields=("user_id", "-created_at"), name="message_by_user"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} · {self.to_address}"
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID header: the same at every attempt, so that a mail sent twice is known for one."""
+        return f"<{self.id}@{urlsplit(settings.BASE_URL).hostname or 'localhost'}>"
