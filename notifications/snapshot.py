@@ -10,7 +10,8 @@ from typing import Any
 # PostgreSQL stores no NUL in a text, and half of a surrogate pair fits into no database and no mail.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CAUSE, _CONTENT = "__cause__", "__content__"
-_brief = reprlib.Repr(maxlevel=3, maxdict=30, maxlist=10, maxtuple=10, maxstring=200, maxother=200)
+_brief = reprlib.Repr()
+_brief.maxdict, _brief.maxstring, _brief.maxother = 30, 200, 200
 
 
 class Unreadable(ValueError):
@@ -37,6 +38,12 @@ def decode(text: str) -> dict[str, Any]:
     if _CAUSE in content:
         raise Unreadable(content[_CAUSE])
     return {key: _moment(value) if key.endswith("_at") else value for key, value in content.items()}
+
+
+def without_link(text: str) -> str:
+    """The content without its link: that of an invitation is a credential, and of no use once the mail has gone."""
+    content: dict[str, Any] = json.loads(text)
+    return json.dumps(content | {"url": ""}, ensure_ascii=False) if content.get("url") else text
 
 
 def _plain(value: Any) -> Any:

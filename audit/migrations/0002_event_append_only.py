@@ -6,19 +6,19 @@ SQLite: a table that is remade (most later changes of columns) loses its trigger
 
 from django.db import migrations
 
-REASON = "audit events are append-only"
-
 SQLITE = [
-    f"CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, '{REASON}'); END",
-    f"CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event BEGIN SELECT RAISE(ABORT, '{REASON}'); END",
-    "CREATE TRIGGER audit_event_no_replace BEFORE INSERT ON audit_event"
-    " WHEN EXISTS (SELECT 1 FROM audit_event WHERE id = NEW.id)"
-    f" BEGIN SELECT RAISE(ABORT, '{REASON}'); END",
+    """CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event
+    BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END""",
+    """CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event
+    BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END""",
+    """CREATE TRIGGER audit_event_no_replace BEFORE INSERT ON audit_event
+    WHEN EXISTS (SELECT 1 FROM audit_event WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'audit events are append-only'); END""",
 ]
 
 POSTGRESQL = [
-    f"""CREATE FUNCTION audit_event_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION '{REASON}' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
+    """CREATE FUNCTION audit_event_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'audit events are append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
     """CREATE TRIGGER audit_event_no_change BEFORE UPDATE OR DELETE ON audit_event
     FOR EACH ROW EXECUTE FUNCTION audit_event_append_only()""",
     """CREATE TRIGGER audit_event_no_truncate BEFORE TRUNCATE ON audit_event
