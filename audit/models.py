@@ -2,10 +2,12 @@
 
 import json
 from functools import cached_property
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from audit.canonical import dumps
 
 
 class Viewer(Protocol):
@@ -14,6 +16,18 @@ class Viewer(Protocol):
     @property
     def pk(self) -> Any: ...
     def has_perm(self, perm: str, /) -> bool: ...
+
+
+class Change(NamedTuple):
+    """One thing before and after, as texts; empty where there was or is none."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def differs(self) -> bool:
+        return self.before != self.after
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -105,5 +119,17 @@ class Event(models.Model):
         return facts
 
     @property
+    def changes(self) -> list[Change]:
+        """Before and after side by side, by name."""
+        before, after = self.facts["before"] or {}, self.facts["after"] or {}
+        return [Change(name, _shown(before.get(name)), _shown(after.get(name))) for name in sorted(before | after)]
+
+    @property
     def is_refused(self) -> bool:
         return self.outcome == self.Outcome.REFUSED
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dumps(value)

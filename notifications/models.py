@@ -21,6 +21,25 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(waiting | models.Q(state=Message.State.FAILED))
 
 
+class Kind(models.TextChoices):
+    """What a mail is about; each has its templates. No choices of a column, so that a new one needs no migration."""
+
+    ACCOUNT_CREATED = "account_created", _("Account created")
+    FACTORS_CHANGED = "factors_changed", _("Ways to sign in changed")
+    ELIGIBLE_ASSIGNED = "eligible_assigned", _("Assigned eligible")
+    ACTIVE_ASSIGNED = "active_assigned", _("Assigned active")
+    ASSIGNMENT_REMOVED = "assignment_removed", _("Assignment removed")
+    ASSIGNMENT_EXPIRING = "assignment_expiring", _("Assignment ends soon")
+    ASSIGNMENT_EXPIRED = "assignment_expired", _("Assignment ended")
+    APPROVAL_ASKED = "approval_asked", _("Approval asked")
+    REQUEST_DECIDED = "request_decided", _("Request decided")
+    REQUEST_CANCELED = "request_canceled", _("Request canceled")
+    REQUEST_TIMED_OUT = "request_timed_out", _("Request timed out")
+    REQUEST_FAILED = "request_failed", _("Request failed")
+    ROLE_ACTIVATED = "role_activated", _("Role activated")
+    ROLE_ENDED = "role_ended", _("Role ended")
+
+
 class Message(models.Model):
     """One mail to one person, written in the transaction of the change that it tells of.
 
@@ -79,6 +98,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} · {self.to_address}"
+
+    @property
+    def is_open(self) -> bool:
+        """Still to be sent."""
+        return self.state in (self.State.QUEUED, self.State.SENDING)
 
     @property
     def message_id(self) -> str:

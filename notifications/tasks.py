@@ -70,6 +70,8 @@ def _claim(message: Message) -> bool:
 
 def _send(message: Message, connection: BaseEmailBackend) -> Exception | None:
     try:
+        if message.attempts > ATTEMPTS:
+            raise RuntimeError("every process that tried to send it has died")
         words = render(message)
         if not build(message, words, connection).send():
             raise ValueError("there is no address to send it to")
