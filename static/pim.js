@@ -1,0 +1,133 @@
+"use strict";
+{
+    const words = document.querySelector("#pim-words").dataset;
+
+    // --- countdowns ---
+
+    const fill = (sentence, span) => sentence.replace("%s", span);
+
+    const span = (seconds) => {
+        const minutes = Math.floor(seconds / 60);
+        const hours = Math.floor(minutes / 60);
+        if (hours >= 48) return fill(words.days, Math.floor(hours / 24));
+        if (hours >= 24) return fill(words.hours, hours);
+        const parts = [];
+        if (hours) parts.push(fill(words.hours, hours));
+        if (minutes % 60) parts.push(fill(words.minutes, minutes % 60));
+        return parts.join(" ");
+    };
+
+    const left = (seconds) => {
+        if (seconds <= 0) return words.ended;
+        return seconds < 60 ? words.soon : fill(words.left, span(seconds));
+    };
+
+    const warned = new Set();
+
+    const warn = (clock, text) => {
+        if (warned.has(clock)) return;
+        warned.add(clock);
+        const title = clock.closest(".pim-row, .pim-card")?.querySelector("h2, h3")?.textContent.trim();
+        document.querySelector("#pim-live").textContent = [title, text].filter(Boolean).join(": ");
+    };
+
+    const tick = () => {
+        for (const clock of document.querySelectorAll(".pim-countdown[data-ends]")) {
+            const seconds = (Date.parse(clock.dataset.ends) - Date.now()) / 1000;
+            const text = left(seconds);
+            if (clock.textContent !== text) clock.textContent = text;
+            const soon = seconds < 300;
+            clock.classList.toggle("pim-countdown--soon", soon);
+            if (soon && seconds > 0) warn(clock, text);
+        }
+    };
+
+    if (document.querySelector(".pim-countdown")) {
+        tick();
+        setInterval(tick, 1000);
+    }
+
+    // --- filter of a list on the page ---
+
+    for (const input of document.querySelectorAll("[data-filter-input]")) {
+        const list = document.querySelector(input.dataset.filterInput);
+        const empty = document.querySelector(`[data-filter-empty="${input.dataset.filterInput}"]`);
+        input.addEventListener("input", () => {
+            const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+            let found = 0;
+            for (const item of list.querySelectorAll("[data-filter-item]")) {
+                const text = item.textContent.toLowerCase();
+                item.hidden = !wanted.every((word) => text.includes(word));
+                found += !item.hidden;
+            }
+            if (empty) empty.hidden = found > 0;
+        });
+    }
+
+    document.addEventListener("keydown", (event) => {
+        const typing = event.target.closest("input, textarea, select, [contenteditable]");
+        if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+            const box = document.querySelector("[data-filter-input], [data-search]");
+            if (box) {
+                event.preventDefault();
+                box.focus();
+            }
+        }
+        if (event.key === "Escape") closeMenu(true);
+    });
+
+    // --- the person's menu ---
+
+    const menu = document.querySelector(".pim-person");
+
+    const closeMenu = (refocus) => {
+        if (!menu?.open) return;
+        menu.open = false;
+        if (refocus) menu.querySelector("summary").focus();
+    };
+
+    document.addEventListener("click", (event) => {
+        if (menu && !menu.contains(event.target)) closeMenu(false);
+    });
+
+    // --- one submit is enough ---
+
+    document.addEventListener("submit", (event) => {
+        const button = event.submitter;
+        if (event.defaultPrevented || event.target.method !== "post" || !button) return;
+        button.setAttribute("aria-busy", "true");
+        // Later, because a disabled button's own name and value would not be sent.
+        setTimeout(() => { button.disabled = true; });
+    });
+
+    // Pages come back from the browser's memory as they were left.
+    window.addEventListener("pageshow", () => {
+        for (const button of document.querySelectorAll("button[aria-busy]")) {
+            button.removeAttribute("aria-busy");
+            button.disabled = false;
+        }
+    });
+
+    // --- copying ---
+
+    const copied = (button) => {
+        const before = button.textContent;
+        button.textContent = words.copied;
+        document.querySelector("#pim-live").textContent = words.copied;
+        setTimeout(() => { button.textContent = before; }, 2000);
+    };
+
+    for (const button of document.querySelectorAll("[data-copy]")) {
+        button.addEventListener("click", async () => {
+            const source = document.querySelector(button.dataset.copy);
+            const lines = [...source.querySelectorAll("code")].map((code) => code.textContent.trim());
+            await navigator.clipboard.writeText(lines.length ? lines.join("\n") : source.textContent.trim());
+            copied(button);
+        });
+    }
+
+    // Browsers offer the clipboard only to pages from a trustworthy origin.
+    for (const part of document.querySelectorAll("[data-js]")) {
+        part.hidden = "copy" in part.dataset && !navigator.clipboard;
+    }
+}
