@@ -1,7 +1,7 @@
 """The events in the console: to look at, never to change, whoever looks."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -24,7 +24,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the st
 
     @cached_property
     def count(self) -> int:
-        events: QuerySet[Event] = self.object_list
+        events = cast("QuerySet[Event]", self.object_list)
         return events[: self.LIMIT].count()
 
 

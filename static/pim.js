@@ -92,20 +92,24 @@
 
     // --- one submit is enough ---
 
+    const release = (button) => {
+        button.removeAttribute("aria-busy");
+        button.disabled = false;
+    };
+
     document.addEventListener("submit", (event) => {
         const button = event.submitter;
         if (event.defaultPrevented || event.target.method !== "post" || !button) return;
         button.setAttribute("aria-busy", "true");
         // Later, because a disabled button's own name and value would not be sent.
         setTimeout(() => { button.disabled = true; });
+        // An answer that is a file leaves the page as it is.
+        setTimeout(release, 10_000, button);
     });
 
     // Pages come back from the browser's memory as they were left.
     window.addEventListener("pageshow", () => {
-        for (const button of document.querySelectorAll("button[aria-busy]")) {
-            button.removeAttribute("aria-busy");
-            button.disabled = false;
-        }
+        document.querySelectorAll("[aria-busy]").forEach(release);
     });
 
     // --- copying ---

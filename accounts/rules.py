@@ -1,0 +1,122 @@
+"""Who may sign in, and what proves it. Nothing here reads the clock or writes."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from .models import EnrolmentTicket, StepUpProof, User
+
+
+class SignInRefused(ValidationError):
+    """Somebody could not sign in. Codes: ``invalid_credentials``, ``throttled``, ``no_factor``."""
+
+
+class StepUpRefused(ValidationError):
+    """A second factor was not proved. Codes: ``mfa_required``, ``mfa_invalid``, ``mfa_reused``, ``throttled``."""
+
+
+class EnrolmentRefused(ValidationError):
+    """A factor could not be enrolled or removed. Codes: ``ticket_invalid``, ``mfa_invalid``, ``last_factor``."""
+
+
+class PersonRefused(ValidationError):
+    """A person could not be saved. Code: ``name_taken``."""
+
+
+class GroupRefused(ValidationError):
+    """A group could not be saved. Codes: ``name_taken``, ``self_assignment``."""
+
+
+class NotAllowed(PermissionDenied):
+    """The person lacks the right. Code: ``not_allowed``."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or _("Your roles in force do not allow this. Activate the role that does."))
+        self.code = "not_allowed"
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """So many failures in a row are free; then each doubles the wait, from one second up to `longest`."""
+
+    free: int
+    longest: timedelta
+
+    def wait(self, failures: int) -> timedelta:
+        over = failures - self.free
+        if over < 0:
+            return timedelta(0)
+        return min(timedelta(seconds=2 ** min(over, 30)), self.longest)
+
+
+# A person behind a name can be kept out by a stranger only for a minute; one address trying one name waits longest;
+# an office behind one address shares a wide allowance.
+THROTTLES = {
+    "name": Throttle(free=20, longest=timedelta(minutes=1)),
+    "address": Throttle(free=50, longest=timedelta(minutes=5)),
+    "both": Throttle(free=5, longest=timedelta(minutes=15)),
+}
+# Failures older than this are forgotten.
+THROTTLE_MEMORY = timedelta(hours=24)
+
+
+def throttle_keys(identifier: str, address: str) -> dict[str, str]:
+    """Return the counter key of each throttle. Keys are digests: what somebody typed is not kept in clear."""
+    name, network = identifier.strip().lower(), _network(address)
+    parts = {"address": f"address {network}", "both": f"both {name} {network}", "name": f"name {name}"}
+    return {kind: hashlib.sha256(text.encode()).hexdigest() for kind, text in parts.items()}
+
+
+def _network(address: str) -> str:
+    """One subscriber of IPv6 owns a whole /64, so it counts as one address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return str(parsed)
+
+
+def intent_digest(action: str, **facts: Any) -> str:
+    """Return what a proof is bound to: SHA-256 over the action and everything that is being asked."""
+    text = json.dumps({"action": action, **facts}, sort_keys=True, cls=DjangoJSONEncoder)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_proof(proof: "StepUpProof | None", *, user: "User", intent: str, session: str, at: datetime) -> None:
+    """Refuse a proof that was not made for just this: by this person, in this session, at most 120 s ago."""
+    fresh = timedelta(seconds=settings.STEP_UP_SECONDS)
+    if (
+        proof is None
+        or proof.user_id != user.pk
+        or proof.intent_digest != intent
+        or proof.session_digest != hashlib.sha256(session.encode()).hexdigest()
+        or proof.consumed_at is not None
+        or not timedelta(0) <= at - proof.created_at <= fresh
+    ):
+        raise StepUpRefused(_("Confirm with a one-time code for this request."), code="mfa_required")
+
+
+def check_ticket(ticket: "EnrolmentTicket | None", *, at: datetime) -> None:
+    if ticket is None or not ticket.is_valid(at) or not ticket.user.is_active:
+        raise EnrolmentRefused(
+            _("This enrolment link is not valid any more. Ask an administrator for a new one."), code="ticket_invalid"
+        )
+
+
+def check_factor_can_go(apps: int) -> None:
+    """Refuse to remove the last of `apps` authenticator apps: recovery codes alone run out."""
+    if apps <= 1:
+        raise EnrolmentRefused(
+            _("This is your only authenticator app. Add another one before you remove it."), code="last_factor"
+        )

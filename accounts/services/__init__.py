@@ -1,0 +1,35 @@
+"""Every change to people, groups and factors. Nothing else writes these tables."""
+
+from .people import create_group, create_person, issue_ticket, update_group, update_person
+from .sign_in import check_password, sign_in, sign_out
+from .step_up import (
+    add_app,
+    change_password,
+    consume,
+    enrol,
+    open_ticket,
+    prove,
+    remove_app,
+    renew_recovery_codes,
+    rotate_keys,
+)
+
+__all__ = [
+    "add_app",
+    "change_password",
+    "check_password",
+    "consume",
+    "create_group",
+    "create_person",
+    "enrol",
+    "issue_ticket",
+    "open_ticket",
+    "prove",
+    "remove_app",
+    "renew_recovery_codes",
+    "rotate_keys",
+    "sign_in",
+    "sign_out",
+    "update_group",
+    "update_person",
+]

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from . import views
+
+app_name = "accounts"
+urlpatterns = [
+    path("sign-in/", views.sign_in, name="sign-in"),
+    path("sign-in/code/", views.sign_in_code, name="sign-in-code"),
+    path("sign-out/", views.sign_out, name="sign-out"),
+    path("enrol/<str:ticket>/", views.enrol, name="enrol"),
+    path("security/", views.security, name="security"),
+    path("security/apps/add/", views.app_add, name="app-add"),
+    path("security/apps/<int:pk>/remove/", views.app_remove, name="app-remove"),
+    path("security/recovery-codes/", views.recovery_codes_renew, name="recovery-codes-renew"),
+    path("security/password/", views.password_change, name="password-change"),
+]

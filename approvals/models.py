@@ -1,0 +1,200 @@
+"""Requests, and what people decided about them."""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from assignments.models import ActiveAssignment, EligibleAssignment, administrators
+from roles.models import Resource, Role, RoleSettings
+
+
+class RequestQuerySet(models.QuerySet["Request"]):
+    def pending(self) -> Self:
+        return self.filter(status=Request.Status.PENDING_APPROVAL)
+
+    def described(self) -> Self:
+        """With what every page that shows one needs."""
+        return self.select_related("requester", "user", "role", "scope", "settings", "active_assignment__user")
+
+    def overdue(self, at: datetime) -> Self:
+        """Waiting for longer than the settings allowed."""
+        return self.pending().filter(expires_at__lte=at)
+
+    def starting(self, at: datetime) -> Self:
+        """Granted for a start that has come."""
+        begun = Q(active_assignment__starts_at__lte=at) | Q(
+            active_assignment=None, eligible_assignment__starts_at__lte=at
+        )
+        return self.filter(begun, status=Request.Status.SCHEDULED)
+
+    def awaiting(self, user: User, at: datetime) -> Self:
+        """Waiting for a decision that `user` may give.
+
+        The approvers are the people whom the settings name now, not those named when it was asked; with nobody named,
+        the administrators in force. Never one's own request, never twice, never past its time.
+        """
+        if not user.is_active or not user.is_person:
+            return self.none()
+        settings = RoleSettings.objects.current().filter(role=OuterRef("role"), scope=OuterRef("settings__scope"))
+        deciding = Exists(settings.filter(Q(approvers=user) | Q(approver_groups__members=user)))
+        if administrators(at).filter(pk=user.pk).exists():
+            deciding |= Exists(settings.filter(approvers=None, approver_groups=None))
+        waiting = self.pending().filter(deciding, expires_at__gt=at, user__is_active=True)
+        return waiting.exclude(Q(requester=user) | Q(user=user)).exclude(
+            Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
+        )
+
+    def visible_to(self, user: User, at: datetime) -> Self:
+        """One's own, those to decide and those one has decided; all of them with the right to see requests."""
+        if user.has_perm("approvals.view_request"):
+            return self
+        decided = Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
+        awaiting = self.model._default_manager.awaiting(user, at)
+        return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=awaiting.values("pk")))
+
+
+class Request(models.Model):
+    """What somebody asked for: the intent never changes, the status says what became of it."""
+
+    class Action(models.TextChoices):
+        ADMIN_ASSIGN = "admin_assign", _("assign")
+        ADMIN_REMOVE = "admin_remove", _("remove")
+        SELF_ACTIVATE = "self_activate", _("activate")
+        SELF_DEACTIVATE = "self_deactivate", _("end early")
+
+    class Status(models.TextChoices):
+        PENDING_APPROVAL = "pending_approval", _("waiting for approval")
+        SCHEDULED = "scheduled", _("scheduled")
+        PROVISIONED = "provisioned", _("granted")
+        REVOKED = "revoked", _("taken away")
+        DENIED = "denied", _("denied")
+        CANCELED = "canceled", _("canceled")
+        TIMED_OUT = "timed_out", _("timed out")
+        FAILED = "failed", _("failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    action = models.CharField(_("action"), max_length=20, choices=Action.choices)
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices)
+    requester = models.ForeignKey(
+        User,
+        verbose_name=_("asked by"),
+        null=True,  # the system, at set-up
+        on_delete=models.PROTECT,
+        related_name="requests_made",
+    )
+    user = models.ForeignKey(User, verbose_name=_("for"), on_delete=models.PROTECT, related_name="requests")
+    role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.PROTECT, related_name="requests")
+    scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
+    settings = models.ForeignKey(
+        RoleSettings, verbose_name=_("settings asked under"), on_delete=models.PROTECT, related_name="requests"
+    )
+    eligible_assignment = models.ForeignKey(
+        EligibleAssignment,
+        verbose_name=_("eligible assignment"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="requests",
+    )
+    active_assignment = models.ForeignKey(
+        ActiveAssignment,
+        verbose_name=_("active assignment"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="requests",
+    )
+    starts_at = models.DateTimeField(_("wanted start"), null=True)
+    ends_at = models.DateTimeField(_("wanted end"), null=True)
+    duration = models.DurationField(_("duration"), null=True)
+    justification = models.TextField(_("reason"), blank=True, max_length=2000)
+    ticket = models.CharField(_("ticket number"), max_length=100, blank=True)
+    ticket_system = models.CharField(_("ticket system"), max_length=100, blank=True)
+    proved_with = models.CharField(_("proved with"), max_length=20, blank=True)
+    requested_at = models.DateTimeField(_("asked"))
+    expires_at = models.DateTimeField(_("to be decided by"), null=True)
+    settled_at = models.DateTimeField(_("settled"), null=True)
+    failure_code = models.CharField(_("cause"), max_length=40, blank=True)
+
+    objects: ClassVar[Any] = RequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("request")
+        verbose_name_plural = _("requests")
+        ordering = ["-requested_at"]
+        default_permissions = ("view",)
+        permissions = [("cancel_request", _("Can cancel requests of others"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "eligible_assignment"],
+                condition=Q(status="pending_approval"),
+                name="request_one_open_per_eligibility",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="pending_approval") | Q(settled_at=None, expires_at__gt=F("requested_at")),
+                name="request_pending_has_time_out",
+            ),
+            models.CheckConstraint(
+                condition=~Q(action__startswith="self_") | Q(requester=F("user")), name="request_self_is_for_oneself"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(status="pending_approval"), name="request_pending_by_time"),
+            models.Index(fields=["user", "-requested_at"], name="request_by_user"),
+            models.Index(fields=["-requested_at"], name="request_newest_first"),
+            models.Index(fields=["status"], condition=Q(status="scheduled"), name="request_scheduled"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} · {self.role} · {self.user}"
+
+    @property
+    def reference(self) -> str:
+        """What people call it on the telephone: the first eight figures of its id."""
+        return f"R-{self.pk.hex[:8].upper()}"
+
+    @property
+    def is_pending(self) -> bool:
+        return self.status == self.Status.PENDING_APPROVAL
+
+    @property
+    def ticket_text(self) -> str:
+        return f"{self.ticket} ({self.ticket_system})" if self.ticket and self.ticket_system else self.ticket
+
+    def approvers(self, at: datetime) -> models.QuerySet[User]:
+        """Return the enabled people who may decide this at `at`: those of the settings in use now, never the requester."""
+        current = RoleSettings.objects.current().filter(role=self.role_id, scope=self.settings.scope_id)
+        people = User.objects.enabled().people().exclude(pk__in=[self.user_id, self.requester_id])
+        if current.filter(approvers=None, approver_groups=None).exists():
+            return people.filter(pk__in=administrators(at).values("pk"))
+        named = Q(pk__in=current.values("approvers")) | Q(member_groups__in=current.values("approver_groups"))
+        return people.filter(named).distinct()
+
+
+class Decision(models.Model):
+    """What one person said about one request."""
+
+    class Verdict(models.TextChoices):
+        APPROVED = "approved", _("approved")
+        DENIED = "denied", _("denied")
+
+    request = models.ForeignKey(Request, on_delete=models.PROTECT, related_name="decisions")
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
+    verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
+    justification = models.TextField(_("reason"), max_length=2000)
+    decided_at = models.DateTimeField(_("decided"))
+
+    class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
+        ordering = ["decided_at"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["request", "person"], name="decision_one_per_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.verdict}"

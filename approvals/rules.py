@@ -1,0 +1,109 @@
+"""Who may ask, decide and cancel. Nothing here reads the clock or writes."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from assignments.models import EligibleAssignment
+    from roles.models import Resource
+
+    from .models import Request
+
+LONGEST_TEXT = 2000
+LONGEST_TICKET = 100
+
+
+class RequestRefused(ValidationError):
+    """A request was not taken. Codes: ``already_pending``, ``justification_required``, ``too_long_text``."""
+
+
+class DecisionRefused(ValidationError):
+    """A decision did not count. Codes: ``own_request``, ``already_decided``, ``justification_required``, ``too_long_text``."""
+
+
+class NotAnApprover(PermissionDenied):
+    """The person may not decide this request. Code: ``not_an_approver``."""
+
+    code = "not_an_approver"
+
+
+class CancelRefused(ValidationError):
+    """A request was not canceled. Codes: ``already_decided``, ``not_canceled``."""
+
+
+def activation_facts(
+    *,
+    eligible: "EligibleAssignment",
+    scope: "Resource",
+    starts_at: datetime | None,
+    duration: timedelta,
+    justification: str,
+    ticket: str,
+    ticket_system: str,
+) -> dict[str, Any]:
+    """Return what a proof for an activation is bound to: all of what is being asked."""
+    return {
+        "eligible": eligible.pk,
+        "scope": scope.pk,
+        "starts_at": starts_at,
+        "duration": duration,
+        "justification": justification,
+        "ticket": ticket,
+        "ticket_system": ticket_system,
+    }
+
+
+def check_text(justification: str, *, ticket: str = "", ticket_system: str = "", required: bool = False) -> None:
+    """Refuse a missing reason where one is needed, and texts that are longer than their columns."""
+    if required and not justification.strip():
+        raise RequestRefused(_("Say why: the reason is kept with what you do."), code="justification_required")
+    if len(justification) > LONGEST_TEXT:
+        text = _("The reason has at most %(limit)d characters.")
+        raise RequestRefused(text % {"limit": LONGEST_TEXT}, code="too_long_text")
+    if max(len(ticket), len(ticket_system)) > LONGEST_TICKET:
+        text = _("The ticket and its system have at most %(limit)d characters each.")
+        raise RequestRefused(text % {"limit": LONGEST_TICKET}, code="too_long_text")
+
+
+def check_decision(
+    request: "Request", *, actor: "User", is_approver: bool, justification: str, at: datetime
+) -> None:
+    """Refuse a decision that is one's own, too late, without a reason, or not this person's to give.
+
+    Args:
+        request: its row is locked by the caller.
+        is_approver: the settings in use now name this person, directly or through a group.
+
+    Raises:
+        DecisionRefused, NotAnApprover
+    """
+    if actor.pk in (request.requester_id, request.user_id):
+        raise DecisionRefused(_("Nobody decides their own request. Another approver must."), code="own_request")
+    if not request.is_pending or request.expires_at is None or request.expires_at <= at:
+        raise DecisionRefused(already_decided(request), code="already_decided")
+    if not is_approver:
+        raise NotAnApprover(_("You are not among the approvers of this request."))
+    check_text(justification, required=True)
+
+
+def already_decided(request: "Request") -> str:
+    """Say who was first, and what came of it."""
+    decision = request.decisions.select_related("person").last()
+    if decision is None:
+        status = request.get_status_display()
+        return _("This request is not waiting any more: %(status)s.") % {"status": status}
+    return _("%(person)s has decided this request already: %(verdict)s.") % {
+        "person": decision.person,
+        "verdict": decision.get_verdict_display(),
+    }
+
+
+def check_cancel(request: "Request") -> None:
+    if request.action != request.Action.SELF_ACTIVATE:
+        raise CancelRefused(_("Only an activation can be canceled. Remove the assignment instead."), code="not_canceled")
+    if request.status not in (request.Status.PENDING_APPROVAL, request.Status.SCHEDULED):
+        raise CancelRefused(already_decided(request), code="already_decided")

@@ -1,0 +1,252 @@
+"""What people ask for themselves: to activate a role, and to be done with it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.authority import require
+from accounts.links import link
+from accounts.models import StepUpProof, User
+from accounts.services import consume
+from approvals.models import Request
+from approvals.rules import RequestRefused, activation_facts, check_text
+from assignments import services as assignments
+from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import ActivationRefused, check_eligible, check_ask, whole_second
+from audit.services import privileged, record
+from notifications.services import queue
+from roles.models import Resource, RoleSettings
+
+
+@privileged("activation.requested", target="eligible")
+def activate(
+    *,
+    eligible: EligibleAssignment,
+    actor: User,
+    duration: timedelta,
+    scope: Resource | None = None,
+    starts_at: datetime | None = None,
+    justification: str = "",
+    ticket: str = "",
+    ticket_system: str = "",
+    proof: StepUpProof | None = None,
+    session: str = "",
+    validate_only: bool = False,
+) -> Request:
+    """Ask to activate a role: granted at once, or sent to the approvers where the settings say so.
+
+    Args:
+        eligible: the actor's eligibility.
+        duration: how long the role is wanted, 5 minutes up to the settings' longest.
+        scope: the eligibility's (None), or one beneath.
+        starts_at: None for now, or a later time.
+        proof: of a second factor, made for `rules.activation_facts` of these arguments.
+        session: the sign-in session or API token that the proof was made in.
+        validate_only: check all but the proof, and store nothing.
+
+    Returns:
+        The request: provisioned, scheduled or pending_approval; not saved when `validate_only`.
+
+    Raises:
+        ActivationRefused, RequestRefused: with what to do in the text. StepUpRefused: ``mfa_required``.
+    """
+    at = now()
+    scope = scope or eligible.scope
+    asked = activation_facts(
+        eligible=eligible,
+        scope=scope,
+        starts_at=starts_at,
+        duration=duration,
+        justification=justification,
+        ticket=ticket,
+        ticket_system=ticket_system,
+    )
+    user = User.objects.select_for_update().get(pk=actor.pk)
+    check_eligible(eligible, user=user, at=at)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    settings = _check(eligible, user, asked, scope, at=at)
+    if validate_only:
+        return _new_request(eligible, user, settings, asked, scope, proved_with="", at=at)
+    method = ""
+    if settings.mfa_required:
+        method = consume(proof, user=user, session=session, action="activation.requested", **asked).method
+    request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
+    if settings.approval_required:
+        _ask_approvers(request, at=at)
+    _record_asked(request)
+    if not settings.approval_required:
+        request.save(force_insert=True)
+        grant(request, actor=user, approvers=[], duration=duration)
+    return request
+
+
+def _check(
+    eligible: EligibleAssignment, user: User, asked: dict[str, Any], scope: Resource, *, at: datetime
+) -> RoleSettings:
+    """Check what is asked against the settings that count at the scope; return them."""
+    settings = RoleSettings.objects.applying_to(eligible.role, scope).first() or RoleSettings()
+    justification, ticket = asked["justification"], asked["ticket"]
+    check_text(justification, ticket=ticket, ticket_system=asked["ticket_system"])
+    check_ask(
+        eligible,
+        settings,
+        user=user,
+        scope=scope,
+        starts_at=asked["starts_at"] or at,
+        duration=asked["duration"],
+        justification=justification,
+        ticket=ticket,
+        at=at,
+    )
+    lasting = ActiveAssignment.objects.lasting(at).filter(user=user, role=eligible.role, scope=scope)
+    if lasting.exists():
+        raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
+    if Request.objects.pending().filter(user=user, eligible_assignment=eligible, expires_at__gt=at).exists():
+        raise _already_pending()
+    return settings
+
+
+def _already_pending() -> RequestRefused:
+    text = _("You have asked for this role already. Cancel that request first, or wait for its decision.")
+    return RequestRefused(text, code="already_pending")
+
+
+def _new_request(
+    eligible: EligibleAssignment,
+    user: User,
+    settings: RoleSettings,
+    asked: dict[str, Any],
+    scope: Resource,
+    *,
+    proved_with: str,
+    at: datetime,
+) -> Request:
+    pending = settings.approval_required
+    return Request(
+        action=Request.Action.SELF_ACTIVATE,
+        status=Request.Status.PENDING_APPROVAL if pending else Request.Status.PROVISIONED,
+        requester=user,
+        user=user,
+        role=eligible.role,
+        scope=scope,
+        settings=settings,
+        eligible_assignment=eligible,
+        starts_at=asked["starts_at"] and whole_second(asked["starts_at"]),
+        duration=asked["duration"],
+        justification=asked["justification"].strip(),
+        ticket=asked["ticket"].strip(),
+        ticket_system=asked["ticket_system"].strip(),
+        proved_with=proved_with,
+        requested_at=at,
+        expires_at=at + settings.approval_timeout if pending else None,
+        settled_at=None if pending else at,
+    )
+
+
+def _ask_approvers(request: Request, *, at: datetime) -> None:
+    from .deciding import time_out
+
+    for late in Request.objects.overdue(at).filter(
+        user=request.user_id, eligible_assignment=request.eligible_assignment_id
+    ):
+        time_out(request=late, actor=None)  # the worker is late: its row must not stand in the way
+    try:
+        with transaction.atomic():
+            request.save(force_insert=True)
+    except IntegrityError as error:
+        raise _already_pending() from error
+    if not request.settings.notifies("activated", "approver"):
+        return
+    context = request_mail_facts(request) | {
+        "duration": request.duration,
+        "starts_at": request.starts_at,
+        "reason": request.justification,
+        "ticket": request.ticket_text,
+        "expires_at": request.expires_at,
+    }
+    queue("approval_asked", to=request.approvers(at), about=request, context=context)
+
+
+def request_mail_facts(request: Request) -> dict[str, Any]:
+    return {
+        "user": str(request.user),
+        "role": str(request.role),
+        "scope": str(request.scope),
+        "url": link("approvals:request-detail", request.pk),
+    }
+
+
+def _record_asked(request: Request) -> None:
+    record(
+        "activation.requested",
+        actor=request.requester,
+        target=request.eligible_assignment,
+        subject=request.user,
+        role=request.role,
+        scope=request.scope,
+        request=request,
+        ticket=request.ticket_text,
+        justification=request.justification,
+        after={
+            "duration": request.duration,
+            "starts_at": request.starts_at,
+            "settings_version": request.settings.version,
+            "proved_with": request.proved_with,
+            "approval_required": request.settings.approval_required,
+        },
+    )
+
+
+def grant(request: Request, *, actor: User, approvers: list[User], duration: timedelta) -> None:
+    """Turn a request, whose row is saved and locked, into an activation."""
+    assert request.eligible_assignment is not None  # noqa: S101 (an activation always has one)
+    active = assignments.activate(
+        eligible=request.eligible_assignment,
+        actor=actor,
+        scope=request.scope,
+        starts_at=request.starts_at,
+        duration=duration,
+        justification=request.justification,
+        ticket=request.ticket_text,
+        proved=bool(request.proved_with),
+        approvers=approvers,
+        request=request,
+    )
+    scheduled = active.starts_at > now()
+    request.status = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
+    request.active_assignment = active
+    request.save(update_fields=["status", "active_assignment"])
+
+
+@privileged("assignment.deactivated", target="active")
+def deactivate(*, active: ActiveAssignment, actor: User, justification: str = "") -> Request:
+    """End an activation early: one's own at any moment, somebody else's with the right to, and a reason.
+
+    Raises:
+        NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``.
+    """
+    own = active.user_id == actor.pk
+    if not own:
+        require(actor, "assignments.end_activation")
+    check_text(justification, required=not own)
+    request = Request(
+        action=Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE,
+        status=Request.Status.REVOKED,
+        requester=actor,
+        user=active.user,
+        role=active.role,
+        scope=active.scope,
+        settings=RoleSettings.objects.applying_to(active.role, active.scope)[0],
+        eligible_assignment=active.eligible_assignment,
+        active_assignment=active,
+        justification=justification.strip(),
+        requested_at=now(),
+        settled_at=now(),
+    )
+    request.save(force_insert=True)
+    reason = ActiveAssignment.EndReason.DEACTIVATED
+    assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
+    return request

@@ -1,0 +1,184 @@
+"""What others say to a request, and what becomes of one that waits."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.authority import require
+from accounts.models import User
+from approvals.models import Decision, Request
+from approvals.rules import DecisionRefused, check_cancel, check_decision, check_text
+from assignments import services as assignments
+from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import ActivationRefused
+from audit.services import privileged, record, refusal_code
+from notifications.services import queue, suppress
+
+from .activating import grant, request_mail_facts
+
+
+@privileged("request.approved", target="request")
+def approve(*, request: Request, actor: User, justification: str, duration: timedelta | None = None) -> Request:
+    """Say yes. The role is granted at once, if what must hold still does; otherwise the request closes as failed.
+
+    Args:
+        duration: shorter than what was asked, or None.
+
+    Returns:
+        The request: provisioned, scheduled, or failed with `failure_code`.
+
+    Raises:
+        DecisionRefused: ``own_request``, ``already_decided``, ``too_long``. NotAnApprover: ``not_an_approver``.
+        RequestRefused: ``justification_required``.
+    """
+    request = _locked(request)
+    _decide(request, actor, Decision.Verdict.APPROVED, justification)
+    asked = request.duration or timedelta(0)
+    if duration is not None and duration > asked:
+        raise DecisionRefused(_("You can shorten what was asked for, not lengthen it."), code="too_long")
+    try:
+        with transaction.atomic():
+            grant(request, actor=actor, approvers=[actor], duration=duration or asked)
+    except ActivationRefused as refusal:
+        _fail(request, actor, refusal)
+    _settle(request, actor, Decision.Verdict.APPROVED, justification)
+    return request
+
+
+@privileged("request.denied", target="request")
+def deny(*, request: Request, actor: User, justification: str) -> Request:
+    """Say no. The request is closed.
+
+    Raises:
+        As `approve`.
+    """
+    request = _locked(request)
+    _decide(request, actor, Decision.Verdict.DENIED, justification)
+    request.status = Request.Status.DENIED
+    _settle(request, actor, Decision.Verdict.DENIED, justification)
+    return request
+
+
+def _locked(request: Request) -> Request:
+    """Lock in the documented order: user, eligibility, request."""
+    User.objects.select_for_update().get(pk=request.user_id)
+    if request.eligible_assignment_id:
+        EligibleAssignment.objects.select_for_update().get(pk=request.eligible_assignment_id)
+    rows = Request.objects.select_for_update(of=("self",)).described().select_related("eligible_assignment")
+    return rows.get(pk=request.pk)
+
+
+def _decide(request: Request, actor: User, verdict: str, justification: str) -> None:
+    at = now()
+    is_approver = request.approvers(at).filter(pk=actor.pk).exists()
+    check_decision(request, actor=actor, is_approver=is_approver, justification=justification, at=at)
+    Decision.objects.create(
+        request=request, person=actor, verdict=verdict, justification=justification.strip(), decided_at=at
+    )
+
+
+def _settle(request: Request, actor: User, verdict: str, justification: str) -> None:
+    request.settled_at = now()
+    request.save(update_fields=["status", "settled_at", "failure_code"])
+    suppress("approval_asked", about=request)
+    _record(f"request.{verdict}", request, actor=actor, justification=justification)
+    if request.status == Request.Status.FAILED:
+        return
+    _tell_decided(request, actor, verdict, justification)
+
+
+def _tell_decided(request: Request, actor: User, verdict: str, justification: str) -> None:
+    context = request_mail_facts(request) | {
+        "outcome": verdict,
+        "decider": str(actor),
+        "justification": justification,
+        "duration": request.duration,
+        "ends_at": request.active_assignment.ends_at if request.active_assignment else None,
+    }
+    queue("request_decided", to=[request.user], about=request, context=context | {"audience": "requestor"})
+    if request.settings.notifies("activated", "approver"):
+        others = request.approvers(now()).exclude(pk=actor.pk)
+        queue("request_decided", to=others, about=request, context=context | {"audience": "approver"})
+
+
+def _fail(request: Request, actor: User, refusal: ActivationRefused) -> None:
+    request.status, request.failure_code = Request.Status.FAILED, refusal_code(refusal)
+    cause = " ".join(refusal.messages)
+    _record("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
+    queue("request_failed", to=[request.user], about=request, context=request_mail_facts(request) | {"cause": cause})
+
+
+@privileged("request.canceled", target="request")
+def cancel(*, request: Request, actor: User, justification: str = "") -> Request:
+    """Take back a request that waits or is scheduled: one's own, or anybody's with the right to, and a reason.
+
+    Raises:
+        NotAllowed. CancelRefused: ``already_decided``. RequestRefused: ``justification_required``.
+    """
+    own = actor.pk == request.requester_id
+    if not own:
+        require(actor, "approvals.cancel_request")
+    check_text(justification, required=not own)
+    request = _locked(request)
+    check_cancel(request)
+    was_pending = request.is_pending
+    if request.active_assignment is not None:
+        reason = ActiveAssignment.EndReason.CANCELED
+        assignments.end(active=request.active_assignment, actor=actor, reason=reason, request=request)
+    request.status, request.settled_at = Request.Status.CANCELED, now()
+    request.save(update_fields=["status", "settled_at"])
+    _record("request.canceled", request, actor=actor, justification=justification)
+    _tell_canceled(request, actor, to_approvers=was_pending)
+    return request
+
+
+def _tell_canceled(request: Request, actor: User, *, to_approvers: bool) -> None:
+    """Those who were asked hear that it is over, unless the question had not gone out yet; so does the requester."""
+    suppressed = suppress("approval_asked", about=request)
+    told: list[User] = [] if actor.pk == request.user_id else [request.user]
+    if to_approvers and not suppressed:
+        told += request.approvers(now()).exclude(pk=actor.pk)
+    queue("request_canceled", to=told, about=request, context=request_mail_facts(request) | {"actor": str(actor)})
+
+
+@privileged("request.timed_out", target="request")
+def time_out(*, request: Request, actor: User | None) -> bool:
+    """Close a request that nobody decided in time. Return False if it was closed already: then nothing is written."""
+    at = now()
+    overdue = Request.objects.overdue(at).filter(pk=request.pk)
+    if not overdue.update(status=Request.Status.TIMED_OUT, settled_at=at):
+        return False
+    request = Request.objects.described().get(pk=request.pk)
+    suppress("approval_asked", about=request)
+    _record("request.timed_out", request, actor=actor)
+    context = request_mail_facts(request) | {"asked_at": request.requested_at}
+    queue("request_timed_out", to=[request.user], about=request, context=context)
+    return True
+
+
+@privileged("assignment.started", target="request")
+def note_start(*, request: Request, actor: User | None) -> bool:
+    """Note that a scheduled activation has begun. Return False if that was noted already."""
+    starting = Request.objects.starting(now()).filter(pk=request.pk)
+    if not starting.update(status=Request.Status.PROVISIONED):
+        return False
+    _record("assignment.started", Request.objects.described().get(pk=request.pk), actor=actor)
+    return True
+
+
+def _record(action: str, request: Request, *, actor: User | None, justification: str = "", **facts: Any) -> None:
+    record(
+        action,
+        actor=actor,
+        target=request,
+        subject=request.user,
+        role=request.role,
+        scope=request.scope,
+        request=request,
+        ticket=request.ticket_text,
+        justification=justification,
+        **facts,
+    )

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from . import views
+
+app_name = "approvals"
+urlpatterns = [
+    path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
+    path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
+    path("requests/", views.request_list, name="request-list"),
+    path("requests/<uuid:pk>/", views.request_detail, name="request-detail"),
+    path("requests/<uuid:pk>/approve/", views.request_approve, name="request-approve"),
+    path("requests/<uuid:pk>/deny/", views.request_deny, name="request-deny"),
+    path("requests/<uuid:pk>/cancel/", views.request_cancel, name="request-cancel"),
+    path("approvals/", views.approval_list, name="approval-list"),
+    path("history/", views.history, name="history"),
+]

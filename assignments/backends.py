@@ -1,0 +1,35 @@
+"""What a role in force lets its holder do in this site."""
+
+from typing import Any
+
+from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.models import Permission
+from django.db import models
+from django.utils.timezone import now
+
+from accounts.models import User
+
+from .models import ActiveAssignment
+
+
+class AssignmentBackend(BaseBackend):
+    """Reads the rights of a person from the assignments in force, at each request.
+
+    Only assignments at the organisation itself count: a role that is held on one application gives no right over the
+    whole site. Nothing is kept between requests, so a right ends at the second at which its assignment does.
+    """
+
+    def get_user(self, user_id: Any) -> User | None:
+        return User.objects.enabled().filter(pk=user_id).first()
+
+    def get_all_permissions(self, user_obj: Any, obj: models.Model | None = None) -> set[str]:
+        """Return the "app.codename" of each permission in force; none about a single object, which rules decide."""
+        if obj is not None or not isinstance(user_obj, User) or not user_obj.is_active:
+            return set()
+        held = ActiveAssignment.objects.in_force(now()).filter(user=user_obj, scope__path="/")
+        permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
+        pairs = permissions.values_list("content_type__app_label", "codename").distinct()
+        return {f"{app_label}.{codename}" for app_label, codename in pairs}
+
+    def has_perm(self, user_obj: Any, perm: str, obj: models.Model | None = None) -> bool:
+        return perm in self.get_all_permissions(user_obj, obj)

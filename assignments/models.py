@@ -1,0 +1,218 @@
+"""Who may hold which role, and who holds it now."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from roles.models import Resource, Role
+
+
+def _within(at: datetime, prefix: str = "") -> Q:
+    """Half-open [starts_at, ends_at), and not ended before its time."""
+    return (
+        Q(**{f"{prefix}starts_at__lte": at})
+        & (Q(**{f"{prefix}ends_at": None}) | Q(**{f"{prefix}ends_at__gt": at}))
+        & (Q(**{f"{prefix}ended_at": None}) | Q(**{f"{prefix}ended_at__gt": at}))
+    )
+
+
+class AssignmentQuerySet(models.QuerySet[Any]):
+    """What both kinds of assignments are asked. Everything is judged from times, never from a job having run."""
+
+    def open(self) -> Self:
+        """Not yet closed: in force, scheduled, or past its end with the worker still to note it."""
+        return self.filter(ended_at=None)
+
+    def lasting(self, at: datetime) -> Self:
+        """In force or scheduled: what a new one would double."""
+        return self.open().filter(Q(ends_at=None) | Q(ends_at__gt=at))
+
+    def in_force(self, at: datetime) -> Self:
+        return self.filter(_within(at), user__is_active=True)
+
+    def scheduled(self, at: datetime) -> Self:
+        return self.open().filter(starts_at__gt=at)
+
+    def due(self, at: datetime) -> Self:
+        """Past its end and not yet closed."""
+        return self.open().filter(ends_at__lte=at)
+
+    def to_remind(self, at: datetime, days: int) -> Self:
+        """Ending within so many days, made for longer than that, and not yet told so."""
+        window = timedelta(days=days)
+        lasting = self.open().filter(starts_at__lte=at, ends_at__gt=at, ends_at__lte=at + window)
+        untold = Q(reminded_days=None) | Q(reminded_days__gt=days)
+        return lasting.filter(untold, starts_at__lt=F("ends_at") - window)
+
+    def of(self, user: User) -> Self:
+        return self.filter(user=user)
+
+    def described(self) -> Self:
+        """With what every page that shows one needs."""
+        return self.select_related("user", "role", "scope")
+
+
+class EligibleAssignmentQuerySet(AssignmentQuerySet):
+    def visible_to(self, user: User) -> Self:
+        return self if user.has_perm("assignments.view_eligibleassignment") else self.of(user)
+
+
+class ActiveAssignmentQuerySet(AssignmentQuerySet):
+    def in_force(self, at: datetime) -> Self:
+        """Also the eligibility must still hold, where it came from one."""
+        valid = Q(eligible_assignment=None) | _within(at, "eligible_assignment__")
+        return super().in_force(at).filter(valid)
+
+    def activated(self) -> Self:
+        return self.filter(eligible_assignment__isnull=False)
+
+    def assigned(self) -> Self:
+        return self.filter(eligible_assignment=None)
+
+    def visible_to(self, user: User) -> Self:
+        return self if user.has_perm("assignments.view_activeassignment") else self.of(user)
+
+
+class Assignment(models.Model):
+    """What the two tables share: who, which role, where, from when to when."""
+
+    class EndReason(models.TextChoices):
+        EXPIRED = "expired", _("expired")
+        DEACTIVATED = "deactivated", _("ended by hand")
+        REMOVED = "removed", _("removed")
+        CANCELED = "canceled", _("canceled before its start")
+        ELIGIBILITY_ENDED = "eligibility_ended", _("the eligibility ended")
+        HOLDER_DISABLED = "holder_disabled", _("the holder was disabled")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("holder"), on_delete=models.PROTECT)
+    role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.PROTECT)
+    scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
+    starts_at = models.DateTimeField(_("start"))
+    ends_at = models.DateTimeField(_("end"), null=True, help_text=_("Empty: permanent."))
+    created_at = models.DateTimeField(_("made"))
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    end_reason = models.CharField(_("why it ended"), max_length=20, choices=EndReason.choices, blank=True)
+    # The last notice that the end is near, as the days that were left then: each is sent once.
+    reminded_days = models.PositiveSmallIntegerField(null=True, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ["-starts_at"]
+
+    def __str__(self) -> str:
+        return f"{self.role} · {self.scope} · {self.user}"
+
+    @property
+    def is_permanent(self) -> bool:
+        return self.ends_at is None
+
+    def state(self, at: datetime) -> str:
+        """Return "scheduled", "active" or "ended", judged from the times of this row and whether its holder is enabled."""
+        over = (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at)
+        if over or not self.user.is_active:
+            return "ended"
+        return "scheduled" if self.starts_at > at else "active"
+
+
+def _common_constraints(table: str) -> list[models.BaseConstraint]:
+    return [
+        models.CheckConstraint(
+            condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")), name=f"{table}_ends_after_start"
+        ),
+        models.CheckConstraint(
+            condition=Q(ended_at=None, end_reason="") | (Q(ended_at__isnull=False) & ~Q(end_reason="")),
+            name=f"{table}_end_has_reason",
+        ),
+    ]
+
+
+class EligibleAssignment(Assignment):
+    """The right to activate a role. Gives nothing until it is used."""
+
+    objects: ClassVar[Any] = EligibleAssignmentQuerySet.as_manager()
+
+    class Meta(Assignment.Meta):
+        verbose_name = _("eligible assignment")
+        verbose_name_plural = _("eligible assignments")
+        default_permissions = ("view",)
+        default_related_name = "eligible_assignments"
+        permissions = [
+            ("assign_eligible", _("Can make people eligible for any role")),
+            ("assign_ordinary_eligible", _("Can make people eligible for roles that are not privileged")),
+            ("remove_assignment", _("Can remove assignments")),
+        ]
+        constraints = [
+            *_common_constraints("eligibleassignment"),
+            models.UniqueConstraint(
+                fields=["user", "role", "scope"],
+                condition=Q(ended_at=None),
+                name="eligibleassignment_one_open_each",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ends_at"], condition=Q(ended_at=None), name="eligibleassignment_open_by_end"),
+            models.Index(fields=["role", "scope"], name="eligibleassignment_by_role"),
+        ]
+
+
+class ActiveAssignment(Assignment):
+    """A role in force: *activated* from an eligibility, or *assigned* without one."""
+
+    eligible_assignment = models.ForeignKey(
+        EligibleAssignment,
+        verbose_name=_("activated from"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="activations",
+    )
+
+    objects: ClassVar[Any] = ActiveAssignmentQuerySet.as_manager()
+
+    class Meta(Assignment.Meta):
+        verbose_name = _("active assignment")
+        verbose_name_plural = _("active assignments")
+        default_permissions = ("view",)
+        default_related_name = "active_assignments"
+        permissions = [
+            ("assign_active", _("Can assign any role as active")),
+            ("end_activation", _("Can end activations of others")),
+        ]
+        constraints = [
+            *_common_constraints("activeassignment"),
+            models.UniqueConstraint(
+                fields=["user", "role", "scope"],
+                condition=Q(ended_at=None, eligible_assignment=None),
+                name="activeassignment_one_assigned_each",
+            ),
+            models.UniqueConstraint(
+                fields=["eligible_assignment", "scope"],
+                condition=Q(ended_at=None, eligible_assignment__isnull=False),
+                name="activation_one_per_eligibility",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ends_at"], condition=Q(ended_at=None), name="activeassignment_open_by_end"),
+            models.Index(fields=["user"], condition=Q(ended_at=None), name="activeassignment_open_by_user"),
+            models.Index(fields=["role", "scope"], name="activeassignment_by_role"),
+        ]
+
+    @property
+    def is_activated(self) -> bool:
+        return self.eligible_assignment_id is not None
+
+
+def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:
+    """Return the people who hold one of these built-in roles at the organisation itself."""
+    held = ActiveAssignment.objects.in_force(at).filter(role__built_in_key__in=built_in_keys, scope__path="/")
+    return User.objects.people().filter(pk__in=held.values("user"))
+
+
+def administrators(at: datetime) -> models.QuerySet[User]:
+    """Return those who are told of assignments and activations, and decide where no approver is named."""
+    return holders_in_force(*Role.GUARDED, at=at)

@@ -1,0 +1,219 @@
+"""Who may hold what, and for how long. Nothing here reads the clock or writes.
+
+Figures are those of Microsoft Entra PIM (assign and activate pages): five minutes are the shortest time.
+"""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from roles.models import Resource, Role, RoleSettings
+from roles.rules import check_scope
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+    from .models import ActiveAssignment, EligibleAssignment
+
+SHORTEST = timedelta(minutes=5)
+# A form that was open for a while asks for a start that has just gone by; it means "now".
+LATE_START = timedelta(minutes=5)
+
+
+class AssignmentRefused(ValidationError):
+    """An assignment was not made or taken away.
+
+    Codes: ``holder_disabled``, ``holder_invalid``, ``self_assignment``, ``scope_invalid``, ``schedule_invalid``,
+    ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``, ``already_assigned``,
+    ``already_ended``, ``last_administrator``.
+    """
+
+
+class ActivationRefused(ValidationError):
+    """A role was not activated.
+
+    Codes: ``not_eligible``, ``holder_disabled``, ``scope_invalid``, ``schedule_invalid``, ``too_short``, ``too_long``,
+    ``justification_required``, ``ticket_required``, ``approval_required``, ``already_active``.
+    """
+
+
+def whole_second(at: datetime) -> datetime:
+    """Assignments begin and end on whole seconds."""
+    return at.replace(microsecond=0)
+
+
+def check_not_self(user: "User", actor: "User | None") -> None:
+    if actor is not None and actor.pk == user.pk:
+        raise AssignmentRefused(
+            _("Nobody gives a role to themselves. Ask another administrator."), code="self_assignment"
+        )
+
+
+def check_holder(user: "User", *, eligible: bool) -> None:
+    """Only enabled principals hold roles, and only people can be eligible: activating takes a person."""
+    if not user.is_active:
+        raise AssignmentRefused(_("%(user)s is disabled. Enable the account first.") % {"user": user}, code="holder_disabled")
+    if eligible and not user.is_person:
+        raise AssignmentRefused(
+            _("A service account cannot activate a role: assign it as active instead."), code="holder_invalid"
+        )
+
+
+def check_assignment(
+    settings: RoleSettings,
+    *,
+    user: "User",
+    role: Role,
+    scope: Resource,
+    eligible: bool,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    justification: str,
+    at: datetime,
+) -> None:
+    """Refuse an assignment that its role's settings do not allow.
+
+    Args:
+        settings: those that count at the scope.
+        eligible: an eligible assignment, otherwise an active one.
+        ends_at: None for a permanent one.
+        at: the present moment.
+
+    Raises:
+        AssignmentRefused: with the limit in its text.
+    """
+    check_holder(user, eligible=eligible)
+    check_scope(role, scope, refusal=AssignmentRefused)
+    _check_schedule(starts_at, ends_at, at=at)
+    permanent, days = (
+        (settings.permanent_eligible_allowed, settings.eligible_max_days)
+        if eligible
+        else (settings.permanent_active_allowed, settings.active_max_days)
+    )
+    _check_length(starts_at, ends_at, permanent_allowed=permanent, days=days)
+    if not eligible and settings.assign_active_justification_required and not justification.strip():
+        raise AssignmentRefused(
+            _("Say why: this role asks for a reason when it is assigned as active."), code="justification_required"
+        )
+
+
+def _check_schedule(starts_at: datetime, ends_at: datetime | None, *, at: datetime) -> None:
+    if starts_at < at - LATE_START:
+        raise AssignmentRefused(_("The start has passed already. Choose now or a later time."), code="schedule_invalid")
+    if ends_at is None:
+        return
+    if ends_at <= starts_at:
+        raise AssignmentRefused(_("The end must come after the start."), code="schedule_invalid")
+    if ends_at - max(starts_at, at) < SHORTEST:
+        raise AssignmentRefused(_("An assignment lasts at least 5 minutes."), code="too_short")
+
+
+def _check_length(starts_at: datetime, ends_at: datetime | None, *, permanent_allowed: bool, days: int) -> None:
+    if permanent_allowed:
+        return
+    if ends_at is None:
+        text = _("This role allows no permanent assignment. Choose an end at most %(days)d days after the start.")
+        raise AssignmentRefused(text % {"days": days}, code="permanent_not_allowed")
+    if ends_at - starts_at > timedelta(days=days):
+        text = _("This is longer than the %(days)d days that this role allows.")
+        raise AssignmentRefused(text % {"days": days}, code="too_long")
+
+
+def check_ask(
+    eligible: "EligibleAssignment",
+    settings: RoleSettings,
+    *,
+    user: "User",
+    scope: Resource,
+    starts_at: datetime,
+    duration: timedelta,
+    justification: str,
+    ticket: str,
+    at: datetime,
+) -> None:
+    """What a person must bring to activate a role, judged at the moment of asking. The proof is consumed apart.
+
+    Raises:
+        ActivationRefused: with what to do in its text.
+    """
+    check_eligible(eligible, user=user, at=at)
+    check_scope(eligible.role, scope, refusal=ActivationRefused)
+    if not scope.is_within(eligible.scope):
+        text = _("You are eligible at %(scope)s: choose that or something beneath it.")
+        raise ActivationRefused(text % {"scope": eligible.scope}, code="scope_invalid")
+    _check_start(eligible, starts_at, at=at)
+    _check_duration(duration, settings.activation_max_duration)
+    if settings.justification_required and not justification.strip():
+        raise ActivationRefused(_("Say why you need the role: it asks for a reason."), code="justification_required")
+    if settings.ticket_required and not ticket.strip():
+        raise ActivationRefused(_("Name the ticket: this role asks for one."), code="ticket_required")
+
+
+def check_eligible(eligible: "EligibleAssignment", *, user: "User", at: datetime) -> None:
+    """What must hold when asked, and again when granted, however long the wait was."""
+    if not user.is_active:
+        raise ActivationRefused(_("This account is disabled."), code="holder_disabled")
+    if eligible.user_id != user.pk or eligible.state(at) != "active":
+        raise ActivationRefused(
+            _("You are not eligible for this role now. An administrator can make you eligible."), code="not_eligible"
+        )
+
+
+def _check_start(eligible: "EligibleAssignment", starts_at: datetime, *, at: datetime) -> None:
+    if starts_at < at - LATE_START:
+        raise ActivationRefused(_("The start has passed already. Choose now or a later time."), code="schedule_invalid")
+    if eligible.ends_at is not None and starts_at >= eligible.ends_at:
+        raise ActivationRefused(_("Your eligibility ends before that start."), code="schedule_invalid")
+
+
+def _check_duration(duration: timedelta, longest: timedelta) -> None:
+    if duration < SHORTEST:
+        raise ActivationRefused(_("An activation lasts at least 5 minutes."), code="too_short")
+    if duration > longest:
+        text = _("This role can be active for at most %(hours)s hours. Ask for less.")
+        raise ActivationRefused(text % {"hours": f"{longest / timedelta(hours=1):g}"}, code="too_long")
+
+
+def check_grant(
+    eligible: "EligibleAssignment",
+    settings: RoleSettings,
+    *,
+    user: "User",
+    approvers: "list[User]",
+    justification: str,
+    ticket: str,
+    proved: bool,
+    at: datetime,
+) -> None:
+    """What must hold at the moment at which access is given. If settings became stricter since, the stricter hold.
+
+    Args:
+        approvers: those who said yes; never the holder.
+        proved: a second factor was proved when the role was asked for.
+
+    Raises:
+        ActivationRefused
+    """
+    check_eligible(eligible, user=user, at=at)
+    if settings.approval_required and not any(person.pk != user.pk for person in approvers):
+        raise ActivationRefused(_("Somebody else must approve this first."), code="approval_required")
+    if settings.mfa_required and not proved:
+        raise ActivationRefused(_("This role now asks for a one-time code. Ask again."), code="mfa_required")
+    if settings.justification_required and not justification.strip():
+        raise ActivationRefused(_("This role now asks for a reason. Ask again."), code="justification_required")
+    if settings.ticket_required and not ticket.strip():
+        raise ActivationRefused(_("This role now asks for a ticket. Ask again."), code="ticket_required")
+
+
+def check_open(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> None:
+    if assignment.ended_at is not None or (assignment.ends_at and assignment.ends_at <= at):
+        raise AssignmentRefused(_("This has ended already. Nothing was changed."), code="already_ended")
+
+
+def check_not_last(role: Role, *, others: int) -> None:
+    """Refuse to take away the last holder in force of a role without which no role could be given any more."""
+    if role.built_in_key in Role.GUARDED and not others:
+        text = _("This would leave nobody who holds %(role)s. Let somebody else hold it first.")
+        raise AssignmentRefused(text % {"role": role}, code="last_administrator")

@@ -1,0 +1,23 @@
+"""Every change to an assignment. Nothing else writes these tables.
+
+These functions know nothing of requests, but refuse by themselves what a role's settings forbid. Doors do not call
+those that give or take a role: they call `approvals.services`, which keeps the request.
+"""
+
+from .activation import activate, end, expire_active
+from .assigning import assign_active, assign_eligible, expire_eligible, remind, remove_eligible
+from .people import disable_person, enable_person, issue_enrolment
+
+__all__ = [
+    "activate",
+    "assign_active",
+    "assign_eligible",
+    "disable_person",
+    "enable_person",
+    "end",
+    "expire_active",
+    "expire_eligible",
+    "issue_enrolment",
+    "remind",
+    "remove_eligible",
+]

@@ -1,0 +1,234 @@
+"""Active assignments: how an eligibility becomes one, and how one ends."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Model
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.links import link
+from accounts.models import User
+from assignments.models import ActiveAssignment, EligibleAssignment, administrators
+from assignments.rules import ActivationRefused, check_grant, check_not_last, check_open, whole_second
+from audit.services import privileged, record
+from notifications.services import queue
+from roles.models import Resource, Role, RoleSettings
+
+END_ACTIONS = {
+    ActiveAssignment.EndReason.EXPIRED: "assignment.expired",
+    ActiveAssignment.EndReason.DEACTIVATED: "assignment.deactivated",
+    ActiveAssignment.EndReason.CANCELED: "assignment.canceled",
+}
+# Ends that take access away from somebody, as against those that give it up or were agreed beforehand.
+TAKEN = {
+    ActiveAssignment.EndReason.REMOVED,
+    ActiveAssignment.EndReason.ELIGIBILITY_ENDED,
+    ActiveAssignment.EndReason.HOLDER_DISABLED,
+}
+
+
+@transaction.atomic(savepoint=False)
+def activate(
+    *,
+    eligible: EligibleAssignment,
+    actor: User | None,
+    scope: Resource,
+    starts_at: datetime | None,
+    duration: timedelta,
+    justification: str,
+    ticket: str,
+    proved: bool,
+    approvers: Iterable[User],
+    request: Model | None = None,
+) -> ActiveAssignment:
+    """Put a role in force for a limited time.
+
+    Args:
+        eligible: what is activated; it stays, and the activation is a second row linked to it.
+        actor: who caused it: the holder, or the approver whose yes was the last.
+        scope: the eligibility's or one beneath.
+        starts_at: None, or a time gone by, for now.
+        duration: capped by the role's settings and by the end of the eligibility.
+        proved: a second factor was proved when the role was asked for.
+        approvers: who said yes.
+        request: the request that this answers, for the audit.
+
+    Raises:
+        ActivationRefused: what must hold does not; ``already_active``.
+    """
+    at = now()
+    user = User.objects.select_for_update().get(pk=eligible.user_id)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
+    approvers = list(approvers)
+    check_grant(
+        eligible,
+        settings,
+        user=user,
+        approvers=approvers,
+        justification=justification,
+        ticket=ticket,
+        proved=proved,
+        at=at,
+    )
+    starts_at = max(whole_second(at), starts_at or at)
+    ends_at = starts_at + min(duration, settings.activation_max_duration)
+    if eligible.ends_at is not None:
+        ends_at = min(ends_at, eligible.ends_at)
+    active = _open(eligible, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
+    facts = {"starts_at": active.starts_at, "ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
+    common: dict[str, Any] = {"ticket": ticket, "justification": justification, "request": request}
+    _record("assignment.activated", active, actor=actor, after=facts, **common)
+    _tell_activated(active, settings, approvers=approvers, reason=justification, ticket=ticket, at=at)
+    return active
+
+
+def _open(
+    eligible: EligibleAssignment, scope: Resource, *, starts_at: datetime, ends_at: datetime, at: datetime
+) -> ActiveAssignment:
+    """Insert the row; the constraint has the last word on there being one."""
+    for past in eligible.activations.due(at).filter(scope=scope):
+        expire_active(active=past, actor=None)  # the worker is late: its row must not stand in the way
+    same = ActiveAssignment.objects.lasting(at).filter(user=eligible.user, role=eligible.role, scope=scope)
+    refusal = ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
+    if same.exists():
+        raise refusal
+    try:
+        with transaction.atomic():
+            return ActiveAssignment.objects.create(
+                user=eligible.user,
+                role=eligible.role,
+                scope=scope,
+                eligible_assignment=eligible,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                created_at=at,
+            )
+    except IntegrityError as error:
+        raise refusal from error
+
+
+def _tell_activated(
+    active: ActiveAssignment,
+    settings: RoleSettings,
+    *,
+    approvers: list[User],
+    reason: str,
+    ticket: str,
+    at: datetime,
+) -> None:
+    context = mail_facts(active) | {
+        "starts_at": active.starts_at,
+        "ends_at": active.ends_at,
+        "reason": reason,
+        "ticket": ticket,
+        "approver": ", ".join(map(str, approvers)),
+    }
+    tell(active, settings, "activated", "role_activated", context, at=at)
+
+
+@transaction.atomic(savepoint=False)
+def end(
+    *,
+    active: ActiveAssignment,
+    actor: User | None,
+    reason: str,
+    justification: str = "",
+    request: Model | None = None,
+) -> ActiveAssignment:
+    """End an active assignment before its time, at once.
+
+    Args:
+        reason: one of `ActiveAssignment.EndReason`.
+
+    Raises:
+        AssignmentRefused: ``already_ended``, ``last_administrator``.
+    """
+    User.objects.select_for_update().get(pk=active.user_id)
+    active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
+    at = now()
+    check_open(active, at=at)
+    if reason in TAKEN:
+        guard_last_holder(active, at=at)
+    active.ended_at, active.end_reason = at, reason
+    active.save(update_fields=["ended_at", "end_reason"])
+    common: dict[str, Any] = {"justification": justification, "request": request}
+    action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
+    _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
+    _tell_ended(active, actor=actor, at=at)
+    return active
+
+
+def guard_last_holder(active: ActiveAssignment, *, at: datetime) -> None:
+    """Refuse if nobody else would hold a role that somebody must hold. The role's row is the lock of the count."""
+    if active.role.built_in_key not in Role.GUARDED or active.scope.path != "/":
+        return
+    Role.objects.select_for_update(of=("self",)).get(pk=active.role_id)
+    in_force = ActiveAssignment.objects.in_force(at).filter(role=active.role_id, scope=active.scope_id)
+    if in_force.filter(pk=active.pk).exists():
+        check_not_last(active.role, others=in_force.exclude(user=active.user_id).count())
+
+
+@privileged("assignment.expired", target="active")
+def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
+    """Close an active assignment whose time is up. Return False if it was closed already: then nothing is written."""
+    due = ActiveAssignment.objects.due(now()).filter(pk=active.pk)
+    if not due.update(ended_at=F("ends_at"), end_reason=ActiveAssignment.EndReason.EXPIRED):
+        return False
+    active = ActiveAssignment.objects.described().get(pk=active.pk)
+    _record("assignment.expired", active, actor=actor, after={"ended_at": active.ended_at, "cause": "expired"})
+    if active.is_activated:
+        _tell_ended(active, actor=actor, at=now())
+    else:
+        settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
+        context = mail_facts(active) | {"kind_of": "active", "ended_at": active.ended_at}
+        tell(active, settings, "active_assigned", "assignment_expired", context, at=now())
+    return True
+
+
+def _tell_ended(active: ActiveAssignment, *, actor: User | None, at: datetime) -> None:
+    """The holder is told, unless it was their own doing."""
+    if actor is not None and actor.pk == active.user_id:
+        return
+    settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
+    event = "activated" if active.is_activated else "active_assigned"
+    if settings.notifies(event, "requestor"):
+        context = mail_facts(active) | {
+            "ended_at": active.ended_at,
+            "cause": active.end_reason,
+            "actor": str(actor or ""),
+        }
+        queue("role_ended", to=[active.user], about=active, context=context)
+
+
+def tell(
+    assignment: ActiveAssignment | EligibleAssignment,
+    settings: RoleSettings,
+    event: str,
+    kind: str,
+    context: dict[str, Any],
+    *,
+    at: datetime,
+) -> None:
+    """Queue a mail to the holder and to the administrators, as far as the role's settings say so."""
+    if settings.notifies(event, "requestor"):
+        queue(kind, to=[assignment.user], about=assignment, context=context | {"audience": "requestor"})
+    if settings.notifies(event, "admin"):
+        others = administrators(at).exclude(pk=assignment.user_id)
+        queue(kind, to=others, about=assignment, context=context | {"audience": "admin"})
+
+
+def mail_facts(assignment: ActiveAssignment | EligibleAssignment) -> dict[str, Any]:
+    return {
+        "user": str(assignment.user),
+        "role": str(assignment.role),
+        "scope": str(assignment.scope),
+        "url": link("home"),
+    }
+
+
+def _record(action: str, active: ActiveAssignment, *, actor: User | None, **facts: Any) -> None:
+    record(action, actor=actor, target=active, subject=active.user, role=active.role, scope=active.scope, **facts)

@@ -1,0 +1,202 @@
+"""Assignments that an administrator makes and takes away, and their end."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Model
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import AssignmentRefused, check_assignment, check_not_self, check_open, whole_second
+from audit.services import privileged, record
+from roles.models import Resource, Role, RoleSettings
+
+from .activation import end, expire_active, mail_facts, tell
+
+
+def assign_eligible(
+    *,
+    user: User,
+    role: Role,
+    scope: Resource,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    justification: str,
+    actor: User | None,
+    request: Model | None = None,
+) -> EligibleAssignment:
+    """Make somebody eligible for a role.
+
+    Args:
+        starts_at: None for now; later makes a scheduled assignment.
+        ends_at: None for a permanent one.
+
+    Raises:
+        AssignmentRefused: what the role's settings forbid; ``self_assignment``, ``already_assigned``.
+    """
+    return _assign(EligibleAssignment, user, role, scope, starts_at, ends_at, justification, actor, request)
+
+
+def assign_active(
+    *,
+    user: User,
+    role: Role,
+    scope: Resource,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    justification: str,
+    actor: User | None,
+    request: Model | None = None,
+) -> ActiveAssignment:
+    """Give somebody a role that needs no activation. Arguments and refusals as for `assign_eligible`."""
+    return _assign(ActiveAssignment, user, role, scope, starts_at, ends_at, justification, actor, request)
+
+
+@transaction.atomic(savepoint=False)
+def _assign(
+    model: Any,
+    user: User,
+    role: Role,
+    scope: Resource,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    justification: str,
+    actor: User | None,
+    request: Model | None,
+) -> Any:
+    at = now()
+    check_not_self(user, actor)
+    user = User.objects.select_for_update().get(pk=user.pk)
+    eligible = model is EligibleAssignment
+    settings = RoleSettings.objects.applying_to(role, scope).first()
+    if settings is None:  # the scope is not beneath the role's resource: `check_assignment` says so
+        settings = RoleSettings(role=role)
+    starts_at, ends_at = whole_second(starts_at or at), ends_at and whole_second(ends_at)
+    check_assignment(
+        settings,
+        user=user,
+        role=role,
+        scope=scope,
+        eligible=eligible,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        justification=justification,
+        at=at,
+    )
+    assignment = _insert(model, user, role, scope, starts_at=max(starts_at, whole_second(at)), ends_at=ends_at, at=at)
+    noun = "eligible" if eligible else "active"
+    record(
+        f"{noun}.assigned",
+        actor=actor,
+        target=assignment,
+        subject=user,
+        role=role,
+        scope=scope,
+        request=request,
+        justification=justification,
+        after={"starts_at": assignment.starts_at, "ends_at": assignment.ends_at},
+    )
+    context = mail_facts(assignment) | {
+        "actor": str(actor or ""),
+        "reason": justification,
+        "starts_at": assignment.starts_at,
+        "ends_at": assignment.ends_at,
+    }
+    tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context, at=at)
+    return assignment
+
+
+def _insert(
+    model: Any, user: User, role: Role, scope: Resource, *, starts_at: datetime, ends_at: datetime | None, at: datetime
+) -> Any:
+    """Insert the row; the constraint has the last word on there being one."""
+    same = model.objects.filter(user=user, role=role, scope=scope)
+    if model is ActiveAssignment:
+        same = same.assigned()
+    for past in same.due(at):  # the worker is late: its row must not stand in the way
+        expire_eligible(eligible=past, actor=None) if model is EligibleAssignment else expire_active(active=past, actor=None)
+    try:
+        with transaction.atomic():
+            return model.objects.create(
+                user=user, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, created_at=at
+            )
+    except IntegrityError as error:
+        text = _("%(user)s has this assignment already. Remove it first, or wait for its end.") % {"user": user}
+        raise AssignmentRefused(text, code="already_assigned") from error
+
+
+@transaction.atomic(savepoint=False)
+def remove_eligible(
+    *, eligible: EligibleAssignment, actor: User | None, justification: str, request: Model | None = None
+) -> EligibleAssignment:
+    """Take an eligibility away; what was activated from it ends with it.
+
+    Raises:
+        AssignmentRefused: ``already_ended``, ``last_administrator``.
+    """
+    User.objects.select_for_update().get(pk=eligible.user_id)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    at = now()
+    check_open(eligible, at=at)
+    for active in eligible.activations.lasting(at):
+        end(
+            active=active,
+            actor=actor,
+            reason=ActiveAssignment.EndReason.ELIGIBILITY_ENDED,
+            justification=justification,
+            request=request,
+        )
+    eligible.ended_at, eligible.end_reason = at, EligibleAssignment.EndReason.REMOVED
+    eligible.save(update_fields=["ended_at", "end_reason"])
+    _record_end("eligible.removed", eligible, actor=actor, justification=justification, request=request)
+    _tell_removed(eligible, actor=actor, reason=justification, at=at)
+    return eligible
+
+
+def _tell_removed(eligible: EligibleAssignment, *, actor: User | None, reason: str, at: datetime) -> None:
+    settings = RoleSettings.objects.applying_to(eligible.role, eligible.scope)[0]
+    context = mail_facts(eligible) | {"kind_of": "eligible", "actor": str(actor or ""), "reason": reason}
+    tell(eligible, settings, "eligible_assigned", "assignment_removed", context, at=at)
+
+
+@privileged("eligible.expired", target="eligible")
+def expire_eligible(*, eligible: EligibleAssignment, actor: User | None) -> bool:
+    """Close an eligibility whose time is up. Return False if it was closed already: then nothing is written."""
+    due = EligibleAssignment.objects.due(now()).filter(pk=eligible.pk)
+    if not due.update(ended_at=F("ends_at"), end_reason=EligibleAssignment.EndReason.EXPIRED):
+        return False
+    eligible = EligibleAssignment.objects.described().get(pk=eligible.pk)
+    _record_end("eligible.expired", eligible, actor=actor)
+    settings = RoleSettings.objects.applying_to(eligible.role, eligible.scope)[0]
+    context = mail_facts(eligible) | {"kind_of": "eligible", "ended_at": eligible.ended_at}
+    tell(eligible, settings, "eligible_assigned", "assignment_expired", context, at=now())
+    return True
+
+
+def _record_end(action: str, eligible: EligibleAssignment, *, actor: User | None, **facts: Any) -> None:
+    record(
+        action,
+        actor=actor,
+        target=eligible,
+        subject=eligible.user,
+        role=eligible.role,
+        scope=eligible.scope,
+        after={"ended_at": eligible.ended_at, "cause": eligible.end_reason},
+        **facts,
+    )
+
+
+@transaction.atomic
+def remind(*, assignment: EligibleAssignment | ActiveAssignment, days: int) -> bool:
+    """Tell the holder and the administrators that an assignment ends soon. Return False if they were told already."""
+    at, model = now(), type(assignment)
+    if not model.objects.to_remind(at, days).filter(pk=assignment.pk).update(reminded_days=days):
+        return False
+    settings = RoleSettings.objects.applying_to(assignment.role, assignment.scope)[0]
+    noun = "eligible" if model is EligibleAssignment else "active"
+    context = mail_facts(assignment) | {"kind_of": noun, "ends_at": assignment.ends_at}
+    tell(assignment, settings, f"{noun}_assigned", "assignment_expiring", context, at=at)
+    return True

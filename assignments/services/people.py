@@ -1,0 +1,88 @@
+"""Changes to people that depend on, or end, what they hold."""
+
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts import services as accounts
+from accounts.authority import require
+from accounts.models import User
+from accounts.rules import NotAllowed
+from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import AssignmentRefused, check_not_self
+from audit.services import privileged, record
+
+from .activation import end, guard_last_holder
+
+
+@privileged("person.disabled", target="user")
+def disable_person(*, user: User, actor: User | None, justification: str) -> User:
+    """Disable a person: they cannot sign in, and what they had active ends at once. Eligibilities stay for later.
+
+    Raises:
+        NotAllowed. AssignmentRefused: ``self_assignment``, ``last_administrator``, ``holder_disabled`` (already).
+    """
+    require(actor, "accounts.disable_user")
+    check_not_self(user, actor)
+    user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    if not user.is_active:
+        raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
+    at = now()
+    held = list(ActiveAssignment.objects.lasting(at).described().filter(user=user))
+    for active in held:
+        guard_last_holder(active, at=at)
+    for active in held:
+        reason = ActiveAssignment.EndReason.HOLDER_DISABLED
+        end(active=active, actor=actor, reason=reason, justification=justification)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
+    return user
+
+
+@privileged("person.enabled", target="user")
+def enable_person(*, user: User, actor: User | None, justification: str) -> User:
+    """Enable a person again: eligibilities that still run can be activated, nothing becomes active by itself.
+
+    Raises:
+        NotAllowed. AssignmentRefused: ``self_assignment``, ``already_enabled``.
+    """
+    require(actor, "accounts.disable_user")
+    check_not_self(user, actor)
+    user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    if user.is_active:
+        raise AssignmentRefused(_("This account is enabled already."), code="already_enabled")
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    record("person.enabled", actor=actor, target=user, subject=user, justification=justification)
+    return user
+
+
+@privileged("enrolment.issued", target="user")
+def issue_enrolment(*, user: User, actor: User | None) -> str:
+    """Issue a one-time enrolment ticket; return its secret, to be shown once to the administrator who hands it over.
+
+    Whoever redeems it becomes able to sign in as that person, so helpdesk staff cannot issue one for somebody who holds
+    or can activate a privileged role.
+
+    Raises:
+        NotAllowed. AssignmentRefused: ``self_assignment``, ``holder_disabled``, ``holder_invalid``.
+    """
+    require(actor, "accounts.enrol_user", "accounts.enrol_privileged_user")
+    check_not_self(user, actor)
+    if not user.is_active:
+        raise AssignmentRefused(_("Enable the account first."), code="holder_disabled")
+    if not user.is_person:
+        raise AssignmentRefused(_("A service account signs in by API token only."), code="holder_invalid")
+    if _is_privileged(user) and actor is not None and not actor.has_perm("accounts.enrol_privileged_user"):
+        raise NotAllowed(_("This person has privileged roles: a role administrator must issue the link."))
+    secret = accounts.issue_ticket(user=user, actor=actor)
+    record("enrolment.issued", actor=actor, target=user, subject=user)
+    return secret
+
+
+def _is_privileged(user: User) -> bool:
+    at = now()
+    return any(
+        model.objects.lasting(at).filter(user=user, role__is_privileged=True).exists()
+        for model in (EligibleAssignment, ActiveAssignment)
+    )

@@ -1,0 +1,45 @@
+"""Loops for the worker. Each takes everything that is due, may run twice or late, and stops at no bad row."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.utils.timezone import now
+
+from .models import ActiveAssignment, EligibleAssignment
+from .services import expire_active, expire_eligible, remind
+
+logger = logging.getLogger(__name__)
+
+# Notices before the end, in days (Entra PIM's figures: 14 and 1; the end itself is told by the expiry).
+REMINDERS = (1, 14)
+
+
+def _each(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
+    done = 0
+    for row in rows:
+        try:
+            done += act(row)
+        except Exception:
+            logger.exception("could not finish %s %s; it stays due", type(row).__name__, row.pk)
+    return done
+
+
+def expire_due() -> int:
+    """Close every assignment whose time is up; return how many this run closed."""
+    at = now()
+    actives = _each(ActiveAssignment.objects.due(at), lambda row: expire_active(active=row, actor=None))
+    return actives + _each(EligibleAssignment.objects.due(at), lambda row: expire_eligible(eligible=row, actor=None))
+
+
+def remind_due() -> int:
+    """Tell of every assignment that ends within a day or within 14 days; return how many notices this run made.
+
+    The nearer notice comes first, so that after an outage nobody gets the older one as well.
+    """
+    at, done = now(), 0
+    for days in REMINDERS:
+        for rows in (EligibleAssignment.objects, ActiveAssignment.objects.assigned()):
+            due = rows.to_remind(at, days).described()
+            done += _each(due, lambda row, days=days: remind(assignment=row, days=days))  # type: ignore[misc]
+    return done

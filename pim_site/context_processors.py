@@ -1,0 +1,27 @@
+"""What every page shows beside its own content."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+from django.utils.timezone import get_current_timezone_name, now
+
+from approvals.models import Request
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Return the site's name, whether this is the demo, the zone in use, and what the navigation counts."""
+    return {
+        "site_name": settings.OTP_TOTP_ISSUER,
+        "demo": settings.DEMO,
+        "zone_name": get_current_timezone_name(),
+        "nav": SimpleLazyObject(lambda: _navigation(request)),
+    }
+
+
+def _navigation(request: HttpRequest) -> dict[str, Any]:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {"approvals_waiting": 0, "console": False}
+    return {"approvals_waiting": Request.objects.awaiting(user, now()).count(), "console": user.is_staff}

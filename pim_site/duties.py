@@ -1,0 +1,26 @@
+"""What is due, and the task that does it. The worker rings for it; the health page says when it waits too long."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from approvals.models import Request
+from assignments.models import ActiveAssignment, EligibleAssignment
+from notifications.models import Message
+
+Due = Callable[[datetime], QuerySet[Any]]
+
+DUTIES: list[tuple[str, Due]] = [
+    ("approvals.tasks.time_out_due", Request.objects.overdue),
+    ("approvals.tasks.start_due", Request.objects.starting),
+    ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
+    ("assignments.tasks.expire_due", EligibleAssignment.objects.due),
+    ("notifications.tasks.deliver_due", Message.objects.due),
+]
+
+
+def tasks_due(at: datetime) -> set[str]:
+    """Dotted paths of the tasks that have something to do; one short query for each duty."""
+    return {task for task, due in DUTIES if due(at).exists()}

@@ -1,0 +1,133 @@
+"""What every request passes: headers, the limits of a session, where a change came from, the person's time zone."""
+
+import ipaddress
+import uuid
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+
+from audit import context
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+HEADERS = {
+    "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), "
+    "microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Nothing that a page of this site shows may be read again from a browser's store after sign-out.
+    "Cache-Control": "no-store",
+}
+
+
+class HeadersMiddleware:
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+class SessionLimitsMiddleware:
+    """Ends a session that is too old, that was left idle in the console, or that never showed a second factor.
+
+    Reads ``signed_in_at`` and keeps ``used_at`` in the session, both in seconds since the epoch. A session
+    without them counts as too old.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return self.get_response(request)
+        at = timezone.now().timestamp()
+        if is_over(request, at):
+            logout(request)
+            return to_sign_in(request)
+        keep_used(request, at)
+        return self.get_response(request)
+
+
+def is_over(request: HttpRequest, at: float) -> bool:
+    return not request.user.is_verified() or too_old(request, at) or left_idle(request, at)
+
+
+def too_old(request: HttpRequest, at: float) -> bool:
+    return at - request.session.get("signed_in_at", 0) > settings.SESSION_HOURS * 3600
+
+
+def left_idle(request: HttpRequest, at: float) -> bool:
+    used_at = request.session.get("used_at", request.session.get("signed_in_at", 0))
+    return request.path.startswith(reverse("admin:index")) and at - used_at > settings.CONSOLE_IDLE_MINUTES * 60
+
+
+def keep_used(request: HttpRequest, at: float) -> None:
+    """Note the use, at most once a minute: each note is a write to the database."""
+    if at - request.session.get("used_at", 0) >= 60:
+        request.session["used_at"] = int(at)
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page, and back here afterwards where that can be: a form is not sent a second time."""
+    if request.method in ("GET", "HEAD"):
+        return redirect_to_login(request.get_full_path())
+    return redirect(settings.LOGIN_URL)
+
+
+class AuditContextMiddleware:
+    """Gives each request an id, and tells the audit whence it came and how its person had signed in."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        correlation_id = uuid.uuid4().hex
+        with context.bind(correlation_id=correlation_id, address=client_address(request), via=signed_in_via(request)):
+            response = self.get_response(request)
+        response.headers["X-Request-ID"] = correlation_id
+        return response
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that the outermost trusted proxy saw; of what stands left of it, the client may have written all."""
+    address = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if 0 < settings.TRUSTED_PROXIES <= len(forwarded):
+        address = forwarded[-settings.TRUSTED_PROXIES].strip()
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return ""
+
+
+def signed_in_via(request: HttpRequest) -> str:
+    if not request.user.is_authenticated:
+        return "anonymous"
+    return f"session {request.session.get('signed_in_with', '')}".strip()
+
+
+class TimeZoneMiddleware:
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with timezone.override(zone_of(request)):
+            return self.get_response(request)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """The person's own zone, or the site's where they have none or one that this machine does not know."""
+    try:
+        return ZoneInfo(request.user.time_zone)
+    except (AttributeError, KeyError, ValueError, OSError):
+        return ZoneInfo(settings.DEFAULT_TIME_ZONE)

@@ -1,0 +1,23 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+from . import health, views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("", include("accounts.urls")),
+    path("", include("approvals.urls")),
+    path("no-console/", views.no_console, name="no-console"),
+    path("console/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]
+
+if settings.DEMO:
+    from .demo import views as demo
+
+    urlpatterns += [
+        path("demo/mail/", demo.mail_list, name="demo-mail"),
+        path("demo/mail/<slug:name>/", demo.mail_detail, name="demo-mail-detail"),
+    ]

@@ -1,0 +1,12 @@
+"""The web process. It refuses to serve with a configuration that the checks refuse."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pim_site.settings")
+application = get_wsgi_application()
+
+from pim_site.checks import refuse_unsafe_start  # noqa: E402 (needs the apps)
+
+refuse_unsafe_start()

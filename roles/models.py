@@ -1,0 +1,231 @@
+"""What there is to hold: resources in a tree, roles on them, and the settings that each role is used under."""
+
+import uuid
+from datetime import timedelta
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import Permission
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Length
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Group, User
+
+HALF_HOUR = timedelta(minutes=30)
+SHORTEST_MAXIMUM = timedelta(minutes=30)
+LONGEST_MAXIMUM = timedelta(hours=24)
+# Entra PIM's choices for "expire after" (role settings, assignment tab).
+DAYS_OFFERED = (15, 30, 90, 180, 365)
+
+
+class Resource(models.Model):
+    """A node of the tree that roles are defined on and held at. The root is the organisation, scope "/".
+
+    `path` is the chain of ids from below the root to this node ("/", "/<id>/", "/<id>/<id>/"), so that ancestors need no
+    recursion; ids and not names, so that renaming moves nothing.
+    """
+
+    class Kind(models.TextChoices):
+        ORGANISATION = "organisation", _("organisation")
+        UNIT = "unit", _("unit")
+        APPLICATION = "application", _("application")
+        GROUP = "group", _("group")
+        OTHER = "other", _("other")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    parent = models.ForeignKey(
+        "self", verbose_name=_("parent"), null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices, default=Kind.OTHER)
+    name = models.CharField(_("name"), max_length=150)
+    description = models.TextField(_("description"), blank=True, max_length=2000)
+    path = models.CharField(max_length=1024, unique=True, editable=False)
+    # The names along the way, for people ("/Finance/Payroll"); rewritten when a node above is renamed.
+    label = models.TextField(editable=False)
+
+    class Meta:
+        verbose_name = _("resource")
+        verbose_name_plural = _("resources")
+        ordering = ["label"]
+        default_permissions = ("add", "change", "view")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["parent", "name"],
+                name="resource_one_per_name",
+                violation_error_message=_("There is a resource with this name here already."),
+            ),
+            models.UniqueConstraint(
+                fields=["kind"], condition=models.Q(parent=None), name="resource_one_root", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=models.Q(parent=None, path="/", kind="organisation") | models.Q(parent__isnull=False),
+                name="resource_root_is_organisation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def lineage(self) -> list[str]:
+        """The paths of this resource and all above it, the root first."""
+        parts = [part for part in self.path.split("/") if part]
+        return ["/" + "".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
+
+    def is_within(self, other: "Resource") -> bool:
+        """Is this `other`, or beneath it?"""
+        return self.path.startswith(other.path)
+
+
+class RoleQuerySet(models.QuerySet["Role"]):
+    def built_in(self, key: str) -> "Role":
+        return self.get(built_in_key=key)
+
+
+class Role(models.Model):
+    """A set of powers, defined on a resource and usable there and beneath."""
+
+    GLOBAL_ADMINISTRATOR = "global_administrator"
+    PRIVILEGED_ROLE_ADMINISTRATOR = "privileged_role_administrator"
+    HELPDESK_ADMINISTRATOR = "helpdesk_administrator"
+    SECURITY_READER = "security_reader"
+    # Without a holder in force of each of these, nobody could ever give a role again.
+    GUARDED = (GLOBAL_ADMINISTRATOR, PRIVILEGED_ROLE_ADMINISTRATOR)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    resource = models.ForeignKey(
+        Resource, verbose_name=_("resource"), on_delete=models.PROTECT, related_name="roles"
+    )
+    name = models.CharField(_("name"), max_length=150)
+    description = models.TextField(_("description"), blank=True, max_length=2000)
+    is_privileged = models.BooleanField(
+        _("privileged"),
+        default=False,
+        help_text=_("Who holds it could harm the organisation. Helpdesk staff cannot assign it."),
+    )
+    built_in_key = models.CharField(max_length=40, null=True, blank=True, unique=True, editable=False)
+    permissions = models.ManyToManyField(
+        Permission,
+        verbose_name=_("rights in this site"),
+        blank=True,
+        help_text=_("What its holders may do in the console while they hold it at the organisation itself."),
+    )
+
+    objects: ClassVar[Any] = RoleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+        ordering = ["name"]
+        default_permissions = ("add", "change", "view")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["resource", "name"],
+                name="role_one_per_name",
+                violation_error_message=_("There is a role with this name on this resource already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_built_in(self) -> bool:
+        return self.built_in_key is not None
+
+    def is_usable_at(self, scope: Resource) -> bool:
+        return scope.is_within(self.resource)
+
+
+class RoleSettingsQuerySet(models.QuerySet["RoleSettings"]):
+    def current(self) -> Self:
+        return self.filter(superseded_at=None)
+
+    def applying_to(self, role: Role, scope: Resource) -> Self:
+        """The settings of `role` that count at `scope`: the row of the nearest scope upwards comes first."""
+        return self.current().filter(role=role, scope__path__in=scope.lineage).order_by(Length("scope__path").desc())
+
+
+def default_notifications() -> dict[str, dict[str, bool]]:
+    """Everybody who is told by default, is told: three events, three kinds of recipients."""
+    return {event: dict.fromkeys(RoleSettings.AUDIENCES, True) for event in RoleSettings.EVENTS}
+
+
+class RoleSettings(models.Model):
+    """One version of the rules that a role is used under at a scope and beneath.
+
+    Rows are never changed: a save supersedes the current row by a new one with the next version, and a request keeps
+    pointing at the version that it was asked under. Defaults are those of Microsoft Entra PIM (role settings page).
+    """
+
+    EVENTS = ("eligible_assigned", "active_assigned", "activated")
+    AUDIENCES = ("admin", "requestor", "approver")
+
+    class Authentication(models.TextChoices):
+        NONE = "none", _("none")
+        MFA = "mfa", _("a fresh one-time code")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.CASCADE, related_name="settings")
+    scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField(_("version"), default=1)
+    changed_by_label = models.CharField(_("changed by"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("in use since"))
+    superseded_at = models.DateTimeField(_("in use until"), null=True)
+
+    activation_max_duration = models.DurationField(
+        _("longest activation"),
+        default=timedelta(hours=8),
+        validators=[MinValueValidator(SHORTEST_MAXIMUM), MaxValueValidator(LONGEST_MAXIMUM)],
+    )
+    activation_authentication = models.CharField(
+        _("proof on activation"), max_length=20, choices=Authentication.choices, default=Authentication.MFA
+    )
+    justification_required = models.BooleanField(_("reason on activation"), default=True)
+    ticket_required = models.BooleanField(_("ticket on activation"), default=False)
+    approval_required = models.BooleanField(_("approval to activate"), default=False)
+    approvers = models.ManyToManyField(User, verbose_name=_("approvers"), related_name="+", blank=True)
+    approver_groups = models.ManyToManyField(Group, verbose_name=_("approver groups"), related_name="+", blank=True)
+    approval_timeout = models.DurationField(_("time to decide"), default=timedelta(hours=24))
+    permanent_eligible_allowed = models.BooleanField(_("permanent eligible assignments"), default=True)
+    eligible_max_days = models.PositiveSmallIntegerField(_("longest eligible assignment"), default=365)
+    permanent_active_allowed = models.BooleanField(_("permanent active assignments"), default=True)
+    active_max_days = models.PositiveSmallIntegerField(_("longest active assignment"), default=180)
+    assign_active_mfa_required = models.BooleanField(_("proof on assigning active"), default=False)
+    assign_active_justification_required = models.BooleanField(_("reason on assigning active"), default=True)
+    notifications = models.JSONField(_("notifications"), default=default_notifications)
+
+    objects: ClassVar[Any] = RoleSettingsQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("role settings")
+        verbose_name_plural = _("role settings")
+        ordering = ["-version"]
+        default_permissions = ("change", "view")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["role", "scope"], condition=models.Q(superseded_at=None), name="rolesettings_one_current"
+            ),
+            models.UniqueConstraint(fields=["role", "scope", "version"], name="rolesettings_one_per_version"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    activation_max_duration__gte=SHORTEST_MAXIMUM, activation_max_duration__lte=LONGEST_MAXIMUM
+                ),
+                name="rolesettings_duration_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(approval_timeout__gt=timedelta(0)), name="rolesettings_timeout_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return _("%(role)s, version %(version)d") % {"role": self.role, "version": self.version}
+
+    @property
+    def mfa_required(self) -> bool:
+        return self.activation_authentication != self.Authentication.NONE
+
+    def notifies(self, event: str, audience: str) -> bool:
+        """Are the default recipients of this kind told of this event?"""
+        return bool(self.notifications.get(event, {}).get(audience, True))

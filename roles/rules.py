@@ -1,0 +1,88 @@
+"""Which roles and settings make sense. Nothing here reads the clock or writes."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from .models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+
+if TYPE_CHECKING:
+    from accounts.models import Group, User
+
+APPROVAL_TIMEOUT_RANGE = (timedelta(minutes=5), timedelta(days=14))
+
+
+class ResourceRefused(ValidationError):
+    """A resource could not be saved. Codes: ``name_taken``, ``scope_invalid``."""
+
+
+class RoleRefused(ValidationError):
+    """A role could not be saved. Codes: ``name_taken``, ``built_in``, ``scope_invalid``, ``not_allowed``."""
+
+
+class SettingsRefused(ValidationError):
+    """Settings could not be saved. Codes: ``out_of_range``, ``nobody_could_approve``, ``group_not_protected``."""
+
+
+def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
+    """A built-in role keeps its name, its rights and its weight: the product counts on them."""
+    if role.is_built_in and (name != role.name or is_privileged != role.is_privileged):
+        raise RoleRefused(_("A built-in role keeps its name and stays privileged or not."), code="built_in")
+
+
+def check_scope(role: Role, scope: Resource, *, refusal: type[ValidationError]) -> None:
+    """A role can be used on its own resource and beneath, nowhere else."""
+    if not role.is_usable_at(scope):
+        text = _("%(role)s belongs to %(resource)s: choose that or something beneath it as the scope.")
+        raise refusal(text % {"role": role, "resource": role.resource}, code="scope_invalid")
+
+
+def check_settings(
+    settings: RoleSettings, *, approvers: Collection["User"], groups: Collection["Group"], group_people: int
+) -> None:
+    """Refuse settings outside their ranges, and an approval that nobody could ever give.
+
+    Args:
+        settings: the version to be saved.
+        approvers: the people named as approvers.
+        groups: the groups named as approvers.
+        group_people: how many enabled people are in those groups together.
+
+    Raises:
+        SettingsRefused: with the limit in its text.
+    """
+    _check_ranges(settings)
+    if not settings.approval_required:
+        return
+    if any(not group.is_protected for group in groups):
+        raise SettingsRefused(
+            _("Only protected groups can approve, because whoever may change a group decides who approves."),
+            code="group_not_protected",
+        )
+    if (approvers or groups) and not group_people and not any(_can_approve(person) for person in approvers):
+        raise SettingsRefused(
+            _("Nobody among these approvers could ever decide: name at least one enabled person."),
+            code="nobody_could_approve",
+        )
+
+
+def _can_approve(person: "User") -> bool:
+    return person.is_active and person.is_person
+
+
+def _check_ranges(settings: RoleSettings) -> None:
+    longest = settings.activation_max_duration
+    if not SHORTEST_MAXIMUM <= longest <= LONGEST_MAXIMUM or longest % HALF_HOUR:
+        raise SettingsRefused(
+            _("The longest activation is between 30 minutes and 24 hours, in steps of 30 minutes."), code="out_of_range"
+        )
+    for days in (settings.eligible_max_days, settings.active_max_days):
+        if days not in DAYS_OFFERED:
+            text = _("Assignments last at most %(days)s days.")
+            raise SettingsRefused(text % {"days": ", ".join(map(str, DAYS_OFFERED))}, code="out_of_range")
+    shortest, timeout_longest = APPROVAL_TIMEOUT_RANGE
+    if not shortest <= settings.approval_timeout <= timeout_longest:
+        raise SettingsRefused(_("The time to decide is between 5 minutes and 14 days."), code="out_of_range")

@@ -1,0 +1,147 @@
+"""The cast: people, roles and assignments, made as the product would find them, without going through its doors."""
+
+import uuid
+from datetime import timedelta
+
+import factory
+import pyotp
+from django.contrib.auth.hashers import make_password
+from django.utils.timezone import now
+from factory.django import DjangoModelFactory
+
+from accounts import factors
+from accounts.models import Group, TotpDevice, User
+from approvals.models import Request
+from assignments.models import ActiveAssignment, EligibleAssignment
+from roles.models import Resource, Role, RoleSettings
+from roles.services import label_of
+
+PASSWORD = "a long and fictional password"
+
+
+def root():
+    return Resource.objects.get(path="/")
+
+
+class UserFactory(DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = factory.Sequence("person{}".format)
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.org")
+    display_name = factory.LazyAttribute(lambda user: user.username.capitalize())
+    password = factory.LazyFunction(lambda: make_password(PASSWORD))
+
+
+class GroupFactory(DjangoModelFactory):
+    class Meta:
+        model = Group
+        skip_postgeneration_save = True
+
+    name = factory.Sequence("Group {}".format)
+    is_protected = True
+
+    @factory.post_generation
+    def members(self, create, extracted, **kwargs):
+        self.members.set(extracted or [])
+
+
+class TotpDeviceFactory(DjangoModelFactory):
+    class Meta:
+        model = TotpDevice
+
+    user = factory.SubFactory(UserFactory)
+    name = "Phone"
+    encrypted_key = factory.LazyFunction(factors.new_key)
+
+
+class ResourceFactory(DjangoModelFactory):
+    class Meta:
+        model = Resource
+
+    id = factory.LazyFunction(uuid.uuid4)
+    parent = factory.LazyFunction(root)
+    name = factory.Sequence("Resource {}".format)
+    path = factory.LazyAttribute(lambda node: f"{node.parent.path}{node.id.hex}/")
+    label = factory.LazyAttribute(lambda node: label_of(node.name, node.parent))
+
+
+class RoleFactory(DjangoModelFactory):
+    """A role; what is given as `settings__…` goes into its first settings, e.g. `settings__approval_required=True`."""
+
+    class Meta:
+        model = Role
+        skip_postgeneration_save = True
+
+    resource = factory.LazyFunction(root)
+    name = factory.Sequence("Role {}".format)
+
+    @factory.post_generation
+    def settings(self, create, extracted, approvers=(), approver_groups=(), **values):
+        version = RoleSettings.objects.create(
+            role=self, scope=self.resource, **{"created_at": now(), "activation_authentication": "none"} | values
+        )
+        version.approvers.set(approvers)
+        version.approver_groups.set(approver_groups)
+
+
+class _AssignmentFactory(DjangoModelFactory):
+    class Meta:
+        abstract = True
+
+    user = factory.SubFactory(UserFactory)
+    role = factory.SubFactory(RoleFactory)
+    scope = factory.LazyAttribute(lambda row: row.role.resource)
+    starts_at = factory.LazyFunction(lambda: (now() - timedelta(minutes=1)).replace(microsecond=0))
+    created_at = factory.LazyAttribute(lambda row: row.starts_at)
+
+
+class EligibleFactory(_AssignmentFactory):
+    class Meta:
+        model = EligibleAssignment
+
+
+class ActiveFactory(_AssignmentFactory):
+    class Meta:
+        model = ActiveAssignment
+
+
+class ActivationFactory(ActiveFactory):
+    """A role activated an instant ago for an hour."""
+
+    eligible_assignment = factory.SubFactory(EligibleFactory)
+    user = factory.SelfAttribute("eligible_assignment.user")
+    role = factory.SelfAttribute("eligible_assignment.role")
+    ends_at = factory.LazyAttribute(lambda row: row.starts_at + timedelta(hours=1))
+
+
+class RequestFactory(DjangoModelFactory):
+    """An activation that waits for its approvers."""
+
+    class Meta:
+        model = Request
+
+    action = Request.Action.SELF_ACTIVATE
+    status = Request.Status.PENDING_APPROVAL
+    eligible_assignment = factory.SubFactory(EligibleFactory)
+    user = factory.SelfAttribute("eligible_assignment.user")
+    requester = factory.SelfAttribute("user")
+    role = factory.SelfAttribute("eligible_assignment.role")
+    scope = factory.SelfAttribute("eligible_assignment.scope")
+    settings = factory.LazyAttribute(lambda row: RoleSettings.objects.applying_to(row.role, row.scope)[0])
+    duration = timedelta(hours=1)
+    justification = "The nightly job is stuck."
+    requested_at = factory.LazyFunction(now)
+    expires_at = factory.LazyAttribute(lambda row: row.requested_at + timedelta(hours=24))
+
+
+def code_of(device, *, steps=0):
+    """The code that the person's app shows now, or so many steps of 30 s later."""
+    return pyotp.TOTP(factors.shown_key(device.encrypted_key)).at(now(), steps)
+
+
+def holder_of(built_in_key, **kwargs):
+    """Somebody who holds this built-in role in force, permanently."""
+    role = Role.objects.built_in(built_in_key)
+    return ActiveFactory(role=role, user=UserFactory(**kwargs)).user

@@ -1,0 +1,138 @@
+"""What the server refuses to start with. Each row of the first table starts a real process."""
+
+import copy
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.conf import settings as loaded
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+from pim_site.checks import DEMO_MAIL, refuse_unsafe_start
+
+ROOT = Path(__file__).parents[2]
+KEY = "dGhlLXRlc3RzLXVzZS10aGlzLWtleS1hbmQtbm9uZSE="
+PRODUCTION = {
+    "PIM_SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-0123456789-ABCDEFGHIJ",
+    "PIM_FACTOR_KEYS": KEY,
+    "PIM_ALLOWED_HOSTS": "pim.example.org",
+    "PIM_BASE_URL": "https://pim.example.org",
+    "PIM_DATABASE_URL": "sqlite://:memory:",
+}
+# What the environment holds besides, and a word of the refusal. None takes a name away.
+REFUSED = {
+    "debug": ({"PIM_DEBUG": "1"}, "DEBUG is on"),
+    "demo": ({"PIM_DEMO": "1"}, "pim.E014"),
+    "no key": ({"PIM_SECRET_KEY": None}, "SECRET_KEY"),
+    "short key": ({"PIM_SECRET_KEY": "short"}, "security.W009"),
+    "default key": ({"PIM_SECRET_KEY": "django-insecure-" + "abcdefgh" * 6}, "security.W009"),
+    "no factor key": ({"PIM_FACTOR_KEYS": None}, "pim.E006"),
+    "bad factor key": ({"PIM_FACTOR_KEYS": f"{KEY},no-key"}, "pim.E007"),
+    "no host": ({"PIM_ALLOWED_HOSTS": None}, "security.W020"),
+    "any host": ({"PIM_ALLOWED_HOSTS": "pim.example.org,*"}, "pim.E008"),
+    "plain http": ({"PIM_BASE_URL": "http://pim.example.org"}, "pim.E009"),
+    "mail to the terminal": ({"PIM_EMAIL_URL": "consolemail://"}, "pim.E016"),
+    "mail to nowhere": ({"PIM_EMAIL_URL": "dummymail://"}, "pim.E016"),
+    "unknown zone": ({"PIM_TIME_ZONE": "Mars/Olympus"}, "pim.E017"),
+    "no session": ({"PIM_SESSION_HOURS": "0"}, "pim.E013"),
+    "endless session": ({"PIM_SESSION_HOURS": "9999"}, "pim.E013"),
+    "no idle limit": ({"PIM_CONSOLE_IDLE_MINUTES": "0"}, "pim.E013"),
+    "proxies below 0": ({"PIM_TRUSTED_PROXIES": "-1"}, "pim.E012"),
+    "hasty watchdog": ({"PIM_WORKER_WATCHDOG_SECONDS": "5"}, "pim.W001"),
+    "unknown database": ({"PIM_DATABASE_URL": "mysql://pim@localhost/pim"}, "mysql"),
+}
+
+
+def start(changes=None):
+    """Import the web application in a fresh process with a production environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIM_")}
+    given = PRODUCTION | (changes or {})
+    environment = kept | {name: value for name, value in given.items() if value is not None}
+    command = [sys.executable, "-c", "import pim_site.wsgi"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def starts():
+    """How each of the table ended: two at a time, because each costs a second of loading."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = pool.map(start, [changes for changes, _ in REFUSED.values()])
+        return dict(zip(REFUSED, runs, strict=True))
+
+
+def test_shipped_production_settings_start_without_a_word():
+    started = start()
+    assert (started.returncode, started.stderr) == (0, "")
+
+
+def test_demo_starts():
+    assert start({"PIM_DEBUG": "1", "PIM_DEMO": "1", "PIM_BASE_URL": "http://localhost:8000"}).returncode == 0
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_start_refused(starts, name):
+    assert starts[name].returncode == 1
+    assert REFUSED[name][1] in starts[name].stderr.splitlines()[-1] + starts[name].stderr[-3000:]
+
+
+def changed(name, **values):
+    return {name: copy.deepcopy(getattr(loaded, name)) | values}
+
+
+def database(**values):
+    return {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", **values}}}
+
+
+WAL = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+# Settings that only an edit of the code can bring about, and the id of the check that finds them.
+FOUND = [
+    (database(OPTIONS={"init_command": WAL}), "pim.E002"),
+    (database(OPTIONS={"transaction_mode": "DEFERRED", "init_command": WAL}), "pim.E002"),
+    (database(OPTIONS={"transaction_mode": "IMMEDIATE", "init_command": WAL.replace("FULL", "NORMAL")}), "pim.E002"),
+    (database(OPTIONS={"transaction_mode": "IMMEDIATE"}), "pim.E002"),
+    (database(ENGINE="django.db.backends.oracle"), "pim.E001"),
+    (database(ATOMIC_REQUESTS=True), "pim.E003"),
+    (changed("Q_CLUSTER", catch_up=True), "pim.E005"),
+    (changed("Q_CLUSTER", max_attempts=0), "pim.E005"),
+    (changed("Q_CLUSTER", ack_failures=False), "pim.E005"),
+    (changed("Q_CLUSTER", retry=120), "pim.E005"),
+    (changed("Q_CLUSTER", timeout=None), "pim.E005"),
+    (changed("Q_CLUSTER", queue_limit=50), "pim.E005"),
+    ({"MIDDLEWARE": loaded.MIDDLEWARE[1:]}, "pim.E010"),
+    ({"MIDDLEWARE": loaded.MIDDLEWARE[::-1]}, "pim.E010"),
+    ({"CONTENT_SECURITY_POLICY": {"DIRECTIVES": {"default-src": ["'self'", "'unsafe-inline'"]}}}, "pim.E011"),
+    ({"CONTENT_SECURITY_POLICY": {}}, "pim.E011"),
+    ({"EMAIL_BACKEND": DEMO_MAIL, "DEMO": False}, "pim.E015"),
+    ({"TIME_ZONE": "Europe/Berlin"}, "pim.E018"),
+]
+
+
+@pytest.mark.parametrize(("changes", "number"), FOUND)
+def test_check_finds(settings, changes, number):
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert number in {finding.id for finding in run_checks(tags=["pim"])}
+
+
+def test_pool_refused_in_the_worker_only(settings, monkeypatch):
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "pool", True)
+    assert "pim.E004" not in {finding.id for finding in run_checks(tags=["pim"])}
+    monkeypatch.setattr(sys, "argv", ["manage.py", "qcluster"])
+    assert "pim.E004" in {finding.id for finding in run_checks(tags=["pim"])}
+
+
+def test_every_finding_has_a_hint(settings):
+    settings.FACTOR_KEYS, settings.ALLOWED_HOSTS, settings.BASE_URL = [], ["*"], "http://pim.example.org"
+    found = run_checks(tags=["pim"])
+    assert len(found) >= 3
+    assert all(finding.hint for finding in found)
+
+
+def test_unsafe_start_names_every_finding(settings):
+    settings.DEBUG, settings.DEMO, settings.ALLOWED_HOSTS, settings.TRUSTED_PROXIES = True, True, ["*"], -1
+    with pytest.raises(ImproperlyConfigured, match=r"(?s)pim\.E008.*pim\.E012"):
+        refuse_unsafe_start()
