@@ -1,0 +1,22 @@
+"""A test client whose person is signed in with both factors, without going through the sign-in pages."""
+
+import secrets
+
+from django.utils.timezone import now
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from accounts.models import TotpDevice
+from tests.factories import TotpDeviceFactory
+
+
+def signed_in(client, user, *, device=None):
+    """Sign `user` in on `client` as the sign-in pages would; the authenticator app that was used."""
+    device = device or TotpDevice.objects.filter(user=user).order_by("pk").first() or TotpDeviceFactory(user=user)
+    client.force_login(user)
+    session = client.session
+    session[DEVICE_ID_SESSION_KEY] = device.persistent_id
+    session["signed_in_at"] = int(now().timestamp())
+    session["signed_in_with"] = "totp"
+    session["binding"] = secrets.token_urlsafe(16)
+    session.save()
+    return device
