@@ -12,8 +12,10 @@ EVERY_MINUTE = {
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",
 }
-# What a row must hold besides its name and task. `repeats` −1 is django-q2's word for "for ever".
-PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1, "args": None, "kwargs": None, "hook": None}
+# What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".
+PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1} | dict.fromkeys(
+    ["args", "kwargs", "hook", "cron", "cluster", "intended_date_kwarg"]
+)
 
 
 @transaction.atomic
@@ -27,11 +29,7 @@ def sync() -> None:
     for name, task in EVERY_MINUTE.items():
         if Schedule.objects.filter(name=name).count() > 1:
             Schedule.objects.filter(name=name).delete()
-        Schedule.objects.update_or_create(
-            name=name,
-            defaults={"func": task, "cluster": None, "intended_date_kwarg": None, **PLAIN},
-            create_defaults={"func": task, "next_run": timezone.now(), **PLAIN},
-        )
+        Schedule.objects.update_or_create(name=name, defaults={"func": task} | PLAIN)
 
 
 def drifted() -> bool:

@@ -4,20 +4,15 @@ import os
 import shutil
 from pathlib import Path
 
+import django
 import pytest
 
 from tests.environment import POSTGRES, prepare
 
 prepare()
+django.setup()  # now, because the conftest files beneath this one import models
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-
-
-def pytest_configure():
-    """Load the settings, now that the environment stands; pytest-django sets up Django when it finds them loaded."""
-    from django.conf import settings
-
-    assert settings.DATABASES
 
 
 def pytest_collection_modifyitems(config, items):

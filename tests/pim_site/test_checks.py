@@ -52,8 +52,9 @@ def start(changes=None):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIM_")}
     given = PRODUCTION | (changes or {})
     environment = kept | {name: value for name, value in given.items() if value is not None}
-    command = [sys.executable, "-c", "import pim_site.wsgi"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    # Static files are collected when the site is installed; nobody has done so here.
+    command = [sys.executable, "-W", "ignore:No directory at", "-c", "import pim_site.wsgi"]
+    return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,11 @@ def test_demo_starts():
     assert start({"PIM_DEBUG": "1", "PIM_DEMO": "1", "PIM_BASE_URL": "http://localhost:8000"}).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_start_refused(starts, name):
     assert starts[name].returncode == 1
-    assert REFUSED[name][1] in starts[name].stderr.splitlines()[-1] + starts[name].stderr[-3000:]
+    assert REFUSED[name][1] in starts[name].stderr
 
 
 def changed(name, **values):
@@ -112,9 +114,9 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("changes", "number"), FOUND)
-def test_check_finds(settings, changes, number):
+def test_check_finds(monkeypatch, changes, number):
     for name, value in changes.items():
-        setattr(settings, name, value)
+        monkeypatch.setattr(loaded, name, value)
     assert number in {finding.id for finding in run_checks(tags=["pim"])}
 
 
