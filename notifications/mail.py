@@ -87,5 +87,5 @@ def _language(code: str) -> str:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):  # unknown, not a name at all, or a directory of the zone database
+    except (KeyError, ValueError, OSError):  # unknown, not a name at all, or a directory of the zone database
         return ZoneInfo(settings.DEFAULT_TIME_ZONE)

@@ -100,5 +100,6 @@ def _addressed(recipient: Recipient | str) -> dict[str, Any]:
 def _key(dedup: str | None, recipient: Recipient | str) -> str | None:
     if dedup is None:
         return None
-    key = f"{dedup}:{_address(recipient).casefold() if isinstance(recipient, str) else recipient.pk}"
+    who = _address(recipient).casefold() if isinstance(recipient, str) else recipient.pk
+    key = clean(f"{dedup}:{who}")
     return key if len(key) <= 400 else sha256(key.encode()).hexdigest()
