@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.mail import render
 from notifications.models import Kind, Message
-from notifications.snapshot import without_link
 
 TONES = {"queued": "waiting", "sending": "waiting", "sent": "ok", "failed": "failed", "suppressed": "ended"}
 
@@ -83,14 +82,8 @@ def _moment(at: Any) -> str:
 
 
 def _preview(message: Message) -> dict[str, Any]:
-    """The words without their link, which is for the recipient alone; or why there are none."""
-    shown = Message(
-        kind=message.kind,
-        language=message.language,
-        time_zone=message.time_zone,
-        context=without_link(message.context),
-    )
+    """The words, or why there are none."""
     try:
-        return {"words": render(shown)}
+        return {"words": render(message)}
     except Exception as error:  # the same that keeps it from being sent
         return {"cause": f"{type(error).__name__}: {error}"}

@@ -40,12 +40,6 @@ def decode(text: str) -> dict[str, Any]:
     return {key: _moment(value) if key.endswith("_at") else value for key, value in content.items()}
 
 
-def without_link(text: str) -> str:
-    """The content without its link: that of an invitation is a credential, and of no use once the mail has gone."""
-    content: dict[str, Any] = json.loads(text)
-    return json.dumps(content | {"url": ""}, ensure_ascii=False) if content.get("url") else text
-
-
 def _plain(value: Any) -> Any:
     match value:
         case None | bool() | int() | float():

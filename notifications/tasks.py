@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from notifications.mail import build, render
 from notifications.models import Message
-from notifications.snapshot import clean, without_link
+from notifications.snapshot import clean
 
 LEASE = timedelta(minutes=5)  # much longer than one mail can take with EMAIL_TIMEOUT
 RUN_SECONDS = 30.0  # well below the time after which the queue kills a task
@@ -79,14 +79,7 @@ def _send(message: Message, connection: BaseEmailBackend) -> Exception | None:
         connection.close()
         _put_back(message, error)
         return error
-    _settle(
-        message,
-        state=Message.State.SENT,
-        sent_at=timezone.now(),
-        subject=words.subject,
-        last_error="",
-        context=without_link(message.context),
-    )
+    _settle(message, state=Message.State.SENT, sent_at=timezone.now(), subject=words.subject, last_error="")
     return None
 
 
@@ -113,6 +106,6 @@ def _is_lost(error: Exception | None) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    """Kind and text of an error, short; without addresses of pages, because a link may be a credential."""
+    """Kind and text of an error, short; without links, because this is shown to people whom the mail is not for."""
     text = re.sub(r"https?://\S+", "…", " ".join(str(error).split()))
     return clean(f"{type(error).__name__}: {text}")[:300]

@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -7,7 +6,7 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.snapshot import Unreadable, decode, encode, without_link
+from notifications.snapshot import Unreadable, decode, encode
 
 AT = datetime(2026, 11, 21, 18, 40, tzinfo=UTC)
 VALUES = [
@@ -72,12 +71,3 @@ def test_encode_gives_text_that_can_be_stored(context):
     text = encode(context)
     assert "\x00" not in text
     assert text.encode()
-
-
-def test_without_link_keeps_everything_else():
-    text = encode({"url": "https://pim.example/enrol/secret/", "name": "Ana"})
-    assert json.loads(without_link(text)) == {"url": "", "name": "Ana"}
-
-
-def test_without_link_leaves_content_without_one():
-    assert without_link(encode({"name": "Ana"})) == encode({"name": "Ana"})

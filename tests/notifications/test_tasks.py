@@ -65,13 +65,6 @@ def test_deliver_due_leaves_settled_messages_alone(post, queued, state):
     assert not post.envelopes
 
 
-def test_deliver_due_forgets_the_link_of_what_it_sent(post, queued):
-    queued(kind="account_created", url="https://pim.example/enrol/secret/", name="Ana")
-    deliver_due()
-    assert b"https://pim.example/enrol/secret/" in post.envelopes[0].content
-    assert "secret" not in Message.objects.get().context
-
-
 # --- a server that is not there, or goes away -----------------------------------------------------------------
 
 
