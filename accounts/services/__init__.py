@@ -1,11 +1,13 @@
 """Every change to people, groups and factors. Nothing else writes these tables."""
 
-from .people import create_group, create_person, issue_ticket, update_group, update_person
+from .people import create_group, create_person, issue_ticket, update_group, update_person, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import (
     add_app,
     change_password,
+    check_new_app,
     consume,
+    device_for,
     enrol,
     open_ticket,
     prove,
@@ -17,10 +19,12 @@ from .step_up import (
 __all__ = [
     "add_app",
     "change_password",
+    "check_new_app",
     "check_password",
     "consume",
     "create_group",
     "create_person",
+    "device_for",
     "enrol",
     "issue_ticket",
     "open_ticket",
@@ -32,4 +36,5 @@ __all__ = [
     "sign_out",
     "update_group",
     "update_person",
+    "withdraw_weak_tickets",
 ]

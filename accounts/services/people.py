@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from accounts import factors
 from accounts.authority import require
+from accounts.links import link
 from accounts.models import EnrolmentTicket, Group, User
 from accounts.rules import GroupRefused, NotAllowed, PersonRefused
 from audit.services import privileged, record
-from accounts.links import link
 from notifications.services import queue
 
 PERSON_FIELDS = ("username", "email", "display_name", "manager", "time_zone", "is_emergency_access")
@@ -87,11 +87,16 @@ def _check_emergency(actor: User | None, *, before: bool, after: bool) -> None:
 
 def _save_person(person: User, update_fields: list[str] | None = None) -> None:
     person.full_clean(exclude=["password"])
+    taken = PersonRefused(_("Somebody has this username or e-mail address already."), code="name_taken")
+    others = User.objects.exclude(pk=person.pk)
+    # Also one's username as another's address: people sign in by both.
+    if others.named(person.username).exists() or others.named(person.email).exists():
+        raise taken
     try:
         with transaction.atomic():
             person.save(update_fields=update_fields)
     except IntegrityError as error:
-        raise PersonRefused(_("Somebody has this username or e-mail address already."), code="name_taken") from error
+        raise taken from error
 
 
 def _facts(person: User) -> dict[str, Any]:
@@ -119,6 +124,18 @@ def issue_ticket(*, user: User, actor: User | None) -> str:
     return secret
 
 
+def withdraw_weak_tickets(users: Iterable[User]) -> None:
+    """Withdraw the open tickets of people who come to power, where the issuer could not issue one for such a person.
+
+    Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role.
+    """
+    at = now()
+    for ticket in EnrolmentTicket.objects.filter(user__in=users, used_at=None, expires_at__gt=at):
+        if ticket.issued_by and not ticket.issued_by.has_perm("accounts.enrol_privileged_user"):
+            ticket.expires_at = at
+            ticket.save(update_fields=["expires_at"])
+
+
 @privileged("group.created", target=None)
 def create_group(
     *,
@@ -139,10 +156,9 @@ def create_group(
     require(actor, "accounts.add_group")
     group = Group(name=name.strip(), description=description, is_protected=is_protected)
     owners, members = list(owners), list(members)
-    _check_group_change(group, actor=actor, was_protected=False, added=[*owners, *members])
+    _check_group_change(group, actor=actor, was_protected=False, added={*owners, *members})
     _save_group(group)
-    group.owners.set(owners)
-    group.members.set(members)
+    _put_into(group, owners, members)
     record("group.created", actor=actor, target=group, after=_group_facts(group))
     return group
 
@@ -169,22 +185,22 @@ def update_group(
     group = Group.objects.select_for_update().get(pk=group.pk)
     before, was_protected = _group_facts(group), group.is_protected
     owners, members = list(owners), list(members)
-    present = {*group.owners.all(), *group.members.all()}
+    # Who is in a group that becomes protected is put into a protected group by that.
+    present = {*group.owners.all(), *group.members.all()} if was_protected else set()
     group.name, group.description, group.is_protected = name.strip(), description, is_protected
     _check_group_change(group, actor=actor, was_protected=was_protected, added={*owners, *members} - present)
     _save_group(group)
-    group.owners.set(owners)
-    group.members.set(members)
+    _put_into(group, owners, members)
     record("group.updated", actor=actor, target=group, before=before, after=_group_facts(group))
     return group
 
 
-def _check_group_change(group: Group, *, actor: User | None, was_protected: bool, added: Iterable[User]) -> None:
+def _check_group_change(group: Group, *, actor: User | None, was_protected: bool, added: set[User]) -> None:
     if not (group.is_protected or was_protected):
         return
     if actor is not None and not actor.has_perm("accounts.change_protected_group"):
         raise NotAllowed(_("This group is protected: only a role administrator may change it."))
-    if actor in added:
+    if actor is not None and actor in added:
         raise GroupRefused(
             _("Nobody puts themselves into a protected group. Ask another administrator."), code="self_assignment"
         )
@@ -197,6 +213,13 @@ def _save_group(group: Group) -> None:
             group.save()
     except IntegrityError as error:
         raise GroupRefused(_("There is a group with this name already."), code="name_taken") from error
+
+
+def _put_into(group: Group, owners: list[User], members: list[User]) -> None:
+    group.owners.set(owners)
+    group.members.set(members)
+    if group.is_protected:
+        withdraw_weak_tickets(members)
 
 
 def _group_facts(group: Group) -> dict[str, Any]:

@@ -9,9 +9,12 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import SignInCounter, User
+from accounts.models import SignInCounter, StepUpProof, User
 from accounts.rules import THROTTLE_MEMORY, THROTTLES, SignInRefused, throttle_keys
+from audit.canonical import clean
 from audit.services import record
+
+from .step_up import consume
 
 
 def check_password(*, identifier: str, password: str, address: str) -> User:
@@ -23,8 +26,9 @@ def check_password(*, identifier: str, password: str, address: str) -> User:
     Raises:
         SignInRefused: ``throttled``, or ``invalid_credentials`` whatever was wrong.
     """
+    identifier, password = clean(identifier), clean(password)
     keys = throttle_keys(identifier, address)
-    _count_attempt(keys, at=now())
+    _count_attempt(keys)
     user = User.objects.enabled().people().named(identifier).first()
     if user is None:
         make_password(password)  # as slow as a real check, so that time does not tell who exists
@@ -35,11 +39,12 @@ def check_password(*, identifier: str, password: str, address: str) -> User:
     raise SignInRefused(_("The name or the password is wrong."), code="invalid_credentials")
 
 
-def _count_attempt(keys: dict[str, str], *, at: datetime) -> None:
+def _count_attempt(keys: dict[str, str]) -> None:
     with transaction.atomic(durable=True):
         SignInCounter.objects.bulk_create([SignInCounter(key=key) for key in keys.values()], ignore_conflicts=True)
         locked = SignInCounter.objects.select_for_update().filter(key__in=keys.values()).order_by("key")
         counters = {counter.key: counter for counter in locked}
+        at = now()  # read under the lock: attempts of one burst follow each other also in time
         _check_not_blocked(list(counters.values()), at=at)
         for kind, key in keys.items():
             counter = counters[key]
@@ -77,11 +82,16 @@ def _record_refusal(user: User | None) -> None:
 
 
 @transaction.atomic
-def sign_in(*, user: User, method: str) -> None:
-    """Note that `user` has proved both factors and is in; `method` is the second one ("totp", "recovery")."""
+def sign_in(*, user: User, proof: StepUpProof, session: str) -> None:
+    """Note that `user`, whose password was right, has proved a second factor too and is in.
+
+    Raises:
+        StepUpRefused: the proof does not fit.
+    """
+    consume(proof, user=user, session=session, action="session.started")
     user.last_sign_in_at = now()
     user.save(update_fields=["last_sign_in_at"])
-    record("session.started", actor=user, target=user, subject=user, after={"method": method})
+    record("session.started", actor=user, target=user, subject=user, after={"method": proof.method})
 
 
 @transaction.atomic

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from django_otp.models import Device
 
 from accounts import factors
+from accounts.authority import require
+from accounts.links import link
 from accounts.models import EnrolmentTicket, RecoveryCode, RecoveryDevice, StepUpProof, TotpDevice, User
 from accounts.rules import (
     EnrolmentRefused,
@@ -21,7 +23,6 @@ from accounts.rules import (
 )
 from audit.context import current
 from audit.services import privileged, record
-from accounts.links import link
 from notifications.services import queue
 
 METHODS = {TotpDevice: "totp", RecoveryDevice: "recovery"}
@@ -46,7 +47,7 @@ def prove(*, user: User, session: str, intent: str, code: str, app: TotpDevice |
     code = factors.plain(code)
     if not code:
         raise StepUpRefused(_("Enter the code of your authenticator app."), code="mfa_required")
-    device = _device_for(user, code, app)
+    device = device_for(user, code, app)
     with transaction.atomic(durable=True):
         refusal = _refusal_before(device, code)
         if device is not None and not (refusal and refusal.code == "throttled"):
@@ -61,7 +62,8 @@ def prove(*, user: User, session: str, intent: str, code: str, app: TotpDevice |
     return proof
 
 
-def _device_for(user: User, code: str, app: TotpDevice | None) -> Device | None:
+def device_for(user: User, code: str, app: TotpDevice | None = None) -> Device | None:
+    """Return what of `user` the code belongs to by its look: `app` or their first one, or their recovery codes."""
     if not factors.is_time_based(code):
         return RecoveryDevice.objects.filter(user=user, confirmed=True).first()
     apps = TotpDevice.objects.filter(user=user, confirmed=True)
@@ -157,14 +159,23 @@ def enrol(*, ticket: str, password: str, encrypted_key: str, code: str, actor: U
     return codes
 
 
-def _app_proved(user: User, encrypted_key: str, code: str, *, name: str) -> TotpDevice:
-    """Return an unsaved authenticator app, if `code` shows that the person's app has the key."""
+def check_new_app(*, encrypted_key: str, code: str) -> int:
+    """Return the time step of `code`, if it shows that the person's app has the key. Changes nothing.
+
+    Raises:
+        EnrolmentRefused: ``mfa_invalid``.
+    """
     step = factors.accepted_step(encrypted_key, code, after=-1, at=now())
     if step is None:
         raise EnrolmentRefused(
             _("This code does not fit. Check the time of your phone, and enter the code that the app shows now."),
             code="mfa_invalid",
         )
+    return step
+
+
+def _app_proved(user: User, encrypted_key: str, code: str, *, name: str) -> TotpDevice:
+    step = check_new_app(encrypted_key=encrypted_key, code=code)
     return TotpDevice(user=user, name=name[:64], encrypted_key=encrypted_key, last_step=step)
 
 
@@ -214,12 +225,14 @@ def remove_app(*, actor: User, app: TotpDevice, proof: StepUpProof | None, sessi
     """Remove an authenticator app, with a fresh proof; the last one stays.
 
     Raises:
-        StepUpRefused: the proof does not fit. EnrolmentRefused: ``last_factor``.
+        StepUpRefused: the proof does not fit. EnrolmentRefused: ``last_factor``, ``not_found``.
     """
     consume(proof, user=actor, session=session, action="factor.removed", app=app.pk)
     User.objects.select_for_update(of=("self",)).get(pk=actor.pk)
     check_factor_can_go(TotpDevice.objects.filter(user=actor, confirmed=True).count())
-    TotpDevice.objects.filter(pk=app.pk, user=actor).delete()
+    removed, _by_model = TotpDevice.objects.filter(pk=app.pk, user=actor).delete()
+    if not removed:
+        raise EnrolmentRefused(_("This authenticator app is not yours, or is gone already."), code="not_found")
     _tell(actor, _("The authenticator app “%(name)s” was removed.") % {"name": app.name})
     record("factor.removed", actor=actor, target=actor, subject=actor, before={"name": app.name})
 
@@ -255,7 +268,12 @@ def change_password(*, actor: User, password: str, proof: StepUpProof | None, se
 
 @privileged("factor_keys.rotated", target=None)
 def rotate_keys(*, actor: User | None) -> int:
-    """Encrypt every stored key with the newest of the configured keys; return how many there were."""
+    """Encrypt every stored key with the newest of the configured keys; return how many there were.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
     apps = list(TotpDevice.objects.select_for_update())
     for app in apps:
         app.encrypted_key = factors.reencrypted(app.encrypted_key)

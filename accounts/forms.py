@@ -1,0 +1,138 @@
+"""What people type to sign in, to confirm, and to change what they sign in with."""
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from django import forms
+from django.contrib.auth.password_validation import password_validators_help_text_html, validate_password
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from .models import TotpDevice, User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class Factor(TypedDict):
+    """The arguments of `services.prove` and `services.device_for` that a person types."""
+
+    code: str
+    app: TotpDevice | None
+
+
+def apps_of(user: User) -> QuerySet[TotpDevice]:
+    apps: QuerySet[TotpDevice] = TotpDevice.objects.filter(user=user, confirmed=True).order_by("pk")
+    return apps
+
+
+def code_field(*, label: "StrOrPromise", help_text: "StrOrPromise" = "", letters: bool = False) -> forms.CharField:
+    """Return the field of a one-time code; with `letters` a phone offers all its keys, as a recovery code needs."""
+    attributes = {
+        "class": "pim-code-input",
+        "inputmode": "text" if letters else "numeric",
+        "autocomplete": "one-time-code",
+        "autocapitalize": "none",
+        "spellcheck": "false",
+    }
+    return forms.CharField(label=label, help_text=help_text, max_length=40, widget=forms.TextInput(attributes))
+
+
+class SignInForm(forms.Form):
+    identifier = forms.CharField(
+        label=_("Username or e-mail address"),
+        max_length=254,
+        widget=forms.TextInput({"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        max_length=1024,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+    )
+
+
+class AppChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes no type argument at run time
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
+class CodeForm(forms.Form):
+    """A fresh code of a factor that `user` has; which app it comes from is asked only of those who have several."""
+
+    app = AppChoiceField(label=_("Authenticator app"), queryset=TotpDevice.objects.none(), empty_label=None)
+
+    def __init__(self, *args: Any, user: User, letters: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user, self.letters = user, letters
+        apps = apps_of(user)
+        if len(apps) > 1:
+            field = self.fields["app"]
+            field.queryset = apps  # type: ignore[attr-defined]
+            field.initial = max(apps, key=lambda app: app.last_used_at or app.created_at)
+        else:
+            del self.fields["app"]
+        self.fields["code"] = code_field(
+            label=_("Recovery code") if letters else _("One-time code"),
+            help_text=_("One of your unused recovery codes, or the code that your authenticator app shows now.")
+            if letters
+            else _("The six digits that your authenticator app shows now, or a recovery code."),
+            letters=letters,
+        )
+
+    @property
+    def factor(self) -> Factor:
+        return {"code": self.cleaned_data["code"], "app": self.cleaned_data.get("app")}
+
+
+class NewPasswordFields(forms.Form):
+    """A new password of `self.user`, typed twice."""
+
+    user: User
+    password = forms.CharField(
+        label=_("New password"),
+        strip=False,
+        max_length=1024,
+        help_text=password_validators_help_text_html,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+    password_again = forms.CharField(
+        label=_("New password, again"),
+        strip=False,
+        max_length=1024,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        validate_password(password, self.user)
+        return password
+
+    def clean_password_again(self) -> str:
+        again: str = self.cleaned_data["password_again"]
+        if "password" in self.cleaned_data and again != self.cleaned_data["password"]:
+            raise ValidationError(_("The two passwords differ. Type the same one twice."), code="password_mismatch")
+        return again
+
+
+class EnrolmentForm(NewPasswordFields):
+    new_code = code_field(label=_("Code of the app"), help_text=_("The six digits that the app shows now."))
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+
+class AppForm(CodeForm):
+    """One more authenticator app, confirmed by a factor that is there already."""
+
+    name = forms.CharField(
+        label=_("Name of the new app"),
+        max_length=64,
+        help_text=_("So that you can tell your apps apart, such as “Work phone”."),
+    )
+    new_code = code_field(label=_("Code of the new app"), help_text=_("The six digits that the new app shows now."))
+
+
+class PasswordForm(NewPasswordFields, CodeForm):
+    pass

@@ -1,0 +1,67 @@
+"""The browser session of somebody who signs in: first named by a password, then signed in with both factors.
+
+Between the two the session belongs to nobody: the rest of the site sees an anonymous visitor.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+
+import django_otp
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.timezone import now
+from django_otp.models import Device
+
+from . import services
+from .models import StepUpProof, User
+
+PENDING = "pending_sign_in"
+PENDING_LIFETIME = timedelta(minutes=15)
+
+
+class SignedInRequest(HttpRequest):
+    """A request that `LoginRequiredMiddleware` has let through."""
+
+    user: User
+
+
+def next_path(request: HttpRequest) -> str:
+    """Return where to go after sign-in: what the address asks for, if that is on this site."""
+    wanted = request.GET.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+        return wanted
+    return reverse("home")
+
+
+def begin(request: HttpRequest, user: User) -> None:
+    """Note in a fresh session that the password of `user` was right."""
+    request.session.flush()
+    request.session["binding"] = secrets.token_urlsafe(16)
+    request.session[PENDING] = {"user": str(user.pk), "at": now().isoformat(), "next": next_path(request)}
+
+
+def pending_user(request: HttpRequest) -> User | None:
+    """Return whose second factor is awaited; None if nobody's, not any more, or they were disabled meanwhile."""
+    pending = request.session.get(PENDING)
+    if pending is None or now() - datetime.fromisoformat(pending["at"]) > PENDING_LIFETIME:
+        return None
+    user: User | None = User.objects.enabled().people().filter(pk=pending["user"]).first()
+    return user
+
+
+def complete(request: HttpRequest, user: User, *, proof: StepUpProof, device: Device | None) -> str:
+    """Sign `user` in with the factor that was proved, under a new session key; return the path to go to.
+
+    Raises:
+        StepUpRefused: the proof does not fit.
+    """
+    services.sign_in(user=user, proof=proof, session=request.session["binding"])
+    path: str = request.session.pop(PENDING)["next"]
+    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    django_otp.login(request, device)
+    request.session["signed_in_at"] = int(now().timestamp())
+    request.session["signed_in_with"] = proof.method
+    return path
