@@ -59,11 +59,13 @@ class SessionLimitsMiddleware:
 
 
 def is_over(request: HttpRequest, at: float) -> bool:
-    return not request.user.is_verified() or too_old(request, at) or left_idle(request, at)
+    verified = request.user.is_verified()  # type: ignore[union-attr]  # django-otp adds the method
+    return not verified or too_old(request, at) or left_idle(request, at)
 
 
 def too_old(request: HttpRequest, at: float) -> bool:
-    return at - request.session.get("signed_in_at", 0) > settings.SESSION_HOURS * 3600
+    age: float = at - request.session.get("signed_in_at", 0)
+    return age > settings.SESSION_HOURS * 3600
 
 
 def left_idle(request: HttpRequest, at: float) -> bool:
@@ -128,6 +130,6 @@ class TimeZoneMiddleware:
 def zone_of(request: HttpRequest) -> ZoneInfo:
     """The person's own zone, or the site's where they have none or one that this machine does not know."""
     try:
-        return ZoneInfo(request.user.time_zone)
-    except (AttributeError, KeyError, ValueError, OSError):
+        return ZoneInfo(getattr(request.user, "time_zone", ""))
+    except (KeyError, ValueError, OSError):
         return ZoneInfo(settings.DEFAULT_TIME_ZONE)
