@@ -9,7 +9,7 @@ def require(actor: User | None, *permissions: str) -> None:
 
     Args:
         actor: who acts; rights are read afresh, never from a session.
-        permissions: Django permissions, "app.codename".
+        permissions: Django permissions, "app.codename"; with none, only the system may.
 
     Raises:
         NotAllowed: code ``not_allowed``.

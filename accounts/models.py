@@ -243,7 +243,9 @@ class RecoveryDevice(TimestampMixin, ThrottlingMixin, Device):
         allowed, _reason = self.verify_is_allowed()
         if not allowed:
             return False
-        used = self.codes.filter(digest=factors.digest(factors.plain(token)), used_at=None).update(used_at=timezone.now())
+        used = self.codes.filter(digest=factors.digest(factors.plain(token)), used_at=None).update(
+            used_at=timezone.now()
+        )
         if used:
             self.throttle_reset(commit=False)
             self.set_last_used_timestamp(commit=False)

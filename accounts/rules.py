@@ -12,6 +12,8 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext_lazy as _
 
+from .factors import digest
+
 if TYPE_CHECKING:
     from .models import EnrolmentTicket, StepUpProof, User
 
@@ -25,7 +27,10 @@ class StepUpRefused(ValidationError):
 
 
 class EnrolmentRefused(ValidationError):
-    """A factor could not be enrolled or removed. Codes: ``ticket_invalid``, ``mfa_invalid``, ``last_factor``."""
+    """A factor could not be enrolled or removed.
+
+    Codes: ``ticket_invalid``, ``mfa_invalid``, ``last_factor``, ``not_found``.
+    """
 
 
 class PersonRefused(ValidationError):
@@ -73,7 +78,7 @@ def throttle_keys(identifier: str, address: str) -> dict[str, str]:
     """Return the counter key of each throttle. Keys are digests: what somebody typed is not kept in clear."""
     name, network = identifier.strip().lower(), _network(address)
     parts = {"address": f"address {network}", "both": f"both {name} {network}", "name": f"name {name}"}
-    return {kind: hashlib.sha256(text.encode()).hexdigest() for kind, text in parts.items()}
+    return {kind: digest(text) for kind, text in parts.items()}
 
 
 def _network(address: str) -> str:
@@ -100,7 +105,7 @@ def check_proof(proof: "StepUpProof | None", *, user: "User", intent: str, sessi
         proof is None
         or proof.user_id != user.pk
         or proof.intent_digest != intent
-        or proof.session_digest != hashlib.sha256(session.encode()).hexdigest()
+        or proof.session_digest != digest(session)
         or proof.consumed_at is not None
         or not timedelta(0) <= at - proof.created_at <= fresh
     ):

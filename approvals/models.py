@@ -5,12 +5,20 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from roles.models import Resource, Role, RoleSettings
+
+
+def _settings_in_use() -> models.QuerySet[RoleSettings]:
+    """The settings that count for each request of the query around: those of the nearest scope upwards come first."""
+    settings = RoleSettings.objects.current().filter(role=OuterRef("role"))
+    above = settings.alias(found_at=StrIndex(OuterRef("scope__path"), "scope__path")).filter(found_at=1)
+    return above.order_by(Length("scope__path").desc())
 
 
 class RequestQuerySet(models.QuerySet["Request"]):
@@ -19,7 +27,9 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
     def described(self) -> Self:
         """With what every page that shows one needs."""
-        return self.select_related("requester", "user", "role", "scope", "settings", "active_assignment__user")
+        return self.select_related(
+            "requester", "user", "role", "scope", "settings", "active_assignment__user", "eligible_assignment__user"
+        )
 
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""
@@ -32,30 +42,35 @@ class RequestQuerySet(models.QuerySet["Request"]):
         )
         return self.filter(begun, status=Request.Status.SCHEDULED)
 
-    def awaiting(self, user: User, at: datetime) -> Self:
-        """Waiting for a decision that `user` may give.
+    def asking(self, user: User, at: datetime) -> Self:
+        """Those that `user` is named to decide, settled ones included. Never one's own.
 
         The approvers are the people whom the settings name now, not those named when it was asked; with nobody named,
-        the administrators in force. Never one's own request, never twice, never past its time.
+        the administrators in force.
         """
         if not user.is_active or not user.is_person:
             return self.none()
-        settings = RoleSettings.objects.current().filter(role=OuterRef("role"), scope=OuterRef("settings__scope"))
-        deciding = Exists(settings.filter(Q(approvers=user) | Q(approver_groups__members=user)))
+        groups = user.member_groups.filter(is_protected=True)
+        deciding = Q(approvers=user) | Q(approver_groups__in=groups)
         if administrators(at).filter(pk=user.pk).exists():
-            deciding |= Exists(settings.filter(approvers=None, approver_groups=None))
-        waiting = self.pending().filter(deciding, expires_at__gt=at, user__is_active=True)
-        return waiting.exclude(Q(requester=user) | Q(user=user)).exclude(
-            Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
-        )
+            deciding |= Q(approvers=None, approver_groups=None)
+        settings = RoleSettings.objects.current().filter(deciding)
+        in_use = Subquery(_settings_in_use().values("pk")[:1])
+        asked = self.alias(in_use=in_use).filter(in_use__in=settings.values("pk"), expires_at__isnull=False)
+        return asked.exclude(Q(requester=user) | Q(user=user))
+
+    def awaiting(self, user: User, at: datetime) -> Self:
+        """Waiting for a decision that `user` may give: never twice, never past its time."""
+        waiting = self.asking(user, at).pending().filter(expires_at__gt=at, user__is_active=True)
+        return waiting.exclude(Exists(Decision.objects.filter(request=OuterRef("pk"), person=user)))
 
     def visible_to(self, user: User, at: datetime) -> Self:
-        """One's own, those to decide and those one has decided; all of them with the right to see requests."""
+        """One's own, those one was asked to decide or has decided; all of them with the right to see requests."""
         if user.has_perm("approvals.view_request"):
             return self
         decided = Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
-        awaiting = self.model._default_manager.awaiting(user, at)
-        return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=awaiting.values("pk")))
+        asking = self.model._default_manager.asking(user, at)
+        return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=asking.values("pk")))
 
 
 class Request(models.Model):
@@ -161,17 +176,48 @@ class Request(models.Model):
         return self.status == self.Status.PENDING_APPROVAL
 
     @property
+    def is_cancelable(self) -> bool:
+        """Is it an activation that waits for its decision or its start?"""
+        open_ = (self.Status.PENDING_APPROVAL, self.Status.SCHEDULED)
+        return self.action == self.Action.SELF_ACTIVATE and self.status in open_
+
+    def state(self, at: datetime) -> str:
+        """Return the status, or, of what was granted, what it is now: "scheduled", "active", "eligible" or "ended"."""
+        if self.status not in (self.Status.PROVISIONED, self.Status.SCHEDULED):
+            return self.status
+        if self.active_assignment is not None:
+            return self.active_assignment.state(at)
+        state = self.eligible_assignment.state(at) if self.eligible_assignment else "ended"
+        return "eligible" if state == "active" else state
+
+    def can_be_asked_again(self, at: datetime) -> bool:
+        """Is it an activation that is over, from an eligibility that still holds?"""
+        over = self.state(at) not in ("active", "scheduled", self.Status.PENDING_APPROVAL)
+        eligible = self.eligible_assignment
+        return (
+            self.action == self.Action.SELF_ACTIVATE
+            and over
+            and eligible is not None
+            and eligible.state(at) == "active"
+        )
+
+    @property
     def ticket_text(self) -> str:
         return f"{self.ticket} ({self.ticket_system})" if self.ticket and self.ticket_system else self.ticket
 
     def approvers(self, at: datetime) -> models.QuerySet[User]:
-        """Return the enabled people who may decide this at `at`: those of the settings in use now, never the requester."""
-        current = RoleSettings.objects.current().filter(role=self.role_id, scope=self.settings.scope_id)
-        people = User.objects.enabled().people().exclude(pk__in=[self.user_id, self.requester_id])
-        if current.filter(approvers=None, approver_groups=None).exists():
+        """Return the enabled people who may decide this at `at`: those of the settings in use now, never the requester.
+
+        A group that is not protected any more decides nothing: whoever manages groups could put approvers into it.
+        """
+        settings = RoleSettings.objects.applying_to(self.role, self.scope)[0]
+        people: models.QuerySet[User] = (
+            User.objects.enabled().people().exclude(pk__in=[self.user_id, self.requester_id])
+        )
+        if not settings.approvers.exists() and not settings.approver_groups.exists():
             return people.filter(pk__in=administrators(at).values("pk"))
-        named = Q(pk__in=current.values("approvers")) | Q(member_groups__in=current.values("approver_groups"))
-        return people.filter(named).distinct()
+        groups = settings.approver_groups.filter(is_protected=True)
+        return people.filter(Q(pk__in=settings.approvers.values("pk")) | Q(member_groups__in=groups)).distinct()
 
 
 class Decision(models.Model):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils.translation import gettext as _
 
+from assignments.rules import SHORTEST, says_nothing
+
 if TYPE_CHECKING:
     from accounts.models import User
     from assignments.models import EligibleAssignment
@@ -22,7 +24,7 @@ class RequestRefused(ValidationError):
 
 
 class DecisionRefused(ValidationError):
-    """A decision did not count. Codes: ``own_request``, ``already_decided``, ``justification_required``, ``too_long_text``."""
+    """A decision did not count. Codes: ``own_request``, ``already_decided``, ``too_long``, ``too_short``."""
 
 
 class NotAnApprover(PermissionDenied):
@@ -57,9 +59,17 @@ def activation_facts(
     }
 
 
+def check_shortened(duration: timedelta, *, asked: timedelta) -> None:
+    """An approver may shorten what was asked for, down to the shortest activation."""
+    if duration > asked:
+        raise DecisionRefused(_("You can shorten what was asked for, not lengthen it."), code="too_long")
+    if duration < SHORTEST:
+        raise DecisionRefused(_("An activation lasts at least 5 minutes."), code="too_short")
+
+
 def check_text(justification: str, *, ticket: str = "", ticket_system: str = "", required: bool = False) -> None:
     """Refuse a missing reason where one is needed, and texts that are longer than their columns."""
-    if required and not justification.strip():
+    if required and says_nothing(justification):
         raise RequestRefused(_("Say why: the reason is kept with what you do."), code="justification_required")
     if len(justification) > LONGEST_TEXT:
         text = _("The reason has at most %(limit)d characters.")
@@ -69,9 +79,7 @@ def check_text(justification: str, *, ticket: str = "", ticket_system: str = "",
         raise RequestRefused(text % {"limit": LONGEST_TICKET}, code="too_long_text")
 
 
-def check_decision(
-    request: "Request", *, actor: "User", is_approver: bool, justification: str, at: datetime
-) -> None:
+def check_decision(request: "Request", *, actor: "User", is_approver: bool, justification: str, at: datetime) -> None:
     """Refuse a decision that is one's own, too late, without a reason, or not this person's to give.
 
     Args:
@@ -94,7 +102,8 @@ def already_decided(request: "Request") -> str:
     """Say who was first, and what came of it."""
     decision = request.decisions.select_related("person").last()
     if decision is None:
-        status = request.get_status_display()
+        # The worker may not have noted yet that the time to decide is over.
+        status = request.Status.TIMED_OUT.label if request.is_pending else request.get_status_display()
         return _("This request is not waiting any more: %(status)s.") % {"status": status}
     return _("%(person)s has decided this request already: %(verdict)s.") % {
         "person": decision.person,
@@ -104,6 +113,8 @@ def already_decided(request: "Request") -> str:
 
 def check_cancel(request: "Request") -> None:
     if request.action != request.Action.SELF_ACTIVATE:
-        raise CancelRefused(_("Only an activation can be canceled. Remove the assignment instead."), code="not_canceled")
+        raise CancelRefused(
+            _("Only an activation can be canceled. Remove the assignment instead."), code="not_canceled"
+        )
     if request.status not in (request.Status.PENDING_APPROVAL, request.Status.SCHEDULED):
         raise CancelRefused(already_decided(request), code="already_decided")

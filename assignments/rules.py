@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHORTEST = timedelta(minutes=5)
 # A form that was open for a while asks for a start that has just gone by; it means "now".
 LATE_START = timedelta(minutes=5)
+# No plan reaches further; sums of later times would leave the calendar of the databases and of Python.
+HORIZON = timedelta(days=3653)
 
 
 class AssignmentRefused(ValidationError):
@@ -44,6 +46,18 @@ def whole_second(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
+def says_nothing(text: str) -> bool:
+    """Is there no letter and no figure in it? Spaces, dots and characters that nobody sees are no reason."""
+    return not any(character.isalnum() for character in text)
+
+
+def _check_moments(*moments: datetime | None, at: datetime, refusal: type[ValidationError]) -> None:
+    for moment in moments:
+        if moment is not None and (moment.tzinfo is None or moment - at > HORIZON):
+            text = _("Give a date and a time with its zone, within the next ten years.")
+            raise refusal(text, code="schedule_invalid")
+
+
 def check_not_self(user: "User", actor: "User | None") -> None:
     if actor is not None and actor.pk == user.pk:
         raise AssignmentRefused(
@@ -54,7 +68,9 @@ def check_not_self(user: "User", actor: "User | None") -> None:
 def check_holder(user: "User", *, eligible: bool) -> None:
     """Only enabled principals hold roles, and only people can be eligible: activating takes a person."""
     if not user.is_active:
-        raise AssignmentRefused(_("%(user)s is disabled. Enable the account first.") % {"user": user}, code="holder_disabled")
+        raise AssignmentRefused(
+            _("%(user)s is disabled. Enable the account first.") % {"user": user}, code="holder_disabled"
+        )
     if eligible and not user.is_person:
         raise AssignmentRefused(
             _("A service account cannot activate a role: assign it as active instead."), code="holder_invalid"
@@ -86,6 +102,7 @@ def check_assignment(
     """
     check_holder(user, eligible=eligible)
     check_scope(role, scope, refusal=AssignmentRefused)
+    _check_moments(starts_at, ends_at, at=at, refusal=AssignmentRefused)
     _check_schedule(starts_at, ends_at, at=at)
     permanent, days = (
         (settings.permanent_eligible_allowed, settings.eligible_max_days)
@@ -93,7 +110,7 @@ def check_assignment(
         else (settings.permanent_active_allowed, settings.active_max_days)
     )
     _check_length(starts_at, ends_at, permanent_allowed=permanent, days=days)
-    if not eligible and settings.assign_active_justification_required and not justification.strip():
+    if not eligible and settings.assign_active_justification_required and says_nothing(justification):
         raise AssignmentRefused(
             _("Say why: this role asks for a reason when it is assigned as active."), code="justification_required"
         )
@@ -143,11 +160,12 @@ def check_ask(
     if not scope.is_within(eligible.scope):
         text = _("You are eligible at %(scope)s: choose that or something beneath it.")
         raise ActivationRefused(text % {"scope": eligible.scope}, code="scope_invalid")
+    _check_moments(starts_at, at=at, refusal=ActivationRefused)
     _check_start(eligible, starts_at, at=at)
     _check_duration(duration, settings.activation_max_duration)
-    if settings.justification_required and not justification.strip():
+    if settings.justification_required and says_nothing(justification):
         raise ActivationRefused(_("Say why you need the role: it asks for a reason."), code="justification_required")
-    if settings.ticket_required and not ticket.strip():
+    if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("Name the ticket: this role asks for one."), code="ticket_required")
 
 
@@ -201,9 +219,9 @@ def check_grant(
         raise ActivationRefused(_("Somebody else must approve this first."), code="approval_required")
     if settings.mfa_required and not proved:
         raise ActivationRefused(_("This role now asks for a one-time code. Ask again."), code="mfa_required")
-    if settings.justification_required and not justification.strip():
+    if settings.justification_required and says_nothing(justification):
         raise ActivationRefused(_("This role now asks for a reason. Ask again."), code="justification_required")
-    if settings.ticket_required and not ticket.strip():
+    if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("This role now asks for a ticket. Ask again."), code="ticket_required")
 
 

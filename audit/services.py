@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from audit.canonical import dumps, plain
+from audit.canonical import clean, dumps, plain
 from audit.context import current
 from audit.models import Event
 
@@ -23,6 +23,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {}
 
 # PostgreSQL: serialization_failure, deadlock_detected. All of the transaction was undone, so it may run again.
 _RETRIED = {"40001", "40P01"}
+# Longer than any text that an operation takes; a refused one would stay for ever in a table that never shrinks.
+LONGEST_TEXT = 10_000
+
+
+class TextRefused(ValidationError):
+    """A text cannot be kept. Codes: ``text_invalid``, ``too_long_text``."""
 
 
 def record(
@@ -74,6 +80,7 @@ def privileged(action: str, *, target: str | None) -> Callable[[Callable[P, R]],
                 with transaction.atomic(savepoint=False):
                     return function(*args, **kwargs)
             try:
+                _check_texts(kwargs)
                 return _run(lambda: function(*args, **kwargs))
             except (ValidationError, PermissionDenied) as refusal:
                 with transaction.atomic():
@@ -92,6 +99,16 @@ def _is_outermost() -> bool:
     # A test's own transaction does not count, as in Django's check for durable blocks.
     blocks = connection.atomic_blocks
     return not blocks or bool(getattr(blocks[-1], "_from_testcase", False))
+
+
+def _check_texts(arguments: Mapping[str, Any]) -> None:
+    for text in arguments.values():
+        if not isinstance(text, str):
+            continue
+        if clean(text) != text:
+            raise TextRefused(gettext("This text has characters that cannot be stored. Type it anew."), "text_invalid")
+        if len(text) > LONGEST_TEXT:
+            raise TextRefused(gettext("This text is far too long. Shorten it."), code="too_long_text")
 
 
 def _run(operation: Callable[[], R]) -> R:
@@ -119,8 +136,8 @@ def _record_refusal(
         role=arguments.get("role") or getattr(target, "role", None),
         scope=arguments.get("scope") or getattr(target, "scope", None),
         request=arguments.get("request"),
-        ticket=arguments.get("ticket", ""),
-        justification=arguments.get("justification", ""),
+        ticket=arguments.get("ticket", "")[:LONGEST_TEXT],
+        justification=arguments.get("justification", "")[:LONGEST_TEXT],
         outcome=Event.Outcome.REFUSED,
         code=refusal_code(refusal),
     )

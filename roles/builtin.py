@@ -68,9 +68,7 @@ def install() -> None:
                 "is_privileged": key in PRIVILEGED,
             },
         )
-        RoleSettings.objects.get_or_create(
-            role=role, scope=root, superseded_at=None, defaults={"created_at": now()}
-        )
+        RoleSettings.objects.get_or_create(role=role, scope=root, superseded_at=None, defaults={"created_at": now()})
         role.permissions.set(_permissions(rights))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -20,7 +20,7 @@ class ResourceRefused(ValidationError):
 
 
 class RoleRefused(ValidationError):
-    """A role could not be saved. Codes: ``name_taken``, ``built_in``, ``scope_invalid``, ``not_allowed``."""
+    """A role could not be saved. Codes: ``name_taken``, ``built_in``, ``scope_invalid``, ``must_be_privileged``."""
 
 
 class SettingsRefused(ValidationError):
@@ -31,6 +31,17 @@ def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
     """A built-in role keeps its name, its rights and its weight: the product counts on them."""
     if role.is_built_in and (name != role.name or is_privileged != role.is_privileged):
         raise RoleRefused(_("A built-in role keeps its name and stays privileged or not."), code="built_in")
+
+
+def check_weight(*, is_privileged: bool, codenames: Collection[str]) -> None:
+    """Refuse rights that change something in a role that helpdesk staff could give away.
+
+    Args:
+        codenames: of the permissions that the role gives in this site, e.g. "change_user".
+    """
+    if not is_privileged and not all(codename.startswith(("view_", "export_")) for codename in codenames):
+        text = _("A role that may change something in this site is privileged. Mark it so, or leave out those rights.")
+        raise RoleRefused(text, code="must_be_privileged")
 
 
 def check_scope(role: Role, scope: Resource, *, refusal: type[ValidationError]) -> None:
@@ -55,6 +66,7 @@ def check_settings(
         SettingsRefused: with the limit in its text.
     """
     _check_ranges(settings)
+    _check_notifications(settings.notifications)
     if not settings.approval_required:
         return
     if any(not group.is_protected for group in groups):
@@ -67,6 +79,14 @@ def check_settings(
             _("Nobody among these approvers could ever decide: name at least one enabled person."),
             code="nobody_could_approve",
         )
+
+
+def _check_notifications(notifications: Any) -> None:
+    def kinds(cells: Any) -> Any:
+        return {name: kinds(cell) for name, cell in cells.items()} if isinstance(cells, dict) else type(cells)
+
+    if kinds(notifications) != dict.fromkeys(RoleSettings.EVENTS, dict.fromkeys(RoleSettings.AUDIENCES, bool)):
+        raise SettingsRefused(_("Say for each event and each kind of recipient: told, or not."), code="out_of_range")
 
 
 def _can_approve(person: "User") -> bool:

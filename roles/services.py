@@ -13,16 +13,18 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.models import Group, User
 from accounts.rules import NotAllowed
+from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 
 from .models import Resource, Role, RoleSettings
-from .rules import ResourceRefused, RoleRefused, check_role_change, check_scope, check_settings
+from .rules import ResourceRefused, RoleRefused, check_role_change, check_scope, check_settings, check_weight
 
 # The fields of `RoleSettings` that people set; the others say which version it is.
 SETTINGS_FIELDS = tuple(
     field.name
     for field in RoleSettings._meta.get_fields()
-    if field.name not in {"id", "role", "scope", "version", "changed_by_label", "created_at", "superseded_at", "requests"}
+    if field.name
+    not in {"id", "role", "scope", "version", "changed_by_label", "created_at", "superseded_at", "requests"}
 )
 
 
@@ -57,9 +59,7 @@ def create_resource(
 
 
 @privileged("resource.updated", target="resource")
-def update_resource(
-    *, resource: Resource, actor: User | None, name: str, kind: str, description: str
-) -> Resource:
+def update_resource(*, resource: Resource, actor: User | None, name: str, kind: str, description: str) -> Resource:
     """Rename or describe a resource; what is beneath keeps its place and gets the new name in its label.
 
     Raises:
@@ -73,7 +73,9 @@ def update_resource(
     _save_resource(resource)
     if resource.label != old_label and resource.parent:
         _relabel_beneath(resource, len(old_label))
-    record("resource.updated", actor=actor, target=resource, scope=resource, before=before, after=_resource_facts(resource))
+    record(
+        "resource.updated", actor=actor, target=resource, scope=resource, before=before, after=_resource_facts(resource)
+    )
     return resource
 
 
@@ -115,10 +117,11 @@ def create_role(
     """
     require(actor, "roles.add_role")
     role = Role(resource=resource, name=name.strip(), description=description, is_privileged=is_privileged)
-    permissions = list(permissions)
-    _check_permissions(permissions, actor=actor)
+    chosen = set(permissions)
+    _check_permissions(chosen, actor=actor)
+    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
     _save_role(role)
-    role.permissions.set(permissions)
+    role.permissions.set(chosen)
     first = save_settings(role=role, scope=resource, actor=actor, **settings)
     record("role.created", actor=actor, target=role, role=role, scope=resource, after=_role_facts(role, first))
     return role
@@ -138,19 +141,20 @@ def update_role(
 
     Raises:
         NotAllowed: the actor may not, or does not hold a right that the role would newly give.
-        RoleRefused: ``built_in``, ``name_taken``. ValidationError: a field is wrong.
+        RoleRefused: ``built_in``, ``must_be_privileged``, ``name_taken``. ValidationError: a field is wrong.
     """
     require(actor, "roles.change_role")
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
     check_role_change(role, name=name.strip(), is_privileged=is_privileged)
     before, held = _role_facts(role), set(role.permissions.all())
+    chosen = held if permissions is None else set(permissions)
+    if role.is_built_in and chosen != held:
+        raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
+    _check_permissions(chosen - held, actor=actor)
+    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
     role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
     _save_role(role)
-    if permissions is not None and set(permissions) != held:
-        if role.is_built_in:
-            raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
-        _check_permissions(set(permissions) - held, actor=actor)
-        role.permissions.set(permissions)
+    role.permissions.set(chosen)
     record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
     return role
 
@@ -221,6 +225,7 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
     version.save(force_insert=True)
     version.approvers.set(approvers)
     version.approver_groups.set(groups)
+    withdraw_weak_tickets(approvers)
     record("settings.changed", actor=actor, target=version, role=role, scope=scope, before=before, after=after)
     return version
 
@@ -245,7 +250,7 @@ def _next_version(
         created_at=at,
         **values,
     )
-    version.clean_fields(exclude=["role", "scope"])
+    version.clean_fields(exclude=["role", "scope", "superseded_at"])
     return version
 
 

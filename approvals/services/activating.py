@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -15,7 +16,7 @@ from approvals.models import Request
 from approvals.rules import RequestRefused, activation_facts, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.rules import ActivationRefused, check_eligible, check_ask, whole_second
+from assignments.rules import ActivationRefused, check_ask, check_eligible, whole_second
 from audit.services import privileged, record
 from notifications.services import queue
 from roles.models import Resource, RoleSettings
@@ -104,7 +105,8 @@ def _check(
     lasting = ActiveAssignment.objects.lasting(at).filter(user=user, role=eligible.role, scope=scope)
     if lasting.exists():
         raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
-    if Request.objects.pending().filter(user=user, eligible_assignment=eligible, expires_at__gt=at).exists():
+    same = Q(eligible_assignment=eligible) | Q(role=eligible.role, scope=scope)
+    if Request.objects.pending().filter(same, user=user, expires_at__gt=at).exists():
         raise _already_pending()
     return settings
 
@@ -223,14 +225,15 @@ def grant(request: Request, *, actor: User, approvers: list[User], duration: tim
 
 @privileged("assignment.deactivated", target="active")
 def deactivate(*, active: ActiveAssignment, actor: User, justification: str = "") -> Request:
-    """End an activation early: one's own at any moment, somebody else's with the right to, and a reason.
+    """End an active assignment early: one's own at any moment, somebody else's with the right to, and a reason.
 
     Raises:
-        NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``.
+        NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``,
+        ``last_administrator``.
     """
     own = active.user_id == actor.pk
-    if not own:
-        require(actor, "assignments.end_activation")
+    if not own:  # an activation can be had again; what was assigned cannot, so ending that is removing it
+        require(actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment")
     check_text(justification, required=not own)
     request = Request(
         action=Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE,

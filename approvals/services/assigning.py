@@ -47,8 +47,7 @@ def assign_eligible(
     require(actor, "assignments.assign_eligible", *ordinary)
     request = _request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
     request.eligible_assignment = assignments.assign_eligible(**_made(request, actor))
-    request.save(update_fields=["eligible_assignment"])
-    return request
+    return _saved(request, request.eligible_assignment)
 
 
 @privileged("active.assigned", target="role")
@@ -78,18 +77,33 @@ def assign_active(
     require(actor, "assignments.assign_active")
     request = _request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
     if actor is not None and request.settings.assign_active_mfa_required:
-        facts = assign_facts(user=user, role=role, scope=scope, ends_at=ends_at)
+        facts = assign_facts(
+            user=user, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, justification=justification
+        )
         proved = consume(proof, user=actor, session=session, action="active.assigned", **facts)
         request.proved_with = proved.method
-        request.save(update_fields=["proved_with"])
     request.active_assignment = assignments.assign_active(**_made(request, actor))
-    request.save(update_fields=["active_assignment"])
-    return request
+    return _saved(request, request.active_assignment)
 
 
-def assign_facts(*, user: User, role: Role, scope: Resource, ends_at: datetime | None) -> dict[str, Any]:
-    """Return what a proof for an active assignment is bound to."""
-    return {"user": user.pk, "role": role.pk, "scope": scope.pk, "ends_at": ends_at}
+def assign_facts(
+    *,
+    user: User,
+    role: Role,
+    scope: Resource,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    justification: str,
+) -> dict[str, Any]:
+    """Return what a proof for an active assignment is bound to: all of what is being asked."""
+    return {
+        "user": user.pk,
+        "role": role.pk,
+        "scope": scope.pk,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "justification": justification,
+    }
 
 
 def _request(
@@ -103,15 +117,14 @@ def _request(
     ends_at: datetime | None = None,
     **links: Any,
 ) -> Request:
-    """Insert the record of what an administrator does; it is settled at once, or rolled back with a refusal."""
+    """Return the record of what an administrator does, settled already; unsaved, because it may yet be refused."""
     check_text(justification, required=action == Request.Action.ADMIN_REMOVE and actor is not None)
     check_scope(role, scope, refusal=AssignmentRefused)
     at = now()
-    scheduled = starts_at is not None and starts_at > at
-    done = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
-    return Request.objects.create(
+    removed = action == Request.Action.ADMIN_REMOVE
+    return Request(
         action=action,
-        status=Request.Status.REVOKED if action == Request.Action.ADMIN_REMOVE else done,
+        status=Request.Status.REVOKED if removed else Request.Status.PROVISIONED,
         requester=actor,
         user=user,
         role=role,
@@ -124,6 +137,13 @@ def _request(
         settled_at=at,
         **links,
     )
+
+
+def _saved(request: Request, made: ActiveAssignment | EligibleAssignment) -> Request:
+    if made.starts_at > request.requested_at:
+        request.status = Request.Status.SCHEDULED
+    request.save(force_insert=True)
+    return request
 
 
 def _made(request: Request, actor: User | None) -> dict[str, Any]:
@@ -151,6 +171,7 @@ def remove_eligible(*, eligible: EligibleAssignment, actor: User | None, justifi
     action, where = Request.Action.ADMIN_REMOVE, (eligible.user, eligible.role, eligible.scope)
     request = _request(action, actor, *where, justification, eligible_assignment=eligible)
     assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
+    request.save(force_insert=True)
     return request
 
 
@@ -166,4 +187,5 @@ def remove_active(*, active: ActiveAssignment, actor: User | None, justification
     request = _request(action, actor, *where, justification, active_assignment=active)
     reason = ActiveAssignment.EndReason.REMOVED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
+    request.save(force_insert=True)
     return request

@@ -5,12 +5,11 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.timezone import now
-from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import User
 from approvals.models import Decision, Request
-from approvals.rules import DecisionRefused, check_cancel, check_decision, check_text
+from approvals.rules import check_cancel, check_decision, check_shortened, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused
@@ -31,17 +30,18 @@ def approve(*, request: Request, actor: User, justification: str, duration: time
         The request: provisioned, scheduled, or failed with `failure_code`.
 
     Raises:
-        DecisionRefused: ``own_request``, ``already_decided``, ``too_long``. NotAnApprover: ``not_an_approver``.
+        DecisionRefused: ``own_request``, ``already_decided``, ``too_long``, ``too_short``.
+        NotAnApprover: ``not_an_approver``.
         RequestRefused: ``justification_required``.
     """
     request = _locked(request)
     _decide(request, actor, Decision.Verdict.APPROVED, justification)
     asked = request.duration or timedelta(0)
-    if duration is not None and duration > asked:
-        raise DecisionRefused(_("You can shorten what was asked for, not lengthen it."), code="too_long")
+    duration = asked if duration is None else duration
+    check_shortened(duration, asked=asked)
     try:
         with transaction.atomic():
-            grant(request, actor=actor, approvers=[actor], duration=duration or asked)
+            grant(request, actor=actor, approvers=[actor], duration=duration)
     except ActivationRefused as refusal:
         _fail(request, actor, refusal)
     _settle(request, actor, Decision.Verdict.APPROVED, justification)
@@ -146,7 +146,12 @@ def _tell_canceled(request: Request, actor: User, *, to_approvers: bool) -> None
 
 @privileged("request.timed_out", target="request")
 def time_out(*, request: Request, actor: User | None) -> bool:
-    """Close a request that nobody decided in time. Return False if it was closed already: then nothing is written."""
+    """Close a request that nobody decided in time. Return False if it was closed already: then nothing is written.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
     at = now()
     overdue = Request.objects.overdue(at).filter(pk=request.pk)
     if not overdue.update(status=Request.Status.TIMED_OUT, settled_at=at):
@@ -161,11 +166,20 @@ def time_out(*, request: Request, actor: User | None) -> bool:
 
 @privileged("assignment.started", target="request")
 def note_start(*, request: Request, actor: User | None) -> bool:
-    """Note that a scheduled activation has begun. Return False if that was noted already."""
+    """Note that a scheduled assignment has begun, or that it ended before. Return False if that was noted already.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
     starting = Request.objects.starting(now()).filter(pk=request.pk)
-    if not starting.update(status=Request.Status.PROVISIONED):
+    request = Request.objects.described().get(pk=request.pk)
+    assignment = request.active_assignment or request.eligible_assignment
+    begun = assignment is not None and (assignment.ended_at is None or assignment.ended_at > assignment.starts_at)
+    if not starting.update(status=Request.Status.PROVISIONED if begun else Request.Status.REVOKED):
         return False
-    _record("assignment.started", Request.objects.described().get(pk=request.pk), actor=actor)
+    if begun:  # what ended it before has its own event
+        _record("assignment.started", request, actor=actor)
     return True
 
 

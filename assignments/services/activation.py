@@ -9,6 +9,7 @@ from django.db.models import F, Model
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from accounts.authority import require
 from accounts.links import link
 from accounts.models import User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
@@ -22,7 +23,7 @@ END_ACTIONS = {
     ActiveAssignment.EndReason.DEACTIVATED: "assignment.deactivated",
     ActiveAssignment.EndReason.CANCELED: "assignment.canceled",
 }
-# Ends that take access away from somebody, as against those that give it up or were agreed beforehand.
+# Ends that take access away from somebody, as against giving up an activation, which can be had again.
 TAKEN = {
     ActiveAssignment.EndReason.REMOVED,
     ActiveAssignment.EndReason.ELIGIBILITY_ENDED,
@@ -151,7 +152,7 @@ def end(
     active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
     at = now()
     check_open(active, at=at)
-    if reason in TAKEN:
+    if reason in TAKEN or not active.is_activated:
         guard_last_holder(active, at=at)
     active.ended_at, active.end_reason = at, reason
     active.save(update_fields=["ended_at", "end_reason"])
@@ -169,12 +170,19 @@ def guard_last_holder(active: ActiveAssignment, *, at: datetime) -> None:
     Role.objects.select_for_update(of=("self",)).get(pk=active.role_id)
     in_force = ActiveAssignment.objects.in_force(at).filter(role=active.role_id, scope=active.scope_id)
     if in_force.filter(pk=active.pk).exists():
-        check_not_last(active.role, others=in_force.exclude(user=active.user_id).count())
+        # A service account holds no console: it cannot give the role back to anybody.
+        people = in_force.filter(user__kind=User.Kind.PERSON).exclude(user=active.user_id)
+        check_not_last(active.role, others=people.count())
 
 
 @privileged("assignment.expired", target="active")
 def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
-    """Close an active assignment whose time is up. Return False if it was closed already: then nothing is written."""
+    """Close an active assignment whose time is up. Return False if it was closed already: then nothing is written.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
     due = ActiveAssignment.objects.due(now()).filter(pk=active.pk)
     if not due.update(ended_at=F("ends_at"), end_reason=ActiveAssignment.EndReason.EXPIRED):
         return False

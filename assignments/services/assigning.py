@@ -8,7 +8,9 @@ from django.db.models import F, Model
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from accounts.authority import require
 from accounts.models import User
+from accounts.services import withdraw_weak_tickets
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import AssignmentRefused, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
@@ -87,6 +89,8 @@ def _assign(
         at=at,
     )
     assignment = _insert(model, user, role, scope, starts_at=max(starts_at, whole_second(at)), ends_at=ends_at, at=at)
+    if role.is_privileged:
+        withdraw_weak_tickets([user])
     noun = "eligible" if eligible else "active"
     record(
         f"{noun}.assigned",
@@ -117,7 +121,9 @@ def _insert(
     if model is ActiveAssignment:
         same = same.assigned()
     for past in same.due(at):  # the worker is late: its row must not stand in the way
-        expire_eligible(eligible=past, actor=None) if model is EligibleAssignment else expire_active(active=past, actor=None)
+        expire_eligible(eligible=past, actor=None) if model is EligibleAssignment else expire_active(
+            active=past, actor=None
+        )
     try:
         with transaction.atomic():
             return model.objects.create(
@@ -164,7 +170,12 @@ def _tell_removed(eligible: EligibleAssignment, *, actor: User | None, reason: s
 
 @privileged("eligible.expired", target="eligible")
 def expire_eligible(*, eligible: EligibleAssignment, actor: User | None) -> bool:
-    """Close an eligibility whose time is up. Return False if it was closed already: then nothing is written."""
+    """Close an eligibility whose time is up. Return False if it was closed already: then nothing is written.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
     due = EligibleAssignment.objects.due(now()).filter(pk=eligible.pk)
     if not due.update(ended_at=F("ends_at"), end_reason=EligibleAssignment.EndReason.EXPIRED):
         return False

@@ -10,6 +10,7 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
+from roles.models import RoleSettings
 
 from .activation import end, guard_last_holder
 
@@ -26,6 +27,14 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if not user.is_active:
         raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
+    _end_all(user, actor=actor, justification=justification)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
+    return user
+
+
+def _end_all(user: User, *, actor: User | None, justification: str) -> None:
     at = now()
     held = list(ActiveAssignment.objects.lasting(at).described().filter(user=user))
     for active in held:
@@ -33,10 +42,6 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
     for active in held:
         reason = ActiveAssignment.EndReason.HOLDER_DISABLED
         end(active=active, actor=actor, reason=reason, justification=justification)
-    user.is_active = False
-    user.save(update_fields=["is_active"])
-    record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
-    return user
 
 
 @privileged("person.enabled", target="user")
@@ -51,6 +56,7 @@ def enable_person(*, user: User, actor: User | None, justification: str) -> User
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if user.is_active:
         raise AssignmentRefused(_("This account is enabled already."), code="already_enabled")
+    _end_all(user, actor=actor, justification=justification)  # disabled past this product: it would come back in force
     user.is_active = True
     user.save(update_fields=["is_active"])
     record("person.enabled", actor=actor, target=user, subject=user, justification=justification)
@@ -62,7 +68,7 @@ def issue_enrolment(*, user: User, actor: User | None) -> str:
     """Issue a one-time enrolment ticket; return its secret, to be shown once to the administrator who hands it over.
 
     Whoever redeems it becomes able to sign in as that person, so helpdesk staff cannot issue one for somebody who holds
-    or can activate a privileged role.
+    or can activate a privileged role, or who approves.
 
     Raises:
         NotAllowed. AssignmentRefused: ``self_assignment``, ``holder_disabled``, ``holder_invalid``.
@@ -73,16 +79,19 @@ def issue_enrolment(*, user: User, actor: User | None) -> str:
         raise AssignmentRefused(_("Enable the account first."), code="holder_disabled")
     if not user.is_person:
         raise AssignmentRefused(_("A service account signs in by API token only."), code="holder_invalid")
-    if _is_privileged(user) and actor is not None and not actor.has_perm("accounts.enrol_privileged_user"):
-        raise NotAllowed(_("This person has privileged roles: a role administrator must issue the link."))
+    if actor is not None and not actor.has_perm("accounts.enrol_privileged_user") and _has_power(user):
+        text = _("This person has privileged roles or approves requests: a role administrator must issue the link.")
+        raise NotAllowed(text)
     secret = accounts.issue_ticket(user=user, actor=actor)
     record("enrolment.issued", actor=actor, target=user, subject=user)
     return secret
 
 
-def _is_privileged(user: User) -> bool:
+def _has_power(user: User) -> bool:
     at = now()
-    return any(
-        model.objects.lasting(at).filter(user=user, role__is_privileged=True).exists()
-        for model in (EligibleAssignment, ActiveAssignment)
+    held = [model.objects.lasting(at).filter(user=user) for model in (EligibleAssignment, ActiveAssignment)]
+    return (
+        any(rows.filter(role__is_privileged=True).exists() for rows in held)
+        or user.member_groups.filter(is_protected=True).exists()
+        or RoleSettings.objects.current().filter(approvers=user).exists()
     )
