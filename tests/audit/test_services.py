@@ -5,6 +5,7 @@ import pytest
 import time_machine
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import OperationalError, connection, transaction
+from django.db.transaction import TransactionManagementError
 
 from accounts.models import User
 from audit import services
@@ -244,6 +245,18 @@ def test_privileged_inside_a_savepoint_lets_the_outer_go_on(person, colleague):
     assert [(event.action, event.outcome) for event in Event.objects.all()] == [("user.merged", "success")]
 
 
+def test_privileged_refusal_cannot_be_swallowed_halfway(person, colleague):
+    inner = operation(refuse, action="user.renamed")
+
+    def try_inner():
+        with pytest.raises(Refused):
+            inner(actor=person, user=colleague)
+
+    with pytest.raises(TransactionManagementError):
+        operation(lambda: try_inner() or User.objects.count(), action="user.merged")(actor=person, user=person)
+    assert not Event.objects.exists()
+
+
 def test_privileged_leaves_other_errors_alone(person):
     with pytest.raises(ZeroDivisionError):
         operation(lambda: 1 / 0)(actor=person, user=person)
@@ -313,10 +326,17 @@ def test_privileged_records_a_refusal_of_the_second_run(person):
     assert [event.code for event in Event.objects.all()] == ["late"]
 
 
-def test_privileged_inside_another_does_not_repeat_by_itself(person):
+def test_privileged_inside_another_is_repeated_with_all_of_it(person):
     inner = operation(failing_once(database_error("40P01")), action="user.renamed")
-    outer = operation(lambda: inner(actor=person, user=person), action="user.merged")
+    runs = []
+
+    def run_outer():
+        runs.append("begun")
+        return inner(actor=person, user=person)
+
+    outer = operation(run_outer, action="user.merged")
     assert outer(actor=person, user=person) == 2
+    assert runs == ["begun", "begun"]
     assert Event.objects.count() == 2
 
 

@@ -136,6 +136,13 @@ def test_deliver_due_goes_on_after_a_refused_message(post, queued, phase, answer
     assert states() == {"a@example.org": "sent", "bad@example.org": "queued", "c@example.org": "sent"}
 
 
+def test_deliver_due_connects_again_when_a_refusal_closed_the_line(post, queued):
+    queued("bad@example.org", "a@example.org", "b@example.org")
+    post.answers["RCPT", "bad@example.org"] = "421 not you"
+    assert deliver_due() == 2
+    assert states()["bad@example.org"] == "queued"
+
+
 BAD = [
     ("kind", "unknown_kind", "TemplateDoesNotExist: emails/unknown_kind.subject.txt"),
     ("context", '{"ended_at": "soon"}', "ValueError: Invalid isoformat string: 'soon'"),
@@ -215,6 +222,15 @@ def test_claim_is_given_once(queued):
     same = Message.objects.get()
     assert tasks._claim(message) is True
     assert tasks._claim(same) is False
+    assert Message.objects.get().attempts == 1
+
+
+def test_claim_is_refused_for_what_another_has_tried_meanwhile(queued):
+    [stale] = queued()
+    tasks._claim(other := Message.objects.get())
+    tasks._put_back(other, ValueError("no"))
+    make_due()
+    assert tasks._claim(stale) is False
     assert Message.objects.get().attempts == 1
 
 
