@@ -55,6 +55,8 @@ test-zones: $(V)/.installed-dev
 	done
 
 # The checks run under the settings of a real site, with keys of the moment and no database.
+check: export PIM_DEBUG := 0
+check: export PIM_DEMO := 0
 check: export PIM_SECRET_KEY := $(shell head -c 48 /dev/urandom | base64 -w 0)
 check: export PIM_FACTOR_KEYS := $(shell head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_')
 check: export PIM_ALLOWED_HOSTS := pim.example.org

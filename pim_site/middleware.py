@@ -3,6 +3,7 @@
 import ipaddress
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -65,12 +66,14 @@ def is_over(request: HttpRequest, at: float) -> bool:
 
 def too_old(request: HttpRequest, at: float) -> bool:
     age: float = at - request.session.get("signed_in_at", 0)
-    return age > settings.SESSION_HOURS * 3600
+    return age > timedelta(hours=settings.SESSION_HOURS).total_seconds()
 
 
 def left_idle(request: HttpRequest, at: float) -> bool:
-    used_at = request.session.get("used_at", request.session.get("signed_in_at", 0))
-    return request.path.startswith(reverse("admin:index")) and at - used_at > settings.CONSOLE_IDLE_MINUTES * 60
+    if not request.path.startswith(reverse("admin:index")):
+        return False
+    idle: float = at - request.session.get("used_at", request.session.get("signed_in_at", 0))
+    return idle > timedelta(minutes=settings.CONSOLE_IDLE_MINUTES).total_seconds()
 
 
 def keep_used(request: HttpRequest, at: float) -> None:

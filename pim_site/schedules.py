@@ -1,7 +1,6 @@
 """What the worker does each minute: one list, in code. The rows of django-q2 are made from it and never typed in."""
 
 from django.db import transaction
-from django.utils import timezone
 from django_q.models import Schedule
 
 EVERY_MINUTE = {
