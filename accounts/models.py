@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib.auth import get_backends
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
-from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -132,18 +131,24 @@ class User(AbstractBaseUser):
         """What other packages ask. Nobody is: there is no way around the roles."""
         return False
 
+    # Set for requests that only read: such a page asks for its rights a dozen times. Changes always ask afresh.
+    remembers_rights = False
+
     def get_all_permissions(self, obj: models.Model | None = None) -> set[str]:
         """Every permission of this site ("app.codename") that a role in force gives this person now."""
+        if not self.remembers_rights or obj is not None:
+            return self._rights(obj)
+        if not hasattr(self, "_remembered_rights"):
+            self._remembered_rights = self._rights(None)
+        return self._remembered_rights
+
+    def _rights(self, obj: models.Model | None) -> set[str]:
         if not self.is_active:
             return set()
         return set().union(*(backend.get_all_permissions(self, obj) for backend in get_backends()))  # type: ignore[arg-type]
 
     def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
-        """Like Django's: a backend may refuse for good by raising `PermissionDenied`."""
-        try:
-            return self.is_active and any(backend.has_perm(self, perm, obj) for backend in get_backends())  # type: ignore[arg-type]
-        except PermissionDenied:
-            return False
+        return perm in self.get_all_permissions(obj)
 
     def has_perms(self, perms: Iterable[str], obj: models.Model | None = None) -> bool:
         return all(self.has_perm(perm, obj) for perm in perms)

@@ -56,6 +56,7 @@ class SessionLimitsMiddleware:
             logout(request)
             return to_sign_in(request)
         keep_used(request, at)
+        request.user.remembers_rights = request.method in ("GET", "HEAD")
         return self.get_response(request)
 
 

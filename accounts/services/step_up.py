@@ -134,8 +134,8 @@ def open_ticket(secret: str) -> EnrolmentTicket:
 
 
 @privileged("enrolment.completed", target=None)
-def enrol(*, ticket: str, password: str, encrypted_key: str, code: str, actor: User | None = None) -> list[str]:
-    """Set the password and the first factor of the person whom `ticket` was issued for; return recovery codes.
+def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: User | None = None) -> list[str]:
+    """Set the password and the first factor of whom the ticket with this `secret` was issued for; return recovery codes.
 
     Whatever factors there were before are replaced: a ticket is also how somebody comes back who lost theirs.
 
@@ -143,7 +143,7 @@ def enrol(*, ticket: str, password: str, encrypted_key: str, code: str, actor: U
         EnrolmentRefused: ``ticket_invalid``, ``mfa_invalid``.
         ValidationError: the password is too weak.
     """
-    opened = open_ticket(ticket)
+    opened = open_ticket(secret)
     user = User.objects.select_for_update(of=("self",)).get(pk=opened.user_id)
     if not EnrolmentTicket.objects.filter(pk=opened.pk, used_at=None).update(used_at=now()):
         check_ticket(None, at=now())

@@ -34,5 +34,5 @@ def enrol(request: HttpRequest, ticket: str) -> HttpResponse:
 @sensitive_variables()
 def _enrol(ticket: str, key: str, request: HttpRequest, form: EnrolmentForm) -> HttpResponse:
     typed = form.cleaned_data
-    codes = services.enrol(ticket=ticket, password=typed["password"], encrypted_key=key, code=typed["new_code"])
+    codes = services.enrol(secret=ticket, password=typed["password"], encrypted_key=key, code=typed["new_code"])
     return render(request, "accounts/enrolment_done.html", {"codes": codes})

@@ -79,7 +79,7 @@ def test_one_enrolment_ticket_used_eight_times_at_once_enrols_once(run_in_thread
         device = TotpDeviceFactory.build(user=user)
         password = f"a fictional password {number}"
         key = device.encrypted_key
-        return services.enrol(ticket=ticket, password=password, encrypted_key=key, code=code_of(device))
+        return services.enrol(secret=ticket, password=password, encrypted_key=key, code=code_of(device))
 
     outcomes = run_in_threads(8, enrol)
 
