@@ -34,6 +34,8 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "pim_site.apps.ConsoleConfig",
+    # Before Django's own: of two commands of one name the first counts, and createsuperuser makes nobody here.
+    "accounts",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -44,7 +46,6 @@ INSTALLED_APPS = [
     "django_q",
     "audit",
     "notifications",
-    "accounts",
     "roles",
     "assignments",
     "approvals",
@@ -195,7 +196,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # --- mail -------------------------------------------------------------------------------------------------
 
-DEMO_DIR = BASE_DIR / ".demo"
+DEMO_DIR = Path(env.str("PIM_DEMO_DIR", default=str(BASE_DIR / ".demo")))
 if DEMO:
     EMAIL_BACKEND = "pim_site.demo.mail.FileBackend"
 else:
@@ -208,7 +209,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Figures: at most one prefetched task a worker, and `retry` ten times `timeout`, because the retry clock of
 # django-q2 starts when a task is fetched, not when it starts; failures are acknowledged, or they return for ever.
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "pim",
     "orm": "default",
     "workers": 2,

@@ -1,0 +1,16 @@
+import uuid
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from accounts.services import rotate_keys
+from audit.context import bind
+
+
+class Command(BaseCommand):
+    help = "Encrypts the secrets of all authenticator apps with the first of PIM_FACTOR_KEYS; the others may then go."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with bind(correlation_id=uuid.uuid4().hex, via="command"):
+            count = rotate_keys(actor=None)
+        self.stdout.write(f"Encrypted anew: {count}")
