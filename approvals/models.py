@@ -175,6 +175,10 @@ class Request(models.Model):
     def is_pending(self) -> bool:
         return self.status == self.Status.PENDING_APPROVAL
 
+    def is_overdue(self, at: datetime) -> bool:
+        """Does it still wait, past its time?"""
+        return self.is_pending and self.expires_at is not None and self.expires_at <= at
+
     @property
     def is_cancelable(self) -> bool:
         """Is it an activation that waits for its decision or its start?"""

@@ -1,32 +1,238 @@
+"""The pages of everyday work: ask for a role, give it back, decide what others ask for, look back."""
+
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.models import TotpDevice, User
+from accounts.rules import intent_digest
+from accounts.services import prove
+from assignments.models import ActiveAssignment, EligibleAssignment
+from audit.models import Event
+from roles.models import Resource, RoleSettings
+
+from . import services
+from .filters import EventFilter, RequestFilter
+from .forms import ActivationForm, DecisionForm, place
+from .history import ACTIONS, csv_lines
+from .models import Decision, Request
+from .rules import activation_facts
+from .timeline import timeline
+
+PAGE = 25
 
 
-def eligible_activate(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+class SignedInRequest(HttpRequest):
+    """What views behind the sign-in get."""
+
+    user: User
 
 
-def active_end(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+# --- asking ---------------------------------------------------------------------------------------------------
 
 
-def request_list(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+@require_http_methods(["GET", "HEAD", "POST"])
+def eligible_activate(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    eligible = get_object_or_404(EligibleAssignment.objects.of(request.user).described(), pk=pk)
+    settings = _settings_within(eligible)
+    form = _activation_form(request, eligible, settings)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = _activated(request, form)
+        except ValidationError as refusal:
+            place(form, refusal)
+        else:
+            return redirect("approvals:request-detail", made.pk)
+    context = {"form": form, "eligible": eligible, "settings": settings[0], **_in_the_way(eligible, form, now())}
+    return render(request, "approvals/eligible_activate.html", context)
 
 
-def request_detail(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+def _settings_within(eligible: EligibleAssignment) -> list[RoleSettings]:
+    """Return the settings that count at the eligibility's scope, then those that differ beneath it."""
+    role, scope = eligible.role, eligible.scope
+    here = RoleSettings.objects.applying_to_each([(role, scope)])[role.pk, scope.pk]
+    beneath = RoleSettings.objects.current().filter(role=role, scope__path__startswith=scope.path)
+    return [here, *beneath.exclude(pk=here.pk)]
 
 
-def request_approve(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+def _activation_form(
+    request: SignedInRequest, eligible: EligibleAssignment, settings: list[RoleSettings]
+) -> ActivationForm:
+    before = Request.objects.filter(user=request.user, role=eligible.role, action=Request.Action.SELF_ACTIVATE)
+    return ActivationForm(
+        request.POST if request.method == "POST" else None,
+        eligible=eligible,
+        settings=settings,
+        scopes=Resource.objects.filter(path__startswith=eligible.scope.path),
+        apps=TotpDevice.objects.filter(user=request.user, confirmed=True).order_by("pk"),
+        last=before.values_list("duration", flat=True).first(),
+    )
 
 
-def request_deny(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
+    """Check all but the code first: a code that is used up for a request that could not be taken is lost."""
+    asked: dict[str, Any] = {"eligible": form.eligible, **form.asked}
+    session = request.session["binding"]
+    proof = None
+    if services.activate(actor=request.user, validate_only=True, **asked).settings.mfa_required:
+        intent = intent_digest("activation.requested", **activation_facts(**asked))
+        code, app = form.cleaned_data.get("code", ""), form.cleaned_data.get("app")
+        proof = prove(user=request.user, session=session, intent=intent, code=code, app=app)
+    return services.activate(actor=request.user, proof=proof, session=session, **asked)
 
 
-def request_cancel(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, at: datetime) -> dict[str, Any]:
+    """What the page says instead of a form that could only be refused."""
+    active = ActiveAssignment.objects.lasting(at).filter(user=eligible.user, role=eligible.role, scope=eligible.scope)
+    pending = Request.objects.pending().filter(eligible_assignment=eligible, expires_at__gt=at)
+    return {
+        "state": eligible.state(at),
+        "active": active.first() if "scope" not in form.fields else None,
+        "pending": pending.first(),
+    }
 
 
-def approval_list(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+@require_POST
+def active_end(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    active = get_object_or_404(ActiveAssignment.objects.of(request.user).activated().described(), pk=pk)
+    try:
+        services.deactivate(active=active, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        text = _("%(role)s at %(scope)s has ended. You do not hold it any more.")
+        messages.success(request, text % {"role": active.role, "scope": active.scope})
+    return redirect("home")
 
 
-def history(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+# --- requests -------------------------------------------------------------------------------------------------
 
 
+@require_safe
+def request_list(request: SignedInRequest) -> HttpResponse:
+    own = Request.objects.filter(user=request.user).described()
+    found = RequestFilter(request.GET, queryset=own, request=request)
+    page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
+    rows = [(row, row.state(now())) for row in page]
+    return render(request, "approvals/request_list.html", {"form": found.form, "page_obj": page, "rows": rows})
+
+
+@require_safe
+def request_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    return _request_page(request, _visible(request, pk))
+
+
+def _visible(request: SignedInRequest, pk: UUID) -> Request:
+    return get_object_or_404(Request.objects.visible_to(request.user, now()).described(), pk=pk)
+
+
+def _request_page(request: SignedInRequest, found: Request, form: DecisionForm | None = None) -> HttpResponse:
+    user, at = request.user, now()
+    own, state = found.user_id == user.pk, found.state(at)
+    awaiting = Request.objects.awaiting(user, at)
+    decides = awaiting.filter(pk=found.pk).exists()
+    context = {
+        "found": found,
+        "state": state,
+        "own": own,
+        "overdue": found.is_overdue(at),
+        "approvers": list(found.approvers(at)) if found.is_pending else [],
+        "steps": timeline(found, at=at),
+        "decides": decides,
+        "form": form or DecisionForm(request=found),
+        "earlier": _earlier(found, at) if decides else [],
+        "cancels": own and found.is_cancelable,
+        "ends": own and state == "active" and found.action == Request.Action.SELF_ACTIVATE,
+        "again": own and found.can_be_asked_again(at),
+        "waiting": awaiting.exclude(pk=found.pk).first(),
+    }
+    return render(request, "approvals/request_detail.html", context)
+
+
+def _earlier(found: Request, at: datetime) -> list[tuple[Request, str]]:
+    """The requester's last activations of this role, as an approver wants to know them."""
+    same = Request.objects.filter(user=found.user, role=found.role, action=Request.Action.SELF_ACTIVATE)
+    granted = same.filter(active_assignment__isnull=False).exclude(pk=found.pk).described()
+    return [(row, row.state(at)) for row in granted[:5]]
+
+
+@require_POST
+def request_cancel(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    found = _visible(request, pk)
+    try:
+        services.cancel(request=found, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(request, _("The request for %(role)s is canceled.") % {"role": found.role})
+    return redirect("approvals:request-detail", pk)
+
+
+# --- deciding -------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def approval_list(request: SignedInRequest) -> HttpResponse:
+    at = now()
+    waiting = Request.objects.awaiting(request.user, at).described().order_by("expires_at")
+    decided = Decision.objects.filter(person=request.user).select_related(
+        *(f"request__{name}" for name in ("user", "role", "scope"))
+    )
+    page = Paginator(waiting, PAGE).get_page(request.GET.get("page"))
+    context = {"page_obj": page, "decided": decided.order_by("-decided_at")[:10]}
+    return render(request, "approvals/approval_list.html", context)
+
+
+@require_POST
+def request_approve(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    def approve(**decision: Any) -> Request:
+        return services.approve(duration=form.cleaned_data["duration"], **decision)
+
+    found = _visible(request, pk)
+    form = DecisionForm(request.POST, request=found)
+    return _decided(request, found, form, approve)
+
+
+@require_POST
+def request_deny(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    found = _visible(request, pk)
+    return _decided(request, found, DecisionForm(request.POST, request=found), services.deny)
+
+
+def _decided(
+    request: SignedInRequest, found: Request, form: DecisionForm, decide: Callable[..., Request]
+) -> HttpResponse:
+    if form.is_valid():
+        try:
+            decide(request=found, actor=request.user, justification=form.cleaned_data["justification"])
+        except ValidationError as refusal:
+            place(form, refusal)
+        else:
+            return redirect("approvals:request-detail", found.pk)
+    return _request_page(request, _visible(request, found.pk), form)
+
+
+# --- looking back ---------------------------------------------------------------------------------------------
+
+
+@require_safe
+def history(request: SignedInRequest) -> HttpResponseBase:
+    found = EventFilter(request.GET, queryset=Event.objects.about(request.user), request=request)
+    if request.GET.get("format") == "csv":
+        lines = csv_lines(found.qs.iterator(chunk_size=500))
+        headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
+        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
+    rows = [(event, ACTIONS.get(event.action, event.action)) for event in page]
+    return render(request, "approvals/history.html", {"form": found.form, "page_obj": page, "rows": rows})

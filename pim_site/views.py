@@ -1,11 +1,20 @@
-from typing import Any
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.timezone import now
+from django.views.decorators.http import require_safe
 
-from django.http import HttpRequest, HttpResponse
+from approvals.views import SignedInRequest
+
+from .home import overview
 
 
-def home(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
+@require_safe
+def home(request: SignedInRequest) -> HttpResponse:
+    words = request.GET.get("q", "").strip()
+    return render(request, "home.html", {"words": words, **overview(request.user, words=words, at=now())})
 
 
-def no_console(request: HttpRequest, **kwargs: Any) -> HttpResponse: ...
-
-
+@require_safe
+def no_console(request: SignedInRequest) -> HttpResponse:
+    """Where the console sends people who have no right in it now."""
+    return render(request, "no_console.html", status=403)

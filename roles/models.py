@@ -1,6 +1,7 @@
 """What there is to hold: resources in a tree, roles on them, and the settings that each role is used under."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -94,9 +95,7 @@ class Role(models.Model):
     GUARDED = (GLOBAL_ADMINISTRATOR, PRIVILEGED_ROLE_ADMINISTRATOR)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    resource = models.ForeignKey(
-        Resource, verbose_name=_("resource"), on_delete=models.PROTECT, related_name="roles"
-    )
+    resource = models.ForeignKey(Resource, verbose_name=_("resource"), on_delete=models.PROTECT, related_name="roles")
     name = models.CharField(_("name"), max_length=150)
     description = models.TextField(_("description"), blank=True, max_length=2000)
     is_privileged = models.BooleanField(
@@ -145,6 +144,21 @@ class RoleSettingsQuerySet(models.QuerySet["RoleSettings"]):
     def applying_to(self, role: Role, scope: Resource) -> Self:
         """The settings of `role` that count at `scope`: the row of the nearest scope upwards comes first."""
         return self.current().filter(role=role, scope__path__in=scope.lineage).order_by(Length("scope__path").desc())
+
+    def applying_to_each(
+        self, places: Iterable[tuple[Role, Resource]]
+    ) -> "dict[tuple[uuid.UUID, uuid.UUID], RoleSettings]":
+        """The settings that count at each of many places, by (role id, scope id), approvers included: three queries."""
+        places = list(places)
+        by_role: dict[uuid.UUID, list[RoleSettings]] = {}
+        rows = self.current().filter(role__in={role.pk for role, _scope in places}).select_related("scope")
+        for row in rows.prefetch_related("approvers", "approver_groups").order_by(Length("scope__path").desc()):
+            by_role.setdefault(row.role_id, []).append(row)
+        return {
+            (role.pk, scope.pk): nearest
+            for role, scope in places
+            if (nearest := next((row for row in by_role.get(role.pk, ()) if scope.is_within(row.scope)), None))
+        }
 
 
 def default_notifications() -> dict[str, dict[str, bool]]:
@@ -225,6 +239,11 @@ class RoleSettings(models.Model):
     @property
     def mfa_required(self) -> bool:
         return self.activation_authentication != self.Authentication.NONE
+
+    @property
+    def approver_names(self) -> list[str]:
+        """Who is named to approve, groups first; empty where it is left to the administrators."""
+        return [*map(str, self.approver_groups.all()), *map(str, self.approvers.all())]
 
     def notifies(self, event: str, audience: str) -> bool:
         """Are the default recipients of this kind told of this event?"""

@@ -1,0 +1,52 @@
+"""Which rows of the long lists somebody wants to see."""
+
+from datetime import timedelta
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from audit.models import Event
+from roles.models import Role
+
+from .history import ACTIONS
+from .models import Request
+
+PERIODS = [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days")), ("90", _("Last 90 days"))]
+
+
+def _own_roles(request: HttpRequest) -> QuerySet[Role]:
+    return Role.objects.filter(requests__user=request.user.pk).distinct()
+
+
+class RequestFilter(django_filters.FilterSet):
+    status = django_filters.ChoiceFilter(
+        label=_("Status"), choices=Request.Status.choices, empty_label=_("Every status")
+    )
+    role = django_filters.ModelChoiceFilter(label=_("Role"), queryset=_own_roles, empty_label=_("Every role"))
+
+    class Meta:
+        model = Request
+        fields = ["status", "role"]
+
+
+class EventFilter(django_filters.FilterSet):
+    period = django_filters.ChoiceFilter(label=_("Period"), choices=PERIODS, empty_label=_("All time"), method="within")
+    action = django_filters.ChoiceFilter(
+        label=_("What"),
+        choices=lambda: sorted(ACTIONS.items(), key=lambda item: str(item[1])),
+        empty_label=_("Everything"),
+    )
+    outcome = django_filters.ChoiceFilter(
+        label=_("Outcome"), choices=Event.Outcome.choices, empty_label=_("Every outcome")
+    )
+
+    class Meta:
+        model = Event
+        fields = ["period", "action", "outcome"]
+
+    def within(self, events: QuerySet[Event], name: str, days: str) -> Any:
+        return events.filter(at__gte=now() - timedelta(days=int(days)))

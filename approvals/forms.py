@@ -1,0 +1,212 @@
+"""What people fill in. Forms parse; whether it may be is for the services to say, and `place` shows what they said."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.timezone import get_current_timezone_name
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import TotpDevice
+from assignments.models import EligibleAssignment
+from audit.services import refusal_code
+from roles.models import Resource, RoleSettings
+
+from .models import Request
+from .rules import LONGEST_TEXT, LONGEST_TICKET
+
+MINUTE = timedelta(minutes=1)
+PRESETS = tuple(timedelta(minutes=minutes) for minutes in (30, 60, 120, 240, 480))
+USUAL = timedelta(hours=1)
+OTHER = "other"
+LATER = "later"
+
+# Which field a refusal is about. Those that are not here are about the whole.
+FIELD_OF = {
+    "too_long": "duration",
+    "too_short": "duration",
+    "schedule_invalid": "start",
+    "scope_invalid": "scope",
+    "justification_required": "justification",
+    "ticket_required": "ticket",
+    "mfa_required": "code",
+    "mfa_invalid": "code",
+    "mfa_reused": "code",
+    "throttled": "code",
+}
+
+
+def place(form: forms.Form, refusal: ValidationError) -> None:
+    """Show a service's refusal beside the field that it is about."""
+    field = FIELD_OF.get(refusal_code(refusal))
+    form.add_error(field if field in form.fields else None, refusal)
+
+
+def spelled(length: timedelta) -> str:
+    """A length in hours and minutes: "30 min", "1 h", "1 h 30 min"."""
+    hours, minutes = divmod(length // MINUTE, 60)
+    parts = [_("%(n)s h") % {"n": hours} if hours else "", _("%(n)s min") % {"n": minutes} if minutes else ""]
+    return " ".join(filter(None, parts))
+
+
+def durations(longest: timedelta, *others: timedelta) -> list[tuple[str, str]]:
+    """The lengths on offer up to `longest`, as choices: minutes and words."""
+    offered = {length for length in (*PRESETS, longest, *others) if length <= longest}
+    return [(str(length // MINUTE), spelled(length)) for length in sorted(offered)]
+
+
+def _zone() -> str:
+    return _("Time in %(zone)s.") % {"zone": get_current_timezone_name()}
+
+
+class ActivationForm(forms.Form):
+    """How long, from when, where and why; and the code that proves it.
+
+    Args:
+        settings: those that count at the eligibility's scope, then those of scopes beneath.
+        scopes: the eligibility's scope and all beneath it.
+        apps: the person's authenticator apps.
+        last: how long the person wanted the role the last time.
+    """
+
+    duration = forms.ChoiceField(label=gettext_lazy("How long"), widget=forms.RadioSelect)
+    hours = forms.IntegerField(label=gettext_lazy("Hours"), required=False, min_value=0, max_value=24)
+    minutes = forms.IntegerField(label=gettext_lazy("Minutes"), required=False, min_value=0, max_value=59)
+    when = forms.ChoiceField(
+        label=gettext_lazy("Start"),
+        choices=[("now", gettext_lazy("Now")), (LATER, gettext_lazy("Later"))],
+        initial="now",
+        widget=forms.RadioSelect,
+    )
+    start = forms.DateTimeField(
+        label=gettext_lazy("Start at"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    scope = forms.ModelChoiceField(
+        label=gettext_lazy("Where"), queryset=Resource.objects.none(), required=False, empty_label=None
+    )
+    justification = forms.CharField(
+        label=gettext_lazy("Reason"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_TEXT}),
+    )
+    ticket = forms.CharField(label=gettext_lazy("Ticket number"), required=False, max_length=LONGEST_TICKET)
+    ticket_system = forms.CharField(
+        label=gettext_lazy("Ticket system (optional)"), required=False, max_length=LONGEST_TICKET
+    )
+    app = forms.ModelChoiceField(
+        label=gettext_lazy("Authenticator app"), queryset=TotpDevice.objects.none(), required=False, empty_label=None
+    )
+    code = forms.CharField(
+        label=gettext_lazy("One-time code"),
+        required=False,
+        max_length=64,
+        help_text=gettext_lazy("The six digits that your authenticator app shows now, or a recovery code."),
+        widget=forms.TextInput(
+            attrs={"class": "pim-code-input", "inputmode": "numeric", "autocomplete": "one-time-code"}
+        ),
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        eligible: EligibleAssignment,
+        settings: Sequence[RoleSettings],
+        scopes: Any,
+        apps: Any,
+        last: timedelta | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.eligible = eligible
+        self._offer_durations(max(row.activation_max_duration for row in settings), last)
+        self.fields["start"].help_text = _zone()
+        self._offer("scope", scopes, eligible.scope, wanted=len(scopes) > 1)
+        self._offer("app", apps, apps[0] if apps else None, wanted=len(apps) > 1)
+        self._ask(settings)
+
+    def _offer_durations(self, longest: timedelta, last: timedelta | None) -> None:
+        usual = min(last or USUAL, longest)
+        field = self.fields["duration"]
+        field.choices = [*durations(longest, usual), (OTHER, _("Other"))]  # type: ignore[attr-defined]
+        field.initial = str(usual // MINUTE)
+
+    def _offer(self, name: str, rows: Any, initial: Any, *, wanted: bool) -> None:
+        field = self.fields[name]
+        field.queryset, field.initial = rows, initial  # type: ignore[attr-defined]
+        if not wanted:
+            del self.fields[name]
+
+    def _ask(self, settings: Sequence[RoleSettings]) -> None:
+        """Demand in the browser what the settings at the eligibility's scope ask for, and offer what others may."""
+        here = settings[0]
+        needed = {"justification": here.justification_required, "ticket": here.ticket_required}
+        for name, required in needed.items():
+            if required:
+                self.fields[name].widget.attrs["required"] = True
+            else:
+                self.fields[name].label = _("%(field)s (optional)") % {"field": self.fields[name].label}
+        if here.mfa_required:
+            self.fields["code"].widget.attrs["required"] = True
+        elif not any(row.mfa_required for row in settings):
+            del self.fields["code"]
+            self.fields.pop("app", None)
+
+    def clean(self) -> dict[str, Any]:
+        self._demand("duration", OTHER, ("hours", "minutes"), _("Say how many hours and minutes."))
+        self._demand("when", LATER, ("start",), _("Say when it should start, or choose now."))
+        return self.cleaned_data
+
+    def _demand(self, choice: str, chosen: str, fields: tuple[str, ...], text: str) -> None:
+        """Refuse a choice whose own fields were all left empty."""
+        if self.cleaned_data.get(choice) != chosen or any(self.errors.get(name) for name in fields):
+            return
+        if not any(self.cleaned_data.get(name) for name in fields):
+            self.add_error(fields[0], text)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What `services.activate` takes and a proof is bound to."""
+        cleaned = self.cleaned_data
+        return {
+            "scope": cleaned.get("scope") or self.eligible.scope,
+            "duration": self._length(),
+            "starts_at": cleaned["start"] if cleaned["when"] == LATER else None,
+            "justification": cleaned["justification"],
+            "ticket": cleaned["ticket"],
+            "ticket_system": cleaned["ticket_system"],
+        }
+
+    def _length(self) -> timedelta:
+        cleaned = self.cleaned_data
+        if cleaned["duration"] == OTHER:
+            return timedelta(hours=cleaned["hours"] or 0, minutes=cleaned["minutes"] or 0)
+        return timedelta(minutes=int(cleaned["duration"]))
+
+
+class DecisionForm(forms.Form):
+    """Yes or no is the button; here is why, and for how long at most."""
+
+    justification = forms.CharField(
+        label=gettext_lazy("Reason"),
+        required=False,  # for the service to refuse
+        help_text=gettext_lazy("The requester reads it, and it is kept with the request."),
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_TEXT, "required": True}),
+    )
+    duration = forms.TypedChoiceField(
+        label=gettext_lazy("If you approve, for"),
+        required=False,
+        coerce=lambda minutes: timedelta(minutes=int(minutes)),
+    )
+
+    def __init__(self, *args: Any, request: Request, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        asked = request.duration or timedelta(0)
+        shorter = [choice for choice in durations(asked) if choice[0] != str(asked // MINUTE)]
+        as_asked = ("", _("%(duration)s, as asked") % {"duration": spelled(asked)})
+        self.fields["duration"].choices = [as_asked, *reversed(shorter)]  # type: ignore[attr-defined]
+        self.fields["duration"].empty_value = None  # type: ignore[attr-defined]

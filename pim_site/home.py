@@ -1,0 +1,97 @@
+"""What somebody holds, waits for and may ask for: the rows of the first page."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from accounts.models import User
+from approvals.models import Request
+from assignments.models import ActiveAssignment, EligibleAssignment
+from roles.models import RoleSettings
+
+Settings = dict[tuple[UUID, UUID], RoleSettings]
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """An eligibility, what using it takes, and what stands in the way of using it now."""
+
+    assignment: EligibleAssignment
+    settings: RoleSettings
+    state: str
+    active: ActiveAssignment | None
+    pending: Request | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request, and the settings that say who decides it."""
+
+    request: Request
+    settings: RoleSettings
+
+
+def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
+    """Return the rows of `user`'s first page; the number of queries does not depend on how many there are.
+
+    Args:
+        words: what role or scope must contain to be among the eligible ones; empty for all.
+    """
+    held = ActiveAssignment.objects.of(user).described().order_by("starts_at")
+    active, later = list(held.in_force(at)), list(held.scheduled(at))
+    requests = list(_open_requests(user, at))
+    eligible = list(_matching(EligibleAssignment.objects.of(user).lasting(at).described(), words))
+    pending = [request for request in requests if request.is_pending]
+    places = [(row.role, row.scope) for row in eligible]
+    settings = RoleSettings.objects.applying_to_each(
+        [*places, *((request.role, request.settings.scope) for request in pending)]
+    )
+    return {
+        "active": active,
+        "waiting": [Waiting(row, settings[row.role_id, row.settings.scope_id]) for row in pending],
+        "scheduled": _scheduled(later, requests),
+        "eligible": _eligible(eligible, settings, [*active, *later], pending, at),
+    }
+
+
+def _open_requests(user: User, at: datetime) -> Iterable[Request]:
+    open_ = Q(status=Request.Status.PENDING_APPROVAL, expires_at__gt=at) | Q(status=Request.Status.SCHEDULED)
+    own: Iterable[Request] = Request.objects.filter(open_, user=user).described().select_related("settings__scope")
+    return own
+
+
+def _matching(rows: Any, words: str) -> Any:
+    for word in words.split():
+        rows = rows.filter(Q(role__name__icontains=word) | Q(scope__label__icontains=word))
+    return rows.order_by("role__name", "scope__label")
+
+
+def _scheduled(later: list[ActiveAssignment], requests: list[Request]) -> list[tuple[ActiveAssignment, Request | None]]:
+    """What starts later, each with the request that it can be canceled by."""
+    asked = {request.active_assignment_id: request for request in requests if request.is_cancelable}
+    return [(row, asked.get(row.pk)) for row in later]
+
+
+def _eligible(
+    rows: list[EligibleAssignment],
+    settings: Settings,
+    held: list[ActiveAssignment],
+    pending: list[Request],
+    at: datetime,
+) -> list[Eligible]:
+    active = {(row.role_id, row.scope_id): row for row in held}
+    asked = {request.eligible_assignment_id: request for request in pending}
+    return [
+        Eligible(
+            assignment=row,
+            settings=settings[row.role_id, row.scope_id],
+            state=row.state(at),
+            active=active.get((row.role_id, row.scope_id)),
+            pending=asked.get(row.pk),
+        )
+        for row in rows
+    ]
