@@ -42,7 +42,9 @@ class SignInForm(forms.Form):
     identifier = forms.CharField(
         label=_("Username or e-mail address"),
         max_length=254,
-        widget=forms.TextInput({"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            {"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
+        ),
     )
     password = forms.CharField(
         label=_("Password"),
@@ -60,18 +62,16 @@ class AppChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes
 class CodeForm(forms.Form):
     """A fresh code of a factor that `user` has; which app it comes from is asked only of those who have several."""
 
-    app = AppChoiceField(label=_("Authenticator app"), queryset=TotpDevice.objects.none(), empty_label=None)
+    app = AppChoiceField(label=_("Code from"), queryset=TotpDevice.objects.none(), empty_label=None)
 
     def __init__(self, *args: Any, user: User, letters: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user, self.letters = user, letters
-        apps = apps_of(user)
+        field, apps = self.fields.pop("app"), apps_of(user)
         if len(apps) > 1:
-            field = self.fields["app"]
             field.queryset = apps  # type: ignore[attr-defined]
-            field.initial = max(apps, key=lambda app: app.last_used_at or app.created_at)
-        else:
-            del self.fields["app"]
+            field.initial = max(apps, key=lambda app: (app.last_used_at is not None, app.last_used_at, app.pk))
+            self.fields["app"] = field
         self.fields["code"] = code_field(
             label=_("Recovery code") if letters else _("One-time code"),
             help_text=_("One of your unused recovery codes, or the code that your authenticator app shows now.")

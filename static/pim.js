@@ -130,6 +130,10 @@
         });
     }
 
+    for (const button of document.querySelectorAll("[data-print]")) {
+        button.addEventListener("click", () => window.print());
+    }
+
     // Browsers offer the clipboard only to pages from a trustworthy origin.
     for (const part of document.querySelectorAll("[data-js]")) {
         part.hidden = "copy" in part.dataset && !navigator.clipboard;

@@ -9,6 +9,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 
 from accounts import factors
+from accounts.rules import EnrolmentRefused, StepUpRefused
 
 R = TypeVar("R", bound=HttpRequest)
 F = TypeVar("F", bound=Form)
@@ -21,8 +22,15 @@ def posted(request: R, form: F, act: Callable[[R, F], HttpResponse]) -> HttpResp
     try:
         return act(request, form)
     except ValidationError as refusal:
-        form.add_error(None, refusal)
+        form.add_error(_field_of(refusal), refusal)
         return None
+
+
+def _field_of(refusal: ValidationError) -> str | None:
+    """Where two codes stand on one page, say which of them was wrong."""
+    if isinstance(refusal, StepUpRefused):
+        return "code"
+    return "new_code" if isinstance(refusal, EnrolmentRefused) and refusal.code == "mfa_invalid" else None
 
 
 def key_of(request: HttpRequest) -> str:

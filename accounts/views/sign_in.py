@@ -47,6 +47,7 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
         messages.warning(request, _("Sign in from the beginning: there was too long a pause."))
         return redirect("accounts:sign-in")
     form = CodeForm(request.POST or None, user=user, letters="recovery" in request.GET)
+    form.fields["code"].widget.attrs["autofocus"] = True
     page = {"form": form, "person": user, "has_factor": apps_of(user).exists() or _recovery_codes_left(user)}
     return posted(request, form, partial(_prove, user)) or render(request, "accounts/sign_in_code.html", page)
 
