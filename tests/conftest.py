@@ -26,6 +26,11 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Long texts name no test: nobody reads them, and one that is signed differs in each process of a parallel run."""
+    return argname if isinstance(val, str) and len(val) > 60 else None
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, tmp_path_factory):
     """SQLite in a file: the database in memory knows neither WAL nor waiting, so threads would fail on it."""

@@ -6,6 +6,7 @@ a Python package and is started here, once; the processes of a parallel run find
 
 import logging
 import os
+import secrets
 import tempfile
 import warnings
 from pathlib import Path
@@ -19,6 +20,8 @@ def prepare() -> None:
     for name in [name for name in os.environ if name.startswith("PIM_") and name not in KEPT]:
         del os.environ[name]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pim_site.settings")
+    # The processes of a parallel run must call the tests by the same names, and some names show a set.
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
     os.environ |= {
         "PIM_DEBUG": "1",
         "PIM_DEMO": "1",
