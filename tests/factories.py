@@ -10,7 +10,8 @@ from django.utils.timezone import now
 from factory.django import DjangoModelFactory
 
 from accounts import factors
-from accounts.models import Group, TotpDevice, User
+from accounts.models import Group, StepUpProof, TotpDevice, User
+from accounts.rules import intent_digest
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Resource, Role, RoleSettings
@@ -138,7 +139,18 @@ class RequestFactory(DjangoModelFactory):
 
 def code_of(device, *, steps=0):
     """The code that the person's app shows now, or so many steps of 30 s later."""
-    return pyotp.TOTP(factors.shown_key(device.encrypted_key)).at(now(), steps)
+    return pyotp.TOTP(factors.shown_key(device.encrypted_key)).at(now() + timedelta(seconds=30 * steps))
+
+
+def proof_for(user, action, *, session="this session", **facts):
+    """A second factor that `user` proved an instant ago, for just this."""
+    return StepUpProof.objects.create(
+        user=user,
+        session_digest=factors.digest(session),
+        intent_digest=intent_digest(action, **facts),
+        method="totp",
+        created_at=now(),
+    )
 
 
 def holder_of(built_in_key, **kwargs):

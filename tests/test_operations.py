@@ -1,0 +1,426 @@
+"""Every privileged operation: what it needs, what it leaves, and that nothing happens which cannot be recorded.
+
+An operation that is added to the registry needs a scenario here: a complete set of arguments, and what makes the same
+call one without the right.
+"""
+
+import inspect
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DatabaseError, connection
+from django.utils.timezone import now
+
+import approvals.services  # noqa: F401
+import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
+from accounts import factors
+from accounts.services import issue_ticket
+from approvals.models import Request
+from audit.models import Event
+from audit.services import LONGEST_TEXT, OPERATIONS, refusal_code
+from notifications.models import Message
+from notifications.services import queue
+from roles.models import Role
+from tests.environment import POSTGRES
+from tests.factories import (
+    PASSWORD,
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RequestFactory,
+    ResourceFactory,
+    RoleFactory,
+    TotpDeviceFactory,
+    UserFactory,
+    code_of,
+    holder_of,
+    proof_for,
+    root,
+)
+
+pytestmark = pytest.mark.django_db
+
+OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site"}
+
+
+@dataclass
+class Scenario:
+    """Arguments of a call that succeeds, and what differs for one that is refused, with which code."""
+
+    arguments: dict[str, Any]
+    differs: dict[str, Any] = field(default_factory=lambda: {"actor": UserFactory()})
+    code: str = "not_allowed"
+
+
+def administrator():
+    return holder_of(Role.GLOBAL_ADMINISTRATOR)
+
+
+def create_person():
+    return Scenario(
+        {"actor": administrator(), "username": "new", "email": "new@example.org", "display_name": "New Person"}
+    )
+
+
+def update_person():
+    return Scenario({"actor": administrator(), "user": UserFactory(), "display_name": "Another Name"})
+
+
+def create_group():
+    return Scenario({"actor": administrator(), "name": "New group", "members": [UserFactory()], "is_protected": True})
+
+
+def update_group():
+    return Scenario(
+        {
+            "actor": administrator(),
+            "group": GroupFactory(members=[UserFactory()]),
+            "name": "Another name",
+            "description": "Why it is there.",
+            "owners": [UserFactory()],
+            "members": [UserFactory()],
+            "is_protected": False,
+        }
+    )
+
+
+def enrol():
+    app = TotpDeviceFactory.build()
+    secret = issue_ticket(user=UserFactory(), actor=None)
+    arguments = {"secret": secret, "password": PASSWORD, "encrypted_key": app.encrypted_key, "code": code_of(app)}
+    return Scenario(arguments, {"secret": "another"}, "ticket_invalid")
+
+
+def proved(action, actor, **facts):
+    """Arguments of a change that needs a fresh proof, of which one of another session is none."""
+    proof = proof_for(actor, action, **facts)
+    return {"actor": actor, "proof": proof, "session": "this session"}, {"session": "another"}, "mfa_required"
+
+
+def add_app():
+    app = TotpDeviceFactory.build()
+    arguments, *refused = proved("factor.added", UserFactory(), key=factors.digest(app.encrypted_key))
+    return Scenario(arguments | {"name": "Tablet", "encrypted_key": app.encrypted_key, "code": code_of(app)}, *refused)
+
+
+def remove_app():
+    app = TotpDeviceFactory(user=TotpDeviceFactory().user)
+    arguments, *refused = proved("factor.removed", app.user, app=app.pk)
+    return Scenario(arguments | {"app": app}, *refused)
+
+
+def renew_recovery_codes():
+    return Scenario(*proved("recovery_codes.renewed", UserFactory()))
+
+
+def change_password():
+    arguments, *refused = proved("password.changed", UserFactory())
+    return Scenario(arguments | {"password": "an even longer and fictional password"}, *refused)
+
+
+def rotate_keys():
+    TotpDeviceFactory()
+    return Scenario({"actor": None})
+
+
+def create_resource():
+    return Scenario({"actor": administrator(), "parent": root(), "name": "Warehouse", "description": "Boxes."})
+
+
+def update_resource():
+    return Scenario(
+        {
+            "actor": administrator(),
+            "resource": ResourceFactory(),
+            "name": "Warehouse",
+            "kind": "unit",
+            "description": "Boxes.",
+        }
+    )
+
+
+def create_role():
+    return Scenario({"actor": administrator(), "resource": root(), "name": "Operator", "ticket_required": True})
+
+
+def update_role():
+    return Scenario(
+        {
+            "actor": administrator(),
+            "role": RoleFactory(),
+            "name": "Operator",
+            "description": "Turns the wheels.",
+            "is_privileged": True,
+        }
+    )
+
+
+def save_settings():
+    role = RoleFactory()
+    return Scenario({"actor": administrator(), "role": role, "scope": role.resource, "approval_required": True})
+
+
+def expire_active():
+    administrator()
+    return Scenario({"actor": None, "active": ActiveFactory(ends_at=now().replace(microsecond=0))})
+
+
+def expire_eligible():
+    administrator()
+    return Scenario({"actor": None, "eligible": EligibleFactory(ends_at=now().replace(microsecond=0))})
+
+
+def disable_person():
+    user = ActivationFactory().user
+    return Scenario({"actor": administrator(), "user": user, "justification": "Left the company."})
+
+
+def enable_person():
+    user = ActivationFactory(eligible_assignment__user__is_active=False).user
+    return Scenario({"actor": administrator(), "user": user, "justification": "Came back."})
+
+
+def issue_enrolment():
+    user = UserFactory()
+    issue_ticket(user=user, actor=None)
+    return Scenario({"actor": administrator(), "user": user})
+
+
+def activate():
+    eligible = EligibleFactory(role=RoleFactory(settings__approval_required=True))
+    administrator()
+    arguments = {
+        "eligible": eligible,
+        "actor": eligible.user,
+        "duration": timedelta(hours=1),
+        "justification": "Stuck.",
+    }
+    return Scenario(arguments | {"ticket": "T-1", "ticket_system": "Desk"}, code="not_eligible")
+
+
+def deactivate():
+    active = ActivationFactory()
+    return Scenario({"active": active, "actor": administrator(), "justification": "Done."})
+
+
+def assign():
+    role = RoleFactory()
+    return Scenario(
+        {
+            "user": UserFactory(),
+            "role": role,
+            "scope": role.resource,
+            "actor": administrator(),
+            "ends_at": now() + timedelta(days=30),
+            "justification": "Takes over.",
+        }
+    )
+
+
+def remove_eligible():
+    eligible = ActivationFactory().eligible_assignment
+    return Scenario({"eligible": eligible, "actor": administrator(), "justification": "Moved on."})
+
+
+def remove_active():
+    return Scenario({"active": ActiveFactory(), "actor": administrator(), "justification": "Moved on."})
+
+
+def pending():
+    approver = UserFactory()
+    role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    return RequestFactory(eligible_assignment=EligibleFactory(role=role)), approver
+
+
+def decide():
+    request, approver = pending()
+    return Scenario({"request": request, "actor": approver, "justification": "Seen."}, code="not_an_approver")
+
+
+def cancel():
+    request, _approver = pending()
+    return Scenario({"request": request, "actor": administrator(), "justification": "Not needed."})
+
+
+def time_out():
+    request, _approver = pending()
+    Request.objects.update(requested_at=now() - timedelta(hours=25), expires_at=now() - timedelta(hours=1))
+    return Scenario({"request": request, "actor": None})
+
+
+def note_start():
+    active = ActivationFactory()
+    request = RequestFactory(
+        eligible_assignment=active.eligible_assignment, active_assignment=active, status=Request.Status.SCHEDULED
+    )
+    return Scenario({"request": request, "actor": None})
+
+
+def requeue_message():
+    (message,) = queue("role_ended", to=[UserFactory()], context={})
+    Message.objects.update(state=Message.State.FAILED, attempts=20)
+    return Scenario({"message": message, "actor": administrator()})
+
+
+SCENARIOS = {
+    "person.created": create_person,
+    "person.updated": update_person,
+    "person.disabled": disable_person,
+    "person.enabled": enable_person,
+    "group.created": create_group,
+    "group.updated": update_group,
+    "enrolment.issued": issue_enrolment,
+    "enrolment.completed": enrol,
+    "factor.added": add_app,
+    "factor.removed": remove_app,
+    "recovery_codes.renewed": renew_recovery_codes,
+    "password.changed": change_password,
+    "factor_keys.rotated": rotate_keys,
+    "resource.created": create_resource,
+    "resource.updated": update_resource,
+    "role.created": create_role,
+    "role.updated": update_role,
+    "settings.changed": save_settings,
+    "eligible.assigned": assign,
+    "eligible.removed": remove_eligible,
+    "eligible.expired": expire_eligible,
+    "active.assigned": assign,
+    "activation.requested": activate,
+    "assignment.started": note_start,
+    "assignment.deactivated": deactivate,
+    "assignment.removed": remove_active,
+    "assignment.expired": expire_active,
+    "request.approved": decide,
+    "request.denied": decide,
+    "request.canceled": cancel,
+    "request.timed_out": time_out,
+    "message.requeued": requeue_message,
+}
+every_operation = pytest.mark.parametrize("action", SCENARIOS)
+
+
+def snapshot():
+    """All rows of all our tables, by table."""
+    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
+    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in models if m._meta.managed}
+
+
+def without_audit(rows):
+    return {table: rows for table, rows in rows.items() if table != Event._meta.db_table}
+
+
+@pytest.fixture
+def audit_fails():
+    """Let the database itself refuse every new event from now on."""
+    if POSTGRES:
+        body = "BEGIN RAISE EXCEPTION 'the audit is full'; END"
+        statements = [
+            f"CREATE FUNCTION audit_is_full() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            "CREATE TRIGGER audit_full BEFORE INSERT ON audit_event EXECUTE FUNCTION audit_is_full()",
+        ]
+    else:
+        body = "BEGIN SELECT RAISE(ABORT, 'the audit is full'); END"
+        statements = [f"CREATE TRIGGER audit_full BEFORE INSERT ON audit_event {body}"]
+
+    def fail():
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    return fail
+
+
+def test_every_operation_has_a_scenario():
+    assert set(SCENARIOS) == set(OPERATIONS)
+
+
+@every_operation
+def test_operation_takes_keywords_only_and_an_actor(action):
+    parameters = inspect.signature(OPERATIONS[action]).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+    assert "actor" in parameters
+
+
+@every_operation
+def test_operation_changes_something_and_records_it(action):
+    arguments, before = SCENARIOS[action]().arguments, snapshot()
+
+    OPERATIONS[action](**arguments)
+
+    assert without_audit(snapshot()) != without_audit(before)
+    events = Event.objects.values_list("action", "outcome")
+    assert (action, "success") in events
+    assert {outcome for _action, outcome in events} == {"success"}
+
+
+@every_operation
+def test_operation_that_cannot_be_recorded_changes_nothing(action, audit_fails):
+    arguments, before = SCENARIOS[action]().arguments, snapshot()
+    audit_fails()
+
+    with pytest.raises(DatabaseError, match="the audit is full"):
+        OPERATIONS[action](**arguments)
+
+    assert snapshot() == before
+
+
+@every_operation
+def test_operation_without_the_right_leaves_one_refused_event(action):
+    scenario = SCENARIOS[action]()
+    arguments, before = scenario.arguments | scenario.differs, snapshot()
+
+    with pytest.raises((ValidationError, PermissionDenied)) as refusal:
+        OPERATIONS[action](**arguments)
+
+    assert refusal_code(refusal.value) == scenario.code
+    assert without_audit(snapshot()) == without_audit(before)
+    event = Event.objects.get()
+    assert (event.action, event.outcome, event.code) == (action, "refused", scenario.code)
+    assert event.actor_id == getattr(arguments.get("actor"), "pk", None)
+
+
+@every_operation
+def test_operation_whose_refusal_cannot_be_recorded_changes_nothing(action, audit_fails):
+    scenario = SCENARIOS[action]()
+    arguments, before = scenario.arguments | scenario.differs, snapshot()
+    audit_fails()
+
+    with pytest.raises(DatabaseError, match="the audit is full"):
+        OPERATIONS[action](**arguments)
+
+    assert snapshot() == before
+
+
+UNSTORABLE = {"nul": ("a\x00b", "text_invalid"), "half a surrogate pair": ("a\ud83d", "text_invalid")}
+ENDLESS = {"a million characters": ("a" * 1_000_000, "too_long_text")}
+
+
+@pytest.mark.parametrize(("text", "code"), (UNSTORABLE | ENDLESS).values(), ids=UNSTORABLE | ENDLESS)
+@every_operation
+def test_operation_refuses_texts_that_cannot_be_kept(action, text, code):
+    arguments = SCENARIOS[action]().arguments
+    texts = [name for name, value in arguments.items() if isinstance(value, str)]
+    before = without_audit(snapshot())
+
+    for name in texts:
+        with pytest.raises(ValidationError) as refusal:
+            OPERATIONS[action](**arguments | {name: text})
+        assert refusal_code(refusal.value) == code
+
+    assert without_audit(snapshot()) == before
+    assert list(Event.objects.values_list("outcome", "code")) == [("refused", code)] * len(texts)
+    assert all(len(event.canonical) < LONGEST_TEXT + 2_000 for event in Event.objects.all())
+
+
+def test_refused_attempts_in_a_row_leave_one_event_each():
+    eligible, stranger = EligibleFactory(), UserFactory()
+    for _ in range(3):
+        with pytest.raises(ValidationError):
+            OPERATIONS["activation.requested"](eligible=eligible, actor=stranger, duration=timedelta(hours=1))
+    assert list(Event.objects.values_list("code", flat=True)) == ["not_eligible"] * 3
