@@ -1,13 +1,54 @@
 """The console: Django's admin behind our sign-in."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from django_otp.admin import OTPAdminSite
+
+from approvals.models import Request
+from assignments.models import ActiveAssignment
+from notifications.models import Message
+from roles.builtin import OUR_APPS
+
+
+class Tile(NamedTuple):
+    """A number, and the list of what it counts."""
+
+    number: int
+    word: Promise
+    url: str
+
+
+def waiting(held: set[str]) -> list[Tile]:
+    """Count what needs a look, as far as the permissions that are held allow to see it."""
+    rows: dict[str, list[tuple[Promise, Any, str]]] = {
+        "approvals.view_request": [
+            (_("requests wait for approval"), Request.objects.pending(), "status__exact=pending_approval")
+        ],
+        "assignments.view_activeassignment": [
+            (
+                _("roles activated now"),
+                ActiveAssignment.objects.in_force(now()).activated(),
+                "state=active&how=activated",
+            )
+        ],
+        "notifications.view_message": [
+            (_("mails could not be sent"), Message.objects.filter(state=Message.State.FAILED), "state__exact=failed"),
+            (_("mails wait to be sent"), Message.objects.filter(state=Message.State.QUEUED), "state__exact=queued"),
+        ],
+    }
+    seen = [tile for permission, tiles in rows.items() if permission in held for tile in tiles]
+    return [Tile(queryset.count(), word, f"{_list_of(queryset.model)}?{query}") for word, queryset, query in seen]
+
+
+def _list_of(model: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
 class ConsoleSite(OTPAdminSite):
@@ -20,6 +61,18 @@ class ConsoleSite(OTPAdminSite):
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
+        self.disable_action("delete_selected")
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Take in our own models only: a schedule of django-q2 runs code, a device of django-otp shows secrets."""
+        models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
+        ours = [model for model in models if model._meta.app_label in OUR_APPS]
+        super().register(ours, admin_class, **options)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        tiles = {"tiles": waiting(request.user.get_all_permissions())}
+        page: HttpResponse = super().index(request, tiles | (extra_context or {}))
+        return page
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send strangers to the sign-in page, and people without a right to their own home with a word why."""
@@ -30,5 +83,7 @@ class ConsoleSite(OTPAdminSite):
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:
         return redirect("accounts:sign-out")
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseRedirect:
         return redirect("accounts:security")

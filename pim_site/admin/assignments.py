@@ -1,0 +1,314 @@
+"""Eligible and active assignments: who may hold what, who holds it now, and the way to make and end them."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, reverse
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.rules import NotAllowed, intent_digest
+from accounts.services import prove
+from approvals import services
+from approvals.models import Request, RequestQuerySet
+from approvals.services.assigning import assign_facts
+from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
+from assignments.rules import check_assignment
+from pim_site.templatetags.pim import dot, moment
+from roles.models import RoleSettings
+
+from .base import Act, Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
+from .forms import TargetForm, TermsForm, add_refusal
+from .requests import request_row
+
+ENDS_SOON = timedelta(days=14)
+WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
+
+
+def state_of(row: Assignment, at: datetime) -> str:
+    """Return what a row is at a moment; an activation counts only as long as its eligibility holds."""
+    origin = getattr(row, "eligible_assignment", None)
+    if origin is not None and origin.state(at) == "ended":
+        return "ended"
+    return row.state(at)
+
+
+def state_dot(row: Assignment) -> SafeString:
+    state = state_of(row, now())
+    if state == "ended" and row.end_reason:
+        return dot(state, _("Ended: %(why)s") % {"why": row.get_end_reason_display()})
+    return dot(state, WORDS[state])
+
+
+def end_of(row: Assignment) -> SafeString | str:
+    if row.ended_at:
+        return moment(row.ended_at)
+    return moment(row.ends_at) if row.ends_at else _("permanent")
+
+
+def assignment_row(row: Assignment, first: Any) -> list[Any]:
+    """Return the cells of a row in a table below something else."""
+    return [link(row, first), row.scope, moment(row.starts_at), end_of(row), state_dot(row)]
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(WORDS.items())
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        at = now()
+        if self.value() == "active":
+            return queryset.in_force(at)
+        if self.value() == "scheduled":
+            return queryset.scheduled(at)
+        if self.value() == "ended":
+            rows = queryset.model.objects
+            return queryset.exclude(pk__in=rows.in_force(at)).exclude(pk__in=rows.scheduled(at))
+        return queryset
+
+
+class EndsSoonFilter(admin.SimpleListFilter):
+    title = gettext_lazy("end")
+    parameter_name = "ends"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("soon", _("Within 14 days")), ("never", _("Permanent"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        at = now()
+        if self.value() == "soon":
+            return queryset.in_force(at).filter(ends_at__lte=at + ENDS_SOON)
+        return queryset.open().filter(ends_at=None) if self.value() == "never" else queryset
+
+
+class OriginFilter(admin.SimpleListFilter):
+    title = gettext_lazy("how")
+    parameter_name = "how"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("activated", _("Activated")), ("assigned", _("Assigned"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "activated":
+            return queryset.activated()
+        return queryset.assigned() if self.value() == "assigned" else queryset
+
+
+def assign_links(request: HttpRequest, kinds: Iterable[str], **query: Any) -> list[Button]:
+    """Return the buttons to the pages on which roles are given, with what is known filled in."""
+    buttons = []
+    for page in (EligibleAdmin, ActiveAdmin):
+        if page.kind in kinds and actor_of(request).get_all_permissions().intersection(page.assign_permissions):
+            url = reverse(f"admin:assignments_{page.kind}assignment_assign")
+            buttons.append(Button(page.assign_label, f"{url}?{urlencode(query)}" if query else url))
+    return buttons
+
+
+class AssignmentAdmin(ConsoleAdmin):
+    """What both kinds share: a read-only list, and a guided form in two steps: who, what and where; then how long."""
+
+    kind: ClassVar[str]
+    assign_permissions: ClassVar[tuple[str, ...]]
+    assign_label: ClassVar[Promise]
+
+    list_select_related = ["user", "role", "scope"]
+    search_fields = ["user__display_name", "user__username", "user__email", "role__name", "scope__label"]
+    search_help_text = gettext_lazy("Holder, role or scope")
+    ordering = ["-starts_at"]
+
+    @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
+    def holder(self, row: Assignment) -> SafeString:
+        return link(row.user)
+
+    @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
+    def holder_name(self, row: Assignment) -> str:
+        return str(row.user)
+
+    @admin.display(description=gettext_lazy("role"), ordering="role__name")
+    def of_role(self, row: Assignment) -> SafeString:
+        return link(row.role)
+
+    @admin.display(description=gettext_lazy("start"), ordering="starts_at")
+    def start(self, row: Assignment) -> SafeString:
+        return moment(row.starts_at)
+
+    @admin.display(description=gettext_lazy("end"), ordering="ends_at")
+    def end(self, row: Assignment) -> SafeString | str:
+        return end_of(row)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: Assignment) -> SafeString:
+        return state_dot(row)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("assign/", "assign", self.assign_view), *super().get_urls()]
+
+    def list_buttons(self, request: HttpRequest) -> list[Button]:
+        return [button._replace(style="primary") for button in assign_links(request, [self.kind])]
+
+    def request_section(self, request: HttpRequest, rows: RequestQuerySet) -> list[Section]:
+        if not request.user.has_perm("approvals.view_request"):
+            return []
+        heads = [_("Request"), _("Role"), _("What"), _("Asked"), _("Status")]
+        return [Section(_("Requests"), heads, [request_row(row) for row in rows.described()[:10]])]
+
+    def assign_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for holder, role and scope in the address, then for the terms that the role's settings leave open."""
+        if not actor_of(request).get_all_permissions().intersection(self.assign_permissions):
+            raise NotAllowed
+        chosen = {"user", "role"} <= set(request.GET)
+        target = TargetForm(request.GET if chosen else None, initial=request.GET.dict())
+        if not target.is_valid():
+            return self.shown(request, "admin/assign_target.html", self.assign_label, form=target)
+        return self._terms_view(request, target.cleaned_data)
+
+    def _terms_view(self, request: HttpRequest, target: dict[str, Any]) -> HttpResponse:
+        settings = RoleSettings.objects.applying_to(target["role"], target["scope"])[0]
+        form = TermsForm(request.POST if request.method == "POST" else None, settings=settings, kind=self.kind)
+        if form.is_valid():
+            try:
+                return self._assigned(request, self.assign(request, settings, target, form.cleaned_data))
+            except (ValidationError, NotAllowed) as refusal:
+                add_refusal(form, refusal)
+        context = target | {"form": form, "settings": settings, "kind": self.kind}
+        return self.shown(request, "admin/assign_terms.html", self.assign_label, **context)
+
+    def assign(
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+    ) -> Assignment:
+        raise NotImplementedError
+
+    def _assigned(self, request: HttpRequest, row: Assignment) -> HttpResponse:
+        messages.success(request, _("%(user)s now has %(role)s.") % {"user": row.user, "role": row.role})
+        return redirect(page_of(row))
+
+
+def is_open(row: Assignment, at: datetime) -> bool:
+    return row.ended_at is None and (row.ends_at is None or row.ends_at > at)
+
+
+def what_removing_does(row: Assignment) -> Iterator[str]:
+    names = {"user": row.user, "role": row.role, "scope": row.scope}
+    yield _("%(user)s loses %(role)s at %(scope)s, and is told so by mail.") % names
+
+
+def what_removing_eligible_does(row: EligibleAssignment) -> Iterator[str]:
+    names = {"user": row.user, "role": row.role, "scope": row.scope}
+    yield _("%(user)s can no longer activate %(role)s at %(scope)s, and is told so by mail.") % names
+    for active in row.activations.lasting(now()).described():
+        yield _("The activation at %(scope)s ends at once.") % {"scope": active.scope}
+
+
+@admin.register(EligibleAssignment)
+class EligibleAdmin(AssignmentAdmin):
+    kind = "eligible"
+    assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
+    assign_label = gettext_lazy("Assign eligible")
+    list_display = ["holder_name", "of_role", "scope", "start", "end", "state"]
+    list_filter = [StateFilter, EndsSoonFilter, "role"]
+    fields = ["holder", "of_role", "scope", "start", "end", "state"]
+    acts = (
+        Act(
+            slug="remove",
+            label=gettext_lazy("Remove"),
+            permissions=("assignments.remove_assignment",),
+            offered=is_open,
+            says=what_removing_eligible_does,
+            does=lambda row, **facts: services.remove_eligible(eligible=row, **facts),
+            done=lambda row: _("%(user)s is no longer eligible for %(role)s.") % {"user": row.user, "role": row.role},
+            danger=True,
+            bulk=True,
+        ),
+    )
+
+    def assign(
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+    ) -> Assignment:
+        made = services.assign_eligible(actor=actor_of(request), **target, **terms).eligible_assignment
+        assert made is not None  # noqa: S101 (a request that was granted has one)
+        return made
+
+    def sections(self, request: HttpRequest, row: EligibleAssignment) -> list[Section]:
+        heads = [_("Activation"), _("Scope"), _("Start"), _("End"), _("State")]
+        rows = row.activations.described().select_related("eligible_assignment__user")[:10]
+        activations = [assignment_row(active, _("activated")) for active in rows]
+        more = list_of(ActiveAssignment, eligible_assignment__id__exact=row.pk)
+        may = request.user.has_perm("assignments.view_activeassignment")
+        shown = [Section(_("Activations"), heads, activations, more)] if may else []
+        return [*shown, *self.request_section(request, Request.objects.filter(eligible_assignment=row))]
+
+
+@admin.register(ActiveAssignment)
+class ActiveAdmin(AssignmentAdmin):
+    kind = "active"
+    assign_permissions = ("assignments.assign_active",)
+    assign_label = gettext_lazy("Assign active")
+    list_display = ["holder_name", "of_role", "scope", "how", "start", "end", "state"]
+    list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment__user"]
+    list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
+    fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
+    acts = (
+        Act(
+            slug="end",
+            label=gettext_lazy("End now"),
+            permissions=("assignments.end_activation",),
+            offered=lambda row, at: row.is_activated and is_open(row, at),
+            says=what_removing_does,
+            does=lambda row, **facts: services.deactivate(active=row, **facts),
+            done=lambda row: _("%(role)s of %(user)s has ended.") % {"user": row.user, "role": row.role},
+            danger=True,
+        ),
+        Act(
+            slug="remove",
+            label=gettext_lazy("Remove"),
+            permissions=("assignments.remove_assignment",),
+            offered=lambda row, at: not row.is_activated and is_open(row, at),
+            says=what_removing_does,
+            does=lambda row, **facts: services.remove_active(active=row, **facts),
+            done=lambda row: _("%(user)s no longer holds %(role)s.") % {"user": row.user, "role": row.role},
+            danger=True,
+            bulk=True,
+        ),
+    )
+
+    @admin.display(description=gettext_lazy("how"))
+    def how(self, row: ActiveAssignment) -> str:
+        return _("activated") if row.is_activated else _("assigned")
+
+    @admin.display(description=gettext_lazy("activated from"))
+    def origin(self, row: ActiveAssignment) -> SafeString | str:
+        return link(row.eligible_assignment) if row.eligible_assignment else _("nothing: it was assigned as active")
+
+    def assign(
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+    ) -> Assignment:
+        """Assign, with a proof made for just this where the settings ask for one.
+
+        A code serves once, so what is sure to be refused is refused before it is used up.
+        """
+        actor, code = actor_of(request), terms.pop("code", "")
+        if settings.assign_active_mfa_required:
+            start = {"starts_at": terms["starts_at"] or now()}
+            check_assignment(settings, **target, **terms | start, eligible=False, at=now())
+            facts = assign_facts(**target, **terms)
+            session = request.session["binding"]
+            proof = prove(user=actor, session=session, intent=intent_digest("active.assigned", **facts), code=code)
+            terms |= {"proof": proof, "session": session}
+        made = services.assign_active(actor=actor, **target, **terms).active_assignment
+        assert made is not None  # noqa: S101 (a request that was granted has one)
+        return made
+
+    def sections(self, request: HttpRequest, row: ActiveAssignment) -> list[Section]:
+        return self.request_section(request, Request.objects.filter(active_assignment=row))

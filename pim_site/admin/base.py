@@ -1,0 +1,305 @@
+"""What the pages of the console share: they show; services change, and what these refuse is said in the form."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.rules import NotAllowed
+from audit.models import Event
+
+from .forms import ReasonForm, Refusal, ServiceForm, add_refusal
+
+# A page that asks about more rows than this is not read any more.
+BULK_LIMIT = 200
+
+
+class Button(NamedTuple):
+    label: str | Promise
+    url: str
+    style: str = "secondary"
+
+
+class Section(NamedTuple):
+    """A table below an object: what belongs to it elsewhere, and the address of all of it."""
+
+    title: str
+    heads: list[str]
+    rows: list[list[Any]]
+    more: str = ""
+
+    @property
+    def labelled_rows(self) -> list[list[tuple[str, Any]]]:
+        """Each cell with its head, which a phone shows beside it."""
+        return [list(zip(self.heads, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Act:
+    """A button on an object's page, and the page behind it: GET says what will happen, POST has a service do it.
+
+    Args:
+        slug: its part of the address.
+        permissions: any one of them shows the button; the service has the last word.
+        offered: does it make sense for this row at this moment?
+        says: the sentences that tell what will happen, and to whom.
+        does: calls the service with the row, the actor and what the form asked for.
+        done: the sentence for afterwards.
+        result_template: shows what `does` returned instead of going back to the object.
+        bulk: can be done to several rows of the list, with a result for each.
+    """
+
+    slug: str
+    label: str | Promise
+    permissions: tuple[str, ...]
+    offered: Callable[[Any, datetime], bool]
+    says: Callable[[Any], Iterable[str]]
+    does: Callable[..., Any]
+    done: Callable[[Any], str]
+    form: type[forms.Form] = ReasonForm
+    result_template: str = ""
+    danger: bool = False
+    bulk: bool = False
+
+    def is_permitted(self, user: User) -> bool:
+        return bool(user.get_all_permissions().intersection(self.permissions))
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return the person who is signed in; the console lets in nobody else."""
+    assert isinstance(request.user, User)  # noqa: S101 (said to the type checker)
+    return request.user
+
+
+def messages_of(refusal: Refusal) -> list[str]:
+    return refusal.messages if isinstance(refusal, ValidationError) else [str(refusal)]
+
+
+def page_of(row: Model, page: str = "change") -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk])
+
+
+def list_of(model: type[Model], **query: Any) -> str:
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{url}?{urlencode(query)}" if query else url
+
+
+def link(row: Model, text: Any = None) -> SafeString:
+    return format_html('<a href="{}">{}</a>', page_of(row), str(row) if text is None else text)
+
+
+def events_of(row: Model) -> str:
+    return list_of(Event, target_type=row._meta.label_lower, target_id=row.pk)
+
+
+class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+    """Pages that show rows, with buttons for what may be done to them. Nothing is written from here."""
+
+    acts: ClassVar[tuple[Act, ...]] = ()
+    change_form_template = "admin/record.html"
+    list_per_page = 50
+    list_max_show_all = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        raise PermissionDenied
+
+    def links(self, request: HttpRequest, row: Any) -> list[Button]:
+        """Return the buttons that lead to other pages about this row."""
+        return []
+
+    def list_buttons(self, request: HttpRequest) -> list[Button]:
+        return []
+
+    def sections(self, request: HttpRequest, row: Any) -> list[Section]:
+        return []
+
+    def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
+        """Return the acts that are permitted to this person and make sense now, and the ways to other pages."""
+        user, at = actor_of(request), now()
+        acts = [act for act in self.acts if act.offered(row, at) and act.is_permitted(user)]
+        buttons = [Button(act.label, page_of(row, act.slug)) for act in acts]
+        audit = [Button(_("Audit"), events_of(row))] if user.has_perm("audit.view_event") else []
+        return [*buttons, *self.links(request, row), *audit]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if row := kwargs.get("obj"):
+            context |= {"buttons": self.buttons(request, row), "sections": self.sections(request, row)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        buttons = {"buttons": self.list_buttons(request)}
+        return super().changelist_view(request, buttons | (extra_context or {}))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Go to the audit: it knows all that happened, not only what was clicked here."""
+        return redirect(events_of(self.found(request, object_id)))
+
+    def found(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row of this id, if this person may see it."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise NotAllowed
+        return row
+
+    # --- acts -----------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = [self.page(f"<path:object_id>/{act.slug}/", act.slug, self.act_view, act=act) for act in self.acts]
+        return [*pages, *super().get_urls()]
+
+    def page(self, route: str, name: str, view: Callable[..., HttpResponse], **kwargs: Any) -> URLPattern:
+        """Return the address of a page of this model, behind the console's door."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(view), kwargs, name=name)
+
+    def act_view(self, request: HttpRequest, object_id: str, act: Act) -> HttpResponse:
+        """Say what the act will do; on POST, do it. Without the permission the service itself refuses, and notes it."""
+        row, user = self.found(request, object_id), actor_of(request)
+        permitted = act.is_permitted(user)
+        form = act.form(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                return self._answer(request, row, act, act.does(row, actor=user, **form.cleaned_data))
+            except (ValidationError, NotAllowed) as refusal:
+                add_refusal(form, refusal)
+        if not permitted:
+            raise NotAllowed
+        return self.shown(request, "admin/act.html", act.label, row=row, act=act, form=form, sentences=act.says(row))
+
+    def _answer(self, request: HttpRequest, row: Any, act: Act, result: Any) -> HttpResponse:
+        if act.result_template:
+            return self.shown(request, act.result_template, act.label, row=row, result=result)
+        messages.success(request, act.done(row))
+        return redirect(page_of(row))
+
+    def shown(self, request: HttpRequest, template: str, title: str | Promise, **context: Any) -> HttpResponse:
+        """Render a page of this model that the stock admin does not have."""
+        frame = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "model_admin": self}
+        if row := context.get("row"):
+            frame |= {"subtitle": str(row), "row_url": page_of(row)}
+        return TemplateResponse(request, template, frame | context)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)
+        user = actor_of(request)
+        for act in self.acts:
+            if act.bulk and act.is_permitted(user):
+                actions[act.slug] = (partial(_bulk, act=act), act.slug, str(act.label))
+        return actions
+
+    def bulk_view(self, request: HttpRequest, rows: QuerySet[Any], act: Act) -> HttpResponse | None:
+        """Ask about all chosen rows at once, then do each by itself and say what became of it."""
+        if len(rows) > BULK_LIMIT:
+            text = _("Choose at most %(limit)d rows at once, so that the page can be read.")
+            messages.error(request, text % {"limit": BULK_LIMIT})
+            return None
+        form = act.form(request.POST if "confirmed" in request.POST else None)
+        context = {"rows": rows, "act": act, "form": form, "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME}
+        if form.is_valid():
+            context["results"] = [self._result(request, row, act, form.cleaned_data) for row in rows]
+        return self.shown(request, "admin/act_bulk.html", act.label, **context)
+
+    def _result(self, request: HttpRequest, row: Any, act: Act, facts: dict[str, Any]) -> dict[str, Any]:
+        try:
+            act.does(row, actor=actor_of(request), **facts)
+        except (ValidationError, PermissionDenied) as refusal:
+            return {"row": row, "state": "refused", "text": " ".join(messages_of(refusal))}
+        return {"row": row, "state": "success", "text": act.done(row)}
+
+
+def _bulk(model_admin: ConsoleAdmin, request: HttpRequest, rows: QuerySet[Any], *, act: Act) -> HttpResponse | None:
+    return model_admin.bulk_view(request, rows, act)
+
+
+class ServiceAdmin(ConsoleAdmin):
+    """Pages whose form is carried out by a service: `create` and `update` call it with what the form holds."""
+
+    form = ServiceForm
+
+    def create(self, actor: User, values: dict[str, Any]) -> Model:
+        raise NotImplementedError
+
+    def update(self, row: Any, actor: User, values: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return actor_of(request).has_perm(f"{self.opts.app_label}.add_{self.opts.model_name}")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return actor_of(request).has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The stock view without its transaction: in it, a refusal would roll back its own mark in the audit."""
+        stock: Callable[..., HttpResponse] = self._changeform_view  # type: ignore[attr-defined]  # not in the stubs
+        try:
+            return stock(request, object_id, form_url, extra_context)
+        except (ValidationError, NotAllowed) as refusal:
+            request.refusal = refusal  # type: ignore[attr-defined]  # told to the form, which is made anew
+            return stock(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.refusal = getattr(request, "refusal", None)
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Have the service do it. The page goes on with the row that the service made."""
+        if not change:
+            obj.pk = self.create(actor_of(request), form.cleaned_data).pk
+        elif form.has_changed():
+            self.update(obj, actor_of(request), form.cleaned_data)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
+        """The service has written the relations too."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The audit has it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """The audit has it."""
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Go to the new object: what comes next is done there."""
+        return HttpResponseRedirect(page_of(obj))

@@ -1,0 +1,312 @@
+"""The console as each persona meets it: what they see, and what they are refused."""
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import User
+from approvals.models import Decision
+from assignments.models import ActiveAssignment, EligibleAssignment
+from audit.services import record
+from notifications.models import Message
+from roles.models import Role
+from tests.client import signed_in
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RequestFactory,
+    ResourceFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+    root,
+)
+
+pytestmark = pytest.mark.django_db
+
+PERSONAS = {
+    "helpdesk": Role.HELPDESK_ADMINISTRATOR,
+    "role_admin": Role.PRIVILEGED_ROLE_ADMINISTRATOR,
+    "global_admin": Role.GLOBAL_ADMINISTRATOR,
+    "reader": Role.SECURITY_READER,
+}
+# Who gets in; everybody else gets 403. GET only.
+HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN, READER = "helpdesk", "role_admin", "global_admin", "reader"
+EVERYBODY = {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN, READER}
+PAGES = {
+    "admin:index": EVERYBODY,
+    "admin:accounts_user_changelist": EVERYBODY,
+    "admin:accounts_user_add": {HELPDESK, GLOBAL_ADMIN},
+    "admin:accounts_group_changelist": EVERYBODY,
+    "admin:accounts_group_add": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:roles_resource_changelist": EVERYBODY,
+    "admin:roles_resource_add": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:roles_role_changelist": EVERYBODY,
+    "admin:roles_role_add": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_changelist": EVERYBODY,
+    "admin:assignments_eligibleassignment_assign": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_add": set(),
+    "admin:assignments_activeassignment_changelist": EVERYBODY,
+    "admin:assignments_activeassignment_assign": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_add": set(),
+    "admin:approvals_request_changelist": EVERYBODY,
+    "admin:approvals_request_add": set(),
+    "admin:audit_event_changelist": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
+    "admin:notifications_message_changelist": {HELPDESK, GLOBAL_ADMIN, READER},
+}
+OBJECT_PAGES = {
+    "admin:accounts_user_change": EVERYBODY,
+    "admin:accounts_user_enrol": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_user_disable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_user_enable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_group_change": EVERYBODY,
+    "admin:roles_resource_change": EVERYBODY,
+    "admin:roles_role_change": EVERYBODY,
+    "admin:roles_role_settings": EVERYBODY,
+    "admin:assignments_eligibleassignment_change": EVERYBODY,
+    "admin:assignments_eligibleassignment_remove": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_change": EVERYBODY,
+    "admin:assignments_activeassignment_end": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_remove": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:approvals_request_change": EVERYBODY,
+    "admin:approvals_request_cancel": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:notifications_message_change": {HELPDESK, GLOBAL_ADMIN, READER},
+    "admin:notifications_message_send-again": {GLOBAL_ADMIN},
+}
+DELETIONS = [name.replace("_change", "_delete") for name in OBJECT_PAGES if name.endswith("_change")]
+
+
+@pytest.fixture
+def at_console(client):
+    """Sign in the persona of that name, who holds the built-in role in force; the client."""
+
+    def enter(persona):
+        client.person = holder_of(PERSONAS[persona]) if persona in PERSONAS else UserFactory()
+        signed_in(client, client.person)
+        return client
+
+    return enter
+
+
+@pytest.fixture
+def rows():
+    """One row of every model in the console, by its name."""
+    request = RequestFactory(role=RoleFactory(settings__approval_required=True))
+    return {
+        "user": request.user,
+        "group": GroupFactory(),
+        "resource": ResourceFactory(),
+        "role": request.role,
+        "eligibleassignment": request.eligible_assignment,
+        "activeassignment": ActivationFactory(),
+        "request": request,
+        "message": Message.objects.create(
+            kind="role_ended", to_address="a@example.org", time_zone="UTC", language="en", context="{}", state="failed"
+        ),
+    }
+
+
+def page_for(name, rows):
+    return reverse(name, args=[rows[name.split("_")[1]].pk])
+
+
+@pytest.mark.parametrize("persona", [*PERSONAS, "plain"])
+def test_pages_by_persona(at_console, persona):
+    client = at_console(persona)
+
+    for name, allowed in PAGES.items():
+        expected = 302 if persona == "plain" else 200 if persona in allowed else 403
+        assert client.get(reverse(name)).status_code == expected, name
+
+
+@pytest.mark.parametrize("persona", [*PERSONAS, "plain"])
+def test_object_pages_by_persona(at_console, rows, persona):
+    client = at_console(persona)
+
+    for name, allowed in OBJECT_PAGES.items():
+        expected = 302 if persona == "plain" else 200 if persona in allowed else 403
+        assert client.get(page_for(name, rows)).status_code == expected, name
+
+
+def test_every_page_is_walked():
+    """A new page of the console has to be put into the tables above."""
+    elsewhere = ("_history", "_delete", "_version", "event_change", "event_add", "message_add")
+    pages = {f"admin:{url.name}" for model in admin.site._registry.values() for url in model.get_urls() if url.name}
+
+    assert {name for name in pages if not name.endswith(elsewhere)} == {*PAGES, *OBJECT_PAGES} - {"admin:index"}
+
+
+@pytest.mark.parametrize("name", [*PAGES, *OBJECT_PAGES, *DELETIONS])
+def test_stranger_is_sent_to_sign_in(client, rows, name):
+    answer = client.get(reverse(name) if name in PAGES else page_for(name, rows), follow=True)
+
+    assert answer.redirect_chain[-1][0].startswith("/sign-in/?next=")
+
+
+def test_plain_person_gets_a_word_why(at_console):
+    assert at_console("plain").get("/console/", follow=True).redirect_chain[-1][0] == "/no-console/"
+
+
+def test_person_without_second_factor_stays_out(client):
+    client.force_login(holder_of(Role.GLOBAL_ADMINISTRATOR))
+
+    assert client.get("/console/").status_code == 302
+
+
+def test_right_ends_with_the_role(at_console):
+    client = at_console("global_admin")
+    ActiveAssignment.objects.filter(user=client.person).update(user=UserFactory())
+
+    assert client.get(reverse("admin:accounts_user_changelist")).status_code == 302
+
+
+@pytest.mark.parametrize("name", DELETIONS)
+def test_nothing_can_be_deleted(at_console, rows, name):
+    model = rows[name.split("_")[1]]
+
+    assert at_console("global_admin").post(page_for(name, rows), {"post": "yes"}).status_code == 403
+    assert type(model).objects.filter(pk=model.pk).exists()
+
+
+@pytest.mark.parametrize("model", ["eligibleassignment", "activeassignment", "request", "message"])
+def test_rows_with_a_state_cannot_be_changed(at_console, rows, model):
+    app = rows[model]._meta.app_label
+    client = at_console("global_admin")
+
+    assert client.post(reverse(f"admin:{app}_{model}_change", args=[rows[model].pk]), {}).status_code == 403
+    assert client.post(reverse(f"admin:{app}_{model}_add"), {}).status_code == 403
+
+
+def test_events_cannot_be_changed(at_console, transactional_db):
+    from django.db import transaction
+
+    with transaction.atomic():
+        event = record("session.started", actor=None, target=None)
+    client = at_console("global_admin")
+
+    assert client.get(reverse("admin:audit_event_change", args=[event.pk])).status_code == 200
+    assert client.post(reverse("admin:audit_event_change", args=[event.pk]), {}).status_code == 403
+    assert client.post(reverse("admin:audit_event_delete", args=[event.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_what_is_not_registered():
+    closed = {"django_q", "django_otp", "sessions", "auth", "admin", "contenttypes"}
+    registered = {model._meta.label for model in admin.site._registry}
+
+    assert not {label for label in registered if label.split(".")[0] in closed}
+    assert not {f"accounts.{name}" for name in ("TotpDevice", "RecoveryDevice", "StepUpProof")} & registered
+    assert apps.is_installed("django_q")
+    assert Decision not in admin.site._registry
+    assert "delete_selected" not in dict(admin.site.actions)
+
+
+def test_there_is_no_superuser():
+    assert not holder_of(Role.GLOBAL_ADMINISTRATOR).is_superuser
+    with pytest.raises(AttributeError):
+        User(username="root", is_superuser=True)
+
+
+@pytest.mark.parametrize(
+    ("persona", "words"),
+    [
+        ("helpdesk", ["requests wait", "roles activated", "could not be sent", "wait to be sent"]),
+        ("role_admin", ["requests wait", "roles activated"]),
+    ],
+)
+def test_index_counts_what_one_may_see(at_console, rows, persona, words):
+    tiles = at_console(persona).get("/console/").context["tiles"]
+
+    assert [any(word in str(tile.word) for word in words) for tile in tiles] == [True] * len(words)
+    assert [tile.number for tile in tiles[:2]] == [1, 1]
+
+
+def test_index_numbers_lead_to_what_they_count(at_console, rows):
+    client = at_console("global_admin")
+
+    for tile in client.get("/console/").context["tiles"]:
+        assert client.get(tile.url).context["cl"].result_count == tile.number, tile
+
+
+def populate(count):
+    for _each in range(count):
+        request = RequestFactory(requester__manager=None)
+        User.objects.filter(pk=request.user_id).update(manager=UserFactory())
+        ActivationFactory(eligible_assignment=request.eligible_assignment)
+        ActiveFactory(user=request.user)
+        Decision.objects.create(
+            request=request,
+            person=UserFactory(),
+            verdict="denied",
+            justification="No.",
+            decided_at=request.requested_at,
+        )
+        GroupFactory(members=[request.user])
+        ResourceFactory()
+
+
+LISTS = [name for name in PAGES if name.endswith("_changelist")]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_queries_of_a_list_do_not_grow(at_console, name):
+    client = at_console("global_admin")
+    populate(1)
+    client.get(reverse(name))
+    few = queries(client, reverse(name))
+    populate(49)
+
+    assert queries(client, reverse(name)) == few
+
+
+def queries(client, url):
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+def test_queries_of_a_person_do_not_grow(at_console):
+    client, person = at_console("global_admin"), UserFactory()
+    url = reverse("admin:accounts_user_change", args=[person.pk])
+    for_person(person, 1)
+    client.get(url)
+    few = queries(client, url)
+    for_person(person, 8)
+
+    assert queries(client, url) == few
+
+
+def for_person(person, count):
+    for _each in range(count):
+        request = RequestFactory(eligible_assignment=EligibleFactory(user=person))
+        ActivationFactory(eligible_assignment=request.eligible_assignment)
+
+
+def test_post_without_csrf_token_refused(rows):
+    strict = Client(enforce_csrf_checks=True)
+    signed_in(strict, holder_of(Role.GLOBAL_ADMINISTRATOR))
+
+    url = page_for("admin:assignments_eligibleassignment_remove", rows)
+    assert strict.post(url, {"justification": "x"}).status_code == 403
+    assert EligibleAssignment.objects.get(pk=rows["eligibleassignment"].pk).ended_at is None
+
+
+def test_autocomplete_answers_for_every_chooser(at_console):
+    client = at_console("role_admin")
+    resource = ResourceFactory(parent=root(), name="Ledger")
+    choosers = [
+        ("accounts", "user", "manager", client.person),
+        ("accounts", "group", "members", client.person),
+        ("roles", "rolesettings", "approvers", client.person),
+        ("assignments", "eligibleassignment", "user", client.person),
+        ("assignments", "eligibleassignment", "scope", resource),
+    ]
+    for app, model, field, wanted in choosers:
+        query = {"app_label": app, "model_name": model, "field_name": field, "term": str(wanted)[-6:]}
+        results = client.get(reverse("admin:autocomplete"), query).json()["results"]
+        assert str(wanted.pk) in [result["id"] for result in results], field
