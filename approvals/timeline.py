@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from audit.models import Event
@@ -77,6 +78,6 @@ def _granted(request: Request, at: datetime) -> Iterator[Step]:
         yield Step("active", _("In force") if request.active_assignment else _("Eligible"), given.starts_at)
     if state == "ended":
         reason = given.get_end_reason_display() or _("expired")
-        yield Step("ended", _("Ended: %(reason)s") % {"reason": reason}, given.ended_at or given.ends_at)
+        yield Step("ended", capfirst(reason), given.ended_at or given.ends_at)
     elif given.ends_at:
         yield Step("ending", _("Ends by itself"), given.ends_at)

@@ -215,10 +215,12 @@ def _decided(
 ) -> HttpResponse:
     if form.is_valid():
         try:
-            decide(request=found, actor=request.user, justification=form.cleaned_data["justification"])
+            found = decide(request=found, actor=request.user, justification=form.cleaned_data["justification"])
         except ValidationError as refusal:
             place(form, refusal)
         else:
+            if found.status != Request.Status.FAILED:
+                messages.success(request, _("Decided. %(user)s is told by mail.") % {"user": found.user})
             return redirect("approvals:request-detail", found.pk)
     return _request_page(request, _visible(request, found.pk), form)
 

@@ -10,7 +10,7 @@ from .home import overview
 
 @require_safe
 def home(request: SignedInRequest) -> HttpResponse:
-    words = request.GET.get("q", "").strip()
+    words = request.GET.get("q", "").replace("\0", "").strip()  # PostgreSQL takes no NUL in a text
     return render(request, "home.html", {"words": words, **overview(request.user, words=words, at=now())})
 
 

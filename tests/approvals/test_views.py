@@ -492,8 +492,23 @@ def test_request_that_ended_is_not_shown_as_active(client, eligible):
     page = client.get(detail_url(Request.objects.get(action="self_activate")))
 
     assert page.context["state"] == "ended"
-    assert "Ended: ended by hand" in page.text
+    assert "Ended by hand" in page.text
     assert activate_url(eligible) in page.text  # ask again
+
+
+def test_request_of_an_administrator_tells_its_course(client):
+    administrator, person = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR, display_name="Pat Admin"), UserFactory()
+    role = RoleFactory()
+    made = services.assign_eligible(user=person, role=role, scope=role.resource, actor=administrator)
+    services.remove_eligible(eligible=made.eligible_assignment, actor=administrator, justification="Left the team.")
+    signed_in(client, person)
+
+    first, last = (client.get(detail_url(row)) for row in Request.objects.order_by("requested_at"))
+
+    assert [step.what for step in first.context["steps"]] == ["Pat Admin made the assignment", "Eligible", "Removed"]
+    assert [step.what for step in last.context["steps"]] == ["Pat Admin took the role away"]
+    assert "Left the team." in last.text
+    assert first.context["state"] == "ended"
 
 
 def test_request_past_its_time_is_not_shown_as_waiting(client, asked, approver):

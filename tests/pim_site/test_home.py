@@ -198,7 +198,13 @@ def test_home_shows_future_eligibility_without_button(home, person):
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("database", ["Database Operator"]), ("PAYROLL", ["Reader"]), ("reader pay", ["Reader"]), ("x", [])],
+    [
+        ("database", ["Database Operator"]),
+        ("PAYROLL", ["Reader"]),
+        ("reader pay", ["Reader"]),
+        ("x", []),
+        ("data\0", ["Database Operator"]),
+    ],
 )
 def test_home_search_without_script(home, person, words, found):
     EligibleFactory(user=person, role=RoleFactory(name="Database Operator"))
