@@ -97,7 +97,7 @@ def assign_facts(
 ) -> dict[str, Any]:
     """Return what a proof for an active assignment is bound to: all of what is being asked."""
     return {
-        "user": user.pk,
+        "holder": user.pk,
         "role": role.pk,
         "scope": scope.pk,
         "starts_at": starts_at,
