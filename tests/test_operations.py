@@ -10,8 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, connection
 from django.utils.timezone import now
 
@@ -21,7 +19,7 @@ from accounts import factors
 from accounts.services import issue_ticket
 from approvals.models import Request
 from audit.models import Event
-from audit.services import LONGEST_TEXT, OPERATIONS, refusal_code
+from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
 from notifications.services import queue
 from roles.models import Role
@@ -42,10 +40,9 @@ from tests.factories import (
     proof_for,
     root,
 )
+from tests.refusals import refused, snapshot, without_audit
 
 pytestmark = pytest.mark.django_db
-
-OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site"}
 
 
 @dataclass
@@ -304,16 +301,6 @@ SCENARIOS = {
 every_operation = pytest.mark.parametrize("action", SCENARIOS)
 
 
-def snapshot():
-    """All rows of all our tables, by table."""
-    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
-    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in models if m._meta.managed}
-
-
-def without_audit(rows):
-    return {table: rows for table, rows in rows.items() if table != Event._meta.db_table}
-
-
 @pytest.fixture
 def audit_fails():
     """Let the database itself refuse every new event from now on."""
@@ -373,16 +360,13 @@ def test_operation_that_cannot_be_recorded_changes_nothing(action, audit_fails):
 @every_operation
 def test_operation_without_the_right_leaves_one_refused_event(action):
     scenario = SCENARIOS[action]()
-    arguments, before = scenario.arguments | scenario.differs, snapshot()
+    arguments = scenario.arguments | scenario.differs
 
-    with pytest.raises((ValidationError, PermissionDenied)) as refusal:
+    with refused(scenario.code):
         OPERATIONS[action](**arguments)
 
-    assert refusal_code(refusal.value) == scenario.code
-    assert without_audit(snapshot()) == without_audit(before)
     event = Event.objects.get()
-    assert (event.action, event.outcome, event.code) == (action, "refused", scenario.code)
-    assert event.actor_id == getattr(arguments.get("actor"), "pk", None)
+    assert (event.action, event.actor_id) == (action, getattr(arguments.get("actor"), "pk", None))
 
 
 @every_operation
@@ -406,21 +390,9 @@ ENDLESS = {"a million characters": ("a" * 1_000_000, "too_long_text")}
 def test_operation_refuses_texts_that_cannot_be_kept(action, text, code):
     arguments = SCENARIOS[action]().arguments
     texts = [name for name, value in arguments.items() if isinstance(value, str)]
-    before = without_audit(snapshot())
 
     for name in texts:
-        with pytest.raises(ValidationError) as refusal:
+        with refused(code):
             OPERATIONS[action](**arguments | {name: text})
-        assert refusal_code(refusal.value) == code
 
-    assert without_audit(snapshot()) == before
-    assert list(Event.objects.values_list("outcome", "code")) == [("refused", code)] * len(texts)
     assert all(len(event.canonical) < LONGEST_TEXT + 2_000 for event in Event.objects.all())
-
-
-def test_refused_attempts_in_a_row_leave_one_event_each():
-    eligible, stranger = EligibleFactory(), UserFactory()
-    for _ in range(3):
-        with pytest.raises(ValidationError):
-            OPERATIONS["activation.requested"](eligible=eligible, actor=stranger, duration=timedelta(hours=1))
-    assert list(Event.objects.values_list("code", flat=True)) == ["not_eligible"] * 3

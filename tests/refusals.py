@@ -1,0 +1,44 @@
+"""What a refusal is: an error with its code, one event, and nothing else."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import PermissionDenied, ValidationError
+
+from audit.models import Event
+from audit.services import refusal_code
+
+OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site"}
+REFUSALS = (ValidationError, PermissionDenied)
+
+
+def code_of_refusal(check, *args, **kwargs):
+    """The code with which a rule refuses; None where it does not."""
+    try:
+        check(*args, **kwargs)
+    except REFUSALS as refusal:
+        return refusal_code(refusal)
+    return None
+
+
+def snapshot():
+    """All rows of all our tables, by table."""
+    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
+    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in models if m._meta.managed}
+
+
+def without_audit(rows):
+    return {table: rows for table, rows in rows.items() if table != Event._meta.db_table}
+
+
+@contextmanager
+def refused(code):
+    """The operation in this block is refused with `code`, leaves one event that says so, and changes nothing else."""
+    before = snapshot()
+    with pytest.raises(REFUSALS) as refusal:
+        yield refusal
+    assert refusal_code(refusal.value) == code
+    assert without_audit(snapshot()) == without_audit(before)
+    new = Event.objects.order_by("id")[len(before[Event._meta.db_table]) :]
+    assert [(event.outcome, event.code) for event in new] == [("refused", code)]
