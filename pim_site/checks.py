@@ -26,7 +26,7 @@ MIDDLEWARE_ORDER = [
     "pim_site.middleware.SessionLimitsMiddleware",
     "pim_site.middleware.AuditContextMiddleware",
     "pim_site.middleware.TimeZoneMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "pim_site.middleware.SignInMiddleware",
 ]
 MAIL_THAT_VANISHES = ("console.EmailBackend", "dummy.EmailBackend", "locmem.EmailBackend")
 DEMO_MAIL = "pim_site.demo.mail.FileBackend"

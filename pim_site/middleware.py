@@ -4,10 +4,12 @@ import ipaddress
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import logout
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -88,6 +90,13 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method in ("GET", "HEAD"):
         return redirect_to_login(request.get_full_path())
     return redirect(settings.LOGIN_URL)
+
+
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Closed by default, with the same way to the sign-in page as a session that has ended."""
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:
+        return to_sign_in(request)
 
 
 class AuditContextMiddleware:
