@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -85,7 +85,7 @@ def keep_used(request: HttpRequest, at: float) -> None:
         request.session["used_at"] = int(at)
 
 
-def to_sign_in(request: HttpRequest) -> HttpResponse:
+def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     """To the sign-in page, and back here afterwards where that can be: a form is not sent a second time."""
     if request.method in ("GET", "HEAD"):
         return redirect_to_login(request.get_full_path())
@@ -95,7 +95,7 @@ def to_sign_in(request: HttpRequest) -> HttpResponse:
 class SignInMiddleware(LoginRequiredMiddleware):
     """Closed by default, with the same way to the sign-in page as a session that has ended."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
         return to_sign_in(request)
 
 

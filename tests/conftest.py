@@ -16,11 +16,12 @@ BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Mark the browser tests; leave out (rather than skip) what only PostgreSQL can answer."""
+    """Mark the browser tests; leave out (rather than skip) what the run on the other database answers."""
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)
-    left_out = [item for item in items if item.get_closest_marker("postgres") and not POSTGRES]
+    elsewhere = "once" if POSTGRES else "postgres"
+    left_out = [item for item in items if item.get_closest_marker(elsewhere)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

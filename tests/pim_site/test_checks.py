@@ -74,7 +74,7 @@ def test_demo_starts():
     assert start({"PIM_DEBUG": "1", "PIM_DEMO": "1", "PIM_BASE_URL": "http://localhost:8000"}).returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", REFUSED)
 def test_start_refused(starts, name):
     assert starts[name].returncode == 1
