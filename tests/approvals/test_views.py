@@ -676,6 +676,13 @@ def test_history_is_ones_own_with_filters(client, eligible):
     assert [str(words) for _, words in activated.context["rows"]] == ["Role activated"]
 
 
+def test_history_says_who_did_what_others_did(client, asked, approver):
+    services.approve(request=asked, actor=approver, justification="Go on.")
+    signed_in(client, asked.user)
+
+    assert "by Ada Approver" in text_of(client.get(reverse("approvals:history")))
+
+
 def test_history_period_leaves_out_what_is_older(client, eligible):
     with time_machine.travel(now() - timedelta(days=8)):
         services.activate(
