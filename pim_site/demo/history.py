@@ -54,8 +54,8 @@ class Word:
     """What somebody does with a request, so many minutes after it was asked."""
 
     minutes: float
-    verb: str  # approve, deny, cancel, end, tighten
-    person: str
+    verb: str  # approve, deny, cancel, end, tighten; time_out is the worker's
+    person: str = ""
     reason: str = ""
 
 
@@ -90,7 +90,8 @@ STORIES = (
         Word(12, "deny", "approver", "No run is planned today, and this is not a ticket."),)),
     Use("egon.sand", "Ledger Database Operator", 29.0, 4, "Look at an index.", words=(
         Word(22, "deny", "second_approver", "Ledger Reader is enough to look."),)),
-    Use("dina.wave", "Payments Releaser", 27.3, 1, "Weekly supplier run.", "PAY-2077"),
+    Use("dina.wave", "Payments Releaser", 27.3, 1, "Weekly supplier run.", "PAY-2077", (
+        Word(4 * 60, "time_out"),)),
     Use("carla.hull", "Backup Restorer", 26.1, 2, "Restore the shop's pictures.", "OPS-511", (
         Word(16, "approve", "milo.drift", "Into the test shop first."), Word(70, "end", "carla.hull"),)),
     Use("requester", "Ledger Database Operator", 24.2, 2, "Close September again.", words=(
@@ -111,7 +112,8 @@ STORIES = (
         Word(18, "deny", "second_approver", "Use the copy in the test system."),)),
     Use("carla.hull", "Server Administrator", 8.1, 1, "Shop server does not answer.", "OPS-544", (
         Word(2, "approve", "milo.drift", "Now!"),)),
-    Use("timo.brine", "Recipe Vault Keeper", 7.2, 1, "Sugar in recipe 40."),
+    Use("timo.brine", "Recipe Vault Keeper", 7.2, 1, "Sugar in recipe 40.", words=(
+        Word(24 * 60, "time_out"),)),
     Use("requester", READER, 6.1, 2, "Answer the auditors' questions."),
     Use("dina.wave", "Payments Releaser", 6.3, 1, "Weekly supplier run.", "PAY-2133", (
         Word(11, "approve", "second_approver", "Sums checked."),)),
@@ -136,7 +138,7 @@ STORIES = (
         Word(6, "approve", "ines.shoal", "Only the logs, please."),)),
     Use("egon.sand", "Ledger Database Operator", minutes(25), 2, "Postings of November stand twice."),
 )  # fmt: skip
-# What happens every other day and needs nobody else.
+# What happens every third day and needs nobody else.
 ROUTINE = (
     ("requester", "Ledger Reader", 4, "Daily balance.", ""),
     ("egon.sand", "Payroll Clerk", 3, "Changes of the week.", "HR-2{:02}"),
@@ -149,7 +151,8 @@ ROUTINE = (
     ("ivan.strand", "Staff Records Editor", 1.5, "New contracts.", ""),
     ("dario.stern", "Database Reader", 2, "A slow query.", ""),
 )
-ROUTINE_DAYS = range(39, 1, -2)
+REMINDING_DAYS = range(34, -1, -2)
+ROUTINE_DAYS = range(39, 1, -3)
 
 
 def routine() -> Iterator[Use]:
@@ -169,7 +172,7 @@ def acts(cast: "Cast", today: datetime) -> Iterator[Act]:
         today - timedelta(days=days),
         lambda: assignments.disable_person(user=cast.people[person], actor=cast.boss, justification=reason),
     )
-    for day in range(50, -1, -1):
+    for day in REMINDING_DAYS:
         yield Act(today - timedelta(days=day), remind_due, by_worker=True)
 
 
@@ -217,12 +220,17 @@ class Episode:
 
     def acts(self) -> Iterator[Act]:
         yield Act(self.asked_at, self.ask)
+        begins = self.starts_at
         for word in self.use.words:
             at = self.asked_at + timedelta(minutes=word.minutes)
-            yield Act(at, partial(self.hear, word))
-            yield Act(at + timedelta(hours=self.use.hours) + WORKER_LATE, sweep, by_worker=True)
-        yield Act(self.starts_at + WORKER_LATE, sweep, by_worker=True)
-        yield Act(self.starts_at + timedelta(hours=self.use.hours) + WORKER_LATE, sweep, by_worker=True)
+            begins = max(begins, at)
+            if word.verb == "time_out":
+                yield Act(at + WORKER_LATE, sweep, by_worker=True)
+            else:
+                yield Act(at, partial(self.hear, word))
+        if self.use.start_in:
+            yield Act(self.starts_at + WORKER_LATE, sweep, by_worker=True)
+        yield Act(begins + timedelta(hours=self.use.hours) + WORKER_LATE, sweep, by_worker=True)
 
     def ask(self) -> None:
         use, person = self.use, self.cast.people[self.use.person]

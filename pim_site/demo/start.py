@@ -19,7 +19,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent.parent
 PYTHON = sys.executable
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 # After this long a process that was asked to end is killed. Nothing is lost by it: mail and expiry are rows.
 END_SECONDS = 5.0
 LOOK_EVERY = 0.5
@@ -42,7 +42,8 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self.ending.set())
         try:
-            if not self.prepared() or not self.answers():
+            write_environment(self)
+            if not self.answers():
                 return 0 if self.ending.is_set() else 1
             self.start("worker", "manage.py", "worker")
             introduce(self)
@@ -50,18 +51,8 @@ class Demo:
         finally:
             self.stop()
 
-    def prepared(self) -> bool:
-        """Whether the database and its people are there."""
-        write_environment(self)
-        self.start("prepare", "manage.py", "demo")
-        while self.processes["prepare"].poll() is None:
-            if self.ending.wait(0.05):
-                return False
-        if self.processes.pop("prepare").returncode:
-            return complain(f"The database could not be made: see {self.log('prepare')}")
-        return True
-
     def answers(self) -> bool:
+        """Start the web process, which makes the database first; return whether it came to answer."""
         web = self.start(
             "web",
             "-m",
@@ -70,7 +61,9 @@ class Demo:
             "--worker-class=gthread",
             "--threads=4",
             "--graceful-timeout=2",
-            "pim_site.wsgi",
+            "--no-control-socket",
+            "--preload",
+            "pim_site.demo.web",
         )
         until = time.monotonic() + START_SECONDS
         while not healthy(self.port):
