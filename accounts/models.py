@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth import get_backends
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -19,7 +19,7 @@ from . import factors
 
 
 def default_zone() -> str:
-    return settings.DEFAULT_TIME_ZONE
+    return str(settings.DEFAULT_TIME_ZONE)
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -34,12 +34,7 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(models.Q(username__iexact=identifier) | models.Q(email__iexact=identifier))
 
 
-class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
-    def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(username__iexact=username)
-
-
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # django-otp's managers have no types
     """A person, or a service account.
 
     There is no superuser flag, no staff flag and no direct permission: whatever somebody may do in this site comes
@@ -76,9 +71,9 @@ class User(AbstractBaseUser):
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_sign_in_at = models.DateTimeField(_("last sign-in"), null=True, blank=True, editable=False)
-    last_login = None  # type: ignore[assignment]  # Django's own name for the same; ours is written by `sign_in`.
+    last_login = None  # Django's own name for the same; ours is written by `sign_in`.
 
-    objects: ClassVar[Any] = UserManager()
+    objects = UserQuerySet.as_manager()
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -145,7 +140,7 @@ class User(AbstractBaseUser):
     def _rights(self, obj: models.Model | None) -> set[str]:
         if not self.is_active:
             return set()
-        return set().union(*(backend.get_all_permissions(self, obj) for backend in get_backends()))  # type: ignore[arg-type]
+        return set().union(*(backend.get_all_permissions(self, obj) for backend in get_backends()))
 
     def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
         return perm in self.get_all_permissions(obj)

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
@@ -134,7 +134,7 @@ class Request(models.Model):
     settled_at = models.DateTimeField(_("settled"), null=True)
     failure_code = models.CharField(_("cause"), max_length=40, blank=True)
 
-    objects: ClassVar[Any] = RequestQuerySet.as_manager()
+    objects = RequestQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("request")

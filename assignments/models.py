@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -113,7 +113,7 @@ class Assignment(models.Model):
         return self.ends_at is None
 
     def state(self, at: datetime) -> str:
-        """Return "scheduled", "active" or "ended", judged from the times of this row and whether its holder is enabled."""
+        """Return "scheduled", "active" or "ended", from the times of this row and whether its holder is enabled."""
         over = (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at)
         if over or not self.user.is_active:
             return "ended"
@@ -135,7 +135,7 @@ def _common_constraints(table: str) -> list[models.BaseConstraint]:
 class EligibleAssignment(Assignment):
     """The right to activate a role. Gives nothing until it is used."""
 
-    objects: ClassVar[Any] = EligibleAssignmentQuerySet.as_manager()
+    objects = EligibleAssignmentQuerySet.as_manager()
 
     class Meta(Assignment.Meta):
         verbose_name = _("eligible assignment")
@@ -172,7 +172,7 @@ class ActiveAssignment(Assignment):
         related_name="activations",
     )
 
-    objects: ClassVar[Any] = ActiveAssignmentQuerySet.as_manager()
+    objects = ActiveAssignmentQuerySet.as_manager()
 
     class Meta(Assignment.Meta):
         verbose_name = _("active assignment")

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from django.contrib.auth.models import Permission
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -23,8 +23,8 @@ DAYS_OFFERED = (15, 30, 90, 180, 365)
 class Resource(models.Model):
     """A node of the tree that roles are defined on and held at. The root is the organisation, scope "/".
 
-    `path` is the chain of ids from below the root to this node ("/", "/<id>/", "/<id>/<id>/"), so that ancestors need no
-    recursion; ids and not names, so that renaming moves nothing.
+    `path` is the chain of ids from below the root to this node ("/", "/<id>/", "/<id>/<id>/"), so that ancestors need
+    no recursion; ids and not names, so that renaming moves nothing.
     """
 
     class Kind(models.TextChoices):
@@ -111,7 +111,7 @@ class Role(models.Model):
         help_text=_("What its holders may do in the console while they hold it at the organisation itself."),
     )
 
-    objects: ClassVar[Any] = RoleQuerySet.as_manager()
+    objects = RoleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("role")
@@ -210,7 +210,7 @@ class RoleSettings(models.Model):
     assign_active_justification_required = models.BooleanField(_("reason on assigning active"), default=True)
     notifications = models.JSONField(_("notifications"), default=default_notifications)
 
-    objects: ClassVar[Any] = RoleSettingsQuerySet.as_manager()
+    objects = RoleSettingsQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("role settings")

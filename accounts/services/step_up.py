@@ -22,7 +22,7 @@ from accounts.rules import (
     intent_digest,
 )
 from audit.context import current
-from audit.services import privileged, record
+from audit.services import privileged, record, refusal_code
 from notifications.services import queue
 
 METHODS = {TotpDevice: "totp", RecoveryDevice: "recovery"}
@@ -54,9 +54,11 @@ def prove(*, user: User, session: str, intent: str, code: str, app: TotpDevice |
             accepted = django_otp.verify_token(user, device.persistent_id, code)
             refusal = None if accepted else refusal or _wrong_code()
         if refusal:
-            record("step_up.proved", actor=user, target=user, subject=user, outcome="refused", code=refusal.code)
+            record(
+                "step_up.proved", actor=user, target=user, subject=user, outcome="refused", code=refusal_code(refusal)
+            )
         else:
-            proof = _new_proof(user, session, intent, METHODS[type(device)])  # type: ignore[index]
+            proof = _new_proof(user, session, intent, METHODS[type(device)])
     if refusal:
         raise refusal
     return proof
@@ -135,7 +137,7 @@ def open_ticket(secret: str) -> EnrolmentTicket:
 
 @privileged("enrolment.completed", target=None)
 def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: User | None = None) -> list[str]:
-    """Set the password and the first factor of whom the ticket with this `secret` was issued for; return recovery codes.
+    """Set the password and first factor of whom the ticket with this `secret` is for; return recovery codes.
 
     Whatever factors there were before are replaced: a ticket is also how somebody comes back who lost theirs.
 

@@ -39,7 +39,9 @@ def assign_eligible(
     Raises:
         AssignmentRefused: what the role's settings forbid; ``self_assignment``, ``already_assigned``.
     """
-    return _assign(EligibleAssignment, user, role, scope, starts_at, ends_at, justification, actor, request)
+    terms = (starts_at, ends_at, justification, actor, request)
+    eligible: EligibleAssignment = _assign(EligibleAssignment, user, role, scope, *terms)
+    return eligible
 
 
 def assign_active(
@@ -54,7 +56,9 @@ def assign_active(
     request: Model | None = None,
 ) -> ActiveAssignment:
     """Give somebody a role that needs no activation. Arguments and refusals as for `assign_eligible`."""
-    return _assign(ActiveAssignment, user, role, scope, starts_at, ends_at, justification, actor, request)
+    terms = (starts_at, ends_at, justification, actor, request)
+    active: ActiveAssignment = _assign(ActiveAssignment, user, role, scope, *terms)
+    return active
 
 
 @transaction.atomic(savepoint=False)

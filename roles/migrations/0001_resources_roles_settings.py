@@ -12,115 +12,259 @@ import roles.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_people_and_factors'),
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("accounts", "0001_people_and_factors"),
+        ("auth", "0012_alter_user_first_name_max_length"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Resource',
+            name="Resource",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('organisation', 'organisation'), ('unit', 'unit'), ('application', 'application'), ('group', 'group'), ('other', 'other')], default='other', max_length=20, verbose_name='kind')),
-                ('name', models.CharField(max_length=150, verbose_name='name')),
-                ('description', models.TextField(blank=True, max_length=2000, verbose_name='description')),
-                ('path', models.CharField(editable=False, max_length=1024, unique=True)),
-                ('label', models.TextField(editable=False)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='roles.resource', verbose_name='parent')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("organisation", "organisation"),
+                            ("unit", "unit"),
+                            ("application", "application"),
+                            ("group", "group"),
+                            ("other", "other"),
+                        ],
+                        default="other",
+                        max_length=20,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("name", models.CharField(max_length=150, verbose_name="name")),
+                ("description", models.TextField(blank=True, max_length=2000, verbose_name="description")),
+                ("path", models.CharField(editable=False, max_length=1024, unique=True)),
+                ("label", models.TextField(editable=False)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="roles.resource",
+                        verbose_name="parent",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'resource',
-                'verbose_name_plural': 'resources',
-                'ordering': ['label'],
-                'default_permissions': ('add', 'change', 'view'),
+                "verbose_name": "resource",
+                "verbose_name_plural": "resources",
+                "ordering": ["label"],
+                "default_permissions": ("add", "change", "view"),
             },
         ),
         migrations.CreateModel(
-            name='Role',
+            name="Role",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=150, verbose_name='name')),
-                ('description', models.TextField(blank=True, max_length=2000, verbose_name='description')),
-                ('is_privileged', models.BooleanField(default=False, help_text='Who holds it could harm the organisation. Helpdesk staff cannot assign it.', verbose_name='privileged')),
-                ('built_in_key', models.CharField(blank=True, editable=False, max_length=40, null=True, unique=True)),
-                ('permissions', models.ManyToManyField(blank=True, help_text='What its holders may do in the console while they hold it at the organisation itself.', to='auth.permission', verbose_name='rights in this site')),
-                ('resource', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='roles', to='roles.resource', verbose_name='resource')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=150, verbose_name="name")),
+                ("description", models.TextField(blank=True, max_length=2000, verbose_name="description")),
+                (
+                    "is_privileged",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Who holds it could harm the organisation. Helpdesk staff cannot assign it.",
+                        verbose_name="privileged",
+                    ),
+                ),
+                ("built_in_key", models.CharField(blank=True, editable=False, max_length=40, null=True, unique=True)),
+                (
+                    "permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="What its holders may do in the console while they hold it at the organisation itself.",
+                        to="auth.permission",
+                        verbose_name="rights in this site",
+                    ),
+                ),
+                (
+                    "resource",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="roles",
+                        to="roles.resource",
+                        verbose_name="resource",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'role',
-                'verbose_name_plural': 'roles',
-                'ordering': ['name'],
-                'default_permissions': ('add', 'change', 'view'),
+                "verbose_name": "role",
+                "verbose_name_plural": "roles",
+                "ordering": ["name"],
+                "default_permissions": ("add", "change", "view"),
             },
         ),
         migrations.CreateModel(
-            name='RoleSettings',
+            name="RoleSettings",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(default=1, verbose_name='version')),
-                ('changed_by_label', models.CharField(blank=True, max_length=200, verbose_name='changed by')),
-                ('created_at', models.DateTimeField(verbose_name='in use since')),
-                ('superseded_at', models.DateTimeField(null=True, verbose_name='in use until')),
-                ('activation_max_duration', models.DurationField(default=datetime.timedelta(seconds=28800), validators=[django.core.validators.MinValueValidator(datetime.timedelta(seconds=1800)), django.core.validators.MaxValueValidator(datetime.timedelta(days=1))], verbose_name='longest activation')),
-                ('activation_authentication', models.CharField(choices=[('none', 'none'), ('mfa', 'a fresh one-time code')], default='mfa', max_length=20, verbose_name='proof on activation')),
-                ('justification_required', models.BooleanField(default=True, verbose_name='reason on activation')),
-                ('ticket_required', models.BooleanField(default=False, verbose_name='ticket on activation')),
-                ('approval_required', models.BooleanField(default=False, verbose_name='approval to activate')),
-                ('approval_timeout', models.DurationField(default=datetime.timedelta(days=1), verbose_name='time to decide')),
-                ('permanent_eligible_allowed', models.BooleanField(default=True, verbose_name='permanent eligible assignments')),
-                ('eligible_max_days', models.PositiveSmallIntegerField(default=365, verbose_name='longest eligible assignment')),
-                ('permanent_active_allowed', models.BooleanField(default=True, verbose_name='permanent active assignments')),
-                ('active_max_days', models.PositiveSmallIntegerField(default=180, verbose_name='longest active assignment')),
-                ('assign_active_mfa_required', models.BooleanField(default=False, verbose_name='proof on assigning active')),
-                ('assign_active_justification_required', models.BooleanField(default=True, verbose_name='reason on assigning active')),
-                ('notifications', models.JSONField(default=roles.models.default_notifications, verbose_name='notifications')),
-                ('approver_groups', models.ManyToManyField(blank=True, related_name='+', to='accounts.group', verbose_name='approver groups')),
-                ('approvers', models.ManyToManyField(blank=True, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='approvers')),
-                ('role', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='settings', to='roles.role', verbose_name='role')),
-                ('scope', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='roles.resource', verbose_name='scope')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("version", models.PositiveIntegerField(default=1, verbose_name="version")),
+                ("changed_by_label", models.CharField(blank=True, max_length=200, verbose_name="changed by")),
+                ("created_at", models.DateTimeField(verbose_name="in use since")),
+                ("superseded_at", models.DateTimeField(null=True, verbose_name="in use until")),
+                (
+                    "activation_max_duration",
+                    models.DurationField(
+                        default=datetime.timedelta(seconds=28800),
+                        validators=[
+                            django.core.validators.MinValueValidator(datetime.timedelta(seconds=1800)),
+                            django.core.validators.MaxValueValidator(datetime.timedelta(days=1)),
+                        ],
+                        verbose_name="longest activation",
+                    ),
+                ),
+                (
+                    "activation_authentication",
+                    models.CharField(
+                        choices=[("none", "none"), ("mfa", "a fresh one-time code")],
+                        default="mfa",
+                        max_length=20,
+                        verbose_name="proof on activation",
+                    ),
+                ),
+                ("justification_required", models.BooleanField(default=True, verbose_name="reason on activation")),
+                ("ticket_required", models.BooleanField(default=False, verbose_name="ticket on activation")),
+                ("approval_required", models.BooleanField(default=False, verbose_name="approval to activate")),
+                (
+                    "approval_timeout",
+                    models.DurationField(default=datetime.timedelta(days=1), verbose_name="time to decide"),
+                ),
+                (
+                    "permanent_eligible_allowed",
+                    models.BooleanField(default=True, verbose_name="permanent eligible assignments"),
+                ),
+                (
+                    "eligible_max_days",
+                    models.PositiveSmallIntegerField(default=365, verbose_name="longest eligible assignment"),
+                ),
+                (
+                    "permanent_active_allowed",
+                    models.BooleanField(default=True, verbose_name="permanent active assignments"),
+                ),
+                (
+                    "active_max_days",
+                    models.PositiveSmallIntegerField(default=180, verbose_name="longest active assignment"),
+                ),
+                (
+                    "assign_active_mfa_required",
+                    models.BooleanField(default=False, verbose_name="proof on assigning active"),
+                ),
+                (
+                    "assign_active_justification_required",
+                    models.BooleanField(default=True, verbose_name="reason on assigning active"),
+                ),
+                (
+                    "notifications",
+                    models.JSONField(default=roles.models.default_notifications, verbose_name="notifications"),
+                ),
+                (
+                    "approver_groups",
+                    models.ManyToManyField(
+                        blank=True, related_name="+", to="accounts.group", verbose_name="approver groups"
+                    ),
+                ),
+                (
+                    "approvers",
+                    models.ManyToManyField(
+                        blank=True, related_name="+", to=settings.AUTH_USER_MODEL, verbose_name="approvers"
+                    ),
+                ),
+                (
+                    "role",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="settings",
+                        to="roles.role",
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "scope",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="roles.resource",
+                        verbose_name="scope",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'role settings',
-                'verbose_name_plural': 'role settings',
-                'ordering': ['-version'],
-                'default_permissions': ('change', 'view'),
+                "verbose_name": "role settings",
+                "verbose_name_plural": "role settings",
+                "ordering": ["-version"],
+                "default_permissions": ("change", "view"),
             },
         ),
         migrations.AddConstraint(
-            model_name='resource',
-            constraint=models.UniqueConstraint(fields=('parent', 'name'), name='resource_one_per_name', violation_error_message='There is a resource with this name here already.'),
+            model_name="resource",
+            constraint=models.UniqueConstraint(
+                fields=("parent", "name"),
+                name="resource_one_per_name",
+                violation_error_message="There is a resource with this name here already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='resource',
-            constraint=models.UniqueConstraint(condition=models.Q(('parent', None)), fields=('kind',), name='resource_one_root', nulls_distinct=False),
+            model_name="resource",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("parent", None)), fields=("kind",), name="resource_one_root", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='resource',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'organisation'), ('parent', None), ('path', '/')), ('parent__isnull', False), _connector='OR'), name='resource_root_is_organisation'),
+            model_name="resource",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "organisation"), ("parent", None), ("path", "/")),
+                    ("parent__isnull", False),
+                    _connector="OR",
+                ),
+                name="resource_root_is_organisation",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='role',
-            constraint=models.UniqueConstraint(fields=('resource', 'name'), name='role_one_per_name', violation_error_message='There is a role with this name on this resource already.'),
+            model_name="role",
+            constraint=models.UniqueConstraint(
+                fields=("resource", "name"),
+                name="role_one_per_name",
+                violation_error_message="There is a role with this name on this resource already.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolesettings',
-            constraint=models.UniqueConstraint(condition=models.Q(('superseded_at', None)), fields=('role', 'scope'), name='rolesettings_one_current'),
+            model_name="rolesettings",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("superseded_at", None)), fields=("role", "scope"), name="rolesettings_one_current"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolesettings',
-            constraint=models.UniqueConstraint(fields=('role', 'scope', 'version'), name='rolesettings_one_per_version'),
+            model_name="rolesettings",
+            constraint=models.UniqueConstraint(
+                fields=("role", "scope", "version"), name="rolesettings_one_per_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolesettings',
-            constraint=models.CheckConstraint(condition=models.Q(('activation_max_duration__gte', datetime.timedelta(seconds=1800)), ('activation_max_duration__lte', datetime.timedelta(days=1))), name='rolesettings_duration_in_range'),
+            model_name="rolesettings",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("activation_max_duration__gte", datetime.timedelta(seconds=1800)),
+                    ("activation_max_duration__lte", datetime.timedelta(days=1)),
+                ),
+                name="rolesettings_duration_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolesettings',
-            constraint=models.CheckConstraint(condition=models.Q(('approval_timeout__gt', datetime.timedelta(0))), name='rolesettings_timeout_positive'),
+            model_name="rolesettings",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("approval_timeout__gt", datetime.timedelta(0))),
+                name="rolesettings_timeout_positive",
+            ),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Every page, in light and dark, wide and at 360 px: nothing that axe finds, nothing from elsewhere, nothing sideways."""
+"""Every page, in light and dark, wide and at 360 px: sound for axe, for the content policy, and for the thumb."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
