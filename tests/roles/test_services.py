@@ -189,12 +189,15 @@ def test_save_settings_refuses_a_scope_of_another_tree(administrator):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"activation_max_duration": 25 * HOUR}, "out_of_range"),
-        ({"notifications": {}}, "out_of_range"),
+        ({"activation_max_duration": 25 * HOUR}, "max_value"),
+        ({"activation_max_duration": 0.75 * HOUR}, "out_of_range"),
+        ({"notifications": {}}, "blank"),
+        ({"notifications": {"activated": True}}, "out_of_range"),
         ({"approval_timeout": timedelta(0)}, "out_of_range"),
         ({"activation_max_duration": None}, "null"),
         ({"activation_authentication": "hope"}, "invalid_choice"),
-        ({"eligible_max_days": 10**9}, "max_value"),
+        ({"eligible_max_days": 16}, "out_of_range"),
+        ({"eligible_max_days": -1}, "min_value"),
     ],
     ids=str,
 )
