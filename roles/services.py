@@ -199,7 +199,8 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
         role: the role; its row is locked, so that versions count up without gaps.
         scope: where they count, and beneath: the role's resource or below.
         actor: who saves.
-        changes: the fields of `SETTINGS_FIELDS` that differ from the current version (or from the defaults).
+        changes: the fields of `SETTINGS_FIELDS` that differ from the current version; at a scope without one, from what
+            counts there until now; for a new role, from the defaults.
 
     Raises:
         NotAllowed: the actor may not. SettingsRefused: see `rules.check_settings`. ValidationError: a field is wrong.
@@ -212,9 +213,12 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
     before = settings_facts(current) if current else None
-    approvers = _chosen(changes, current, "approvers")
-    groups = _chosen(changes, current, "approver_groups")
-    version = _next_version(role, scope, current, changes, actor=actor, at=at)
+    # The first row at a scope starts from what counted there until now, so that no approval is lost unseen.
+    base = current or RoleSettings.objects.applying_to(role, scope).first()
+    approvers = _chosen(changes, base, "approvers")
+    groups = _chosen(changes, base, "approver_groups")
+    version = _next_version(role, scope, base, changes, actor=actor, at=at)
+    version.version = current.version + 1 if current else 1
     people = User.objects.enabled().people().filter(member_groups__in=groups).distinct().count()
     check_settings(version, approvers=approvers, groups=groups, group_people=people)
     after = settings_facts(version, approvers=approvers, groups=groups)
@@ -230,22 +234,21 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
     return version
 
 
-def _chosen(changes: dict[str, Any], current: RoleSettings | None, field: str) -> list[Any]:
+def _chosen(changes: dict[str, Any], base: RoleSettings | None, field: str) -> list[Any]:
     if field in changes:
         return list(changes[field])
-    return list(getattr(current, field).all()) if current else []
+    return list(getattr(base, field).all()) if base else []
 
 
 def _next_version(
-    role: Role, scope: Resource, current: RoleSettings | None, changes: dict[str, Any], *, actor: User | None, at: Any
+    role: Role, scope: Resource, base: RoleSettings | None, changes: dict[str, Any], *, actor: User | None, at: Any
 ) -> RoleSettings:
     plain = [name for name in SETTINGS_FIELDS if name not in {"approvers", "approver_groups"}]
-    values = {name: getattr(current, name) for name in plain} if current else {}
+    values = {name: getattr(base, name) for name in plain} if base else {}
     values |= {name: value for name, value in changes.items() if name in plain}
     version = RoleSettings(
         role=role,
         scope=scope,
-        version=current.version + 1 if current else 1,
         changed_by_label=str(actor or "")[:200],
         created_at=at,
         **values,

@@ -173,10 +173,12 @@ def test_save_settings_without_a_change_makes_no_version(administrator):
     assert (role.settings.count(), events()) == (1, [])
 
 
-def test_save_settings_at_a_scope_beneath_starts_from_the_defaults(administrator):
-    role, unit = RoleFactory(settings__ticket_required=True), ResourceFactory()
-    there = save(role, administrator, scope=unit, approval_required=True)
-    assert (there.version, there.scope, there.ticket_required) == (1, unit, False)
+def test_save_settings_at_a_scope_beneath_starts_from_what_counted_there(administrator):
+    approver, unit = UserFactory(), ResourceFactory()
+    role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    there = save(role, administrator, scope=unit, ticket_required=True)
+    assert (there.version, there.scope, there.ticket_required) == (1, unit, True)
+    assert (there.approval_required, list(there.approvers.all())) == (True, [approver])
     assert RoleSettings.objects.current().filter(role=role).count() == 2
 
 
