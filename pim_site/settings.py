@@ -235,8 +235,12 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("PIM_LOG_LEVEL", default="INFO")},
-    # Django's own handlers mail to ADMINS and print twice beside ours.
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        # Django's own handlers mail to ADMINS and print twice beside ours.
+        "django": {"handlers": [], "propagate": True},
+        # Three lines for each heartbeat would hide what matters.
+        "django-q": {"level": "WARNING"},
+    },
 }
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
