@@ -2,19 +2,34 @@
 
 from typing import Any, NamedTuple
 
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.timezone import now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_otp.admin import OTPAdminSite
 
+from accounts.models import User
 from approvals.models import Request
 from assignments.models import ActiveAssignment
 from notifications.models import Message
 from roles.builtin import OUR_APPS
+
+
+class Chooser(AutocompleteJsonView):
+    """What a search box offers: two people of one name are told apart by their usernames."""
+
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        result: dict[str, str] = super().serialize_result(obj, to_field_name)
+        if isinstance(obj, User):
+            state = "" if obj.is_active else f" · {gettext('disabled')}"
+            result["text"] += f" · {obj.username}{state}"
+        return result
 
 
 class Tile(NamedTuple):
@@ -29,18 +44,22 @@ def waiting(held: set[str]) -> list[Tile]:
     """Count what needs a look, as far as the permissions that are held allow to see it."""
     rows: dict[str, list[tuple[Promise, Any, str]]] = {
         "approvals.view_request": [
-            (_("requests wait for approval"), Request.objects.pending(), "status__exact=pending_approval")
+            (_("Requests waiting for approval"), Request.objects.pending(), "status__exact=pending_approval")
         ],
         "assignments.view_activeassignment": [
             (
-                _("roles activated now"),
+                _("Roles activated now"),
                 ActiveAssignment.objects.in_force(now()).activated(),
                 "state=active&how=activated",
             )
         ],
         "notifications.view_message": [
-            (_("mails could not be sent"), Message.objects.filter(state=Message.State.FAILED), "state__exact=failed"),
-            (_("mails wait to be sent"), Message.objects.filter(state=Message.State.QUEUED), "state__exact=queued"),
+            (
+                _("Mails that could not be sent"),
+                Message.objects.filter(state=Message.State.FAILED),
+                "state__exact=failed",
+            ),
+            (_("Mails waiting to be sent"), Message.objects.filter(state=Message.State.QUEUED), "state__exact=queued"),
         ],
     }
     seen = [tile for permission, tiles in rows.items() if permission in held for tile in tiles]
@@ -73,6 +92,9 @@ class ConsoleSite(OTPAdminSite):
         tiles = {"tiles": waiting(request.user.get_all_permissions())}
         page: HttpResponse = super().index(request, tiles | (extra_context or {}))
         return page
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
+        return Chooser.as_view(admin_site=self)(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send strangers to the sign-in page, and people without a right to their own home with a word why."""

@@ -182,7 +182,7 @@ class AssignmentAdmin(ConsoleAdmin):
                 return self._assigned(request, self.assign(request, settings, target, form.cleaned_data))
             except (ValidationError, NotAllowed) as refusal:
                 add_refusal(form, refusal)
-        context = target | {"form": form, "settings": settings, "kind": self.kind}
+        context = {"target": target, "form": form, "settings": settings, "kind": self.kind}
         return self.shown(request, "admin/assign_terms.html", self.assign_label, **context)
 
     def assign(
@@ -216,7 +216,7 @@ class EligibleAdmin(AssignmentAdmin):
     kind = "eligible"
     assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
     assign_label = gettext_lazy("Assign eligible")
-    list_display = ["holder_name", "of_role", "scope", "start", "end", "state"]
+    list_display = ["holder_name", "of_role", "scope", "state", "start", "end"]
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
     acts = (
@@ -255,7 +255,7 @@ class ActiveAdmin(AssignmentAdmin):
     kind = "active"
     assign_permissions = ("assignments.assign_active",)
     assign_label = gettext_lazy("Assign active")
-    list_display = ["holder_name", "of_role", "scope", "how", "start", "end", "state"]
+    list_display = ["holder_name", "of_role", "scope", "state", "how", "start", "end"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment__user"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]

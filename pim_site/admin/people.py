@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.links import link as link_to_page
-from accounts.models import EnrolmentTicket, Group, User
+from accounts.models import EnrolmentTicket, Group, User, default_zone
 from accounts.services import create_group, create_person, update_group, update_person
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
@@ -63,7 +63,8 @@ def issue_link(user: User, *, actor: User) -> dict[str, Any]:
 
 class PersonForm(ServiceForm):
     time_zone = forms.TypedChoiceField(
-        label=gettext_lazy("time zone"),
+        label=gettext_lazy("Time zone"),
+        initial=default_zone,
         choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
         help_text=gettext_lazy("Times on pages and in mails are shown in it. Example: Europe/Berlin."),
     )

@@ -17,6 +17,18 @@ from pim_site.templatetags.pim import dot, duration, moment
 
 from .base import Act, Button, ConsoleAdmin, Section, link
 
+# Fields that only some requests have, and the column that says so.
+OPTIONAL = {
+    "length": "duration",
+    "ticket_shown": "ticket",
+    "proved_with": "proved_with",
+    "to_decide": "expires_at",
+    "settled": "settled_at",
+    "failure_code": "failure_code",
+    "eligible": "eligible_assignment",
+    "active": "active_assignment",
+}
+
 
 def status_dot(request: Request) -> SafeString:
     return dot(request.status, str(request.get_status_display()).capitalize())
@@ -51,13 +63,14 @@ class RequestAdmin(ConsoleAdmin):
         "length",
         "wanted",
         "justification",
-        "ticket_text",
+        "ticket_shown",
         "proved_with",
         "asked",
         "to_decide",
         "settled",
         "failure_code",
-        "gave",
+        "eligible",
+        "active",
         "asked_under",
     ]
     acts = (
@@ -78,6 +91,11 @@ class RequestAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Request]:
         return super().get_queryset(request).prefetch_related("decisions__person")
+
+    def get_fields(self, request: HttpRequest, obj: Request | None = None) -> Any:
+        """Leave out what this request does not have."""
+        missing = {name for name, column in OPTIONAL.items() if not getattr(obj, column, None)}
+        return [name for name in self.fields if name not in missing]
 
     def links(self, request: HttpRequest, row: Request) -> list[Button]:
         return [Button(_("Open the request"), reverse("approvals:request-detail", args=[row.pk]))]
@@ -143,10 +161,17 @@ class RequestAdmin(ConsoleAdmin):
     def settled(self, row: Request) -> SafeString:
         return moment(row.settled_at)
 
-    @admin.display(description=gettext_lazy("what it gave"))
-    def gave(self, row: Request) -> SafeString | str:
-        given = row.active_assignment or row.eligible_assignment
-        return link(given) if given else ""
+    @admin.display(description=gettext_lazy("ticket"))
+    def ticket_shown(self, row: Request) -> str:
+        return row.ticket_text
+
+    @admin.display(description=gettext_lazy("eligible assignment"))
+    def eligible(self, row: Request) -> SafeString | str:
+        return link(row.eligible_assignment) if row.eligible_assignment else ""
+
+    @admin.display(description=gettext_lazy("active assignment"))
+    def active(self, row: Request) -> SafeString | str:
+        return link(row.active_assignment) if row.active_assignment else ""
 
     @admin.display(description=gettext_lazy("settings asked under"))
     def asked_under(self, row: Request) -> str:

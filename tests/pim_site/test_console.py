@@ -215,8 +215,8 @@ def test_there_is_no_superuser():
 @pytest.mark.parametrize(
     ("persona", "words"),
     [
-        ("helpdesk", ["requests wait", "roles activated", "could not be sent", "wait to be sent"]),
-        ("role_admin", ["requests wait", "roles activated"]),
+        ("helpdesk", ["Requests waiting", "Roles activated", "could not be sent", "waiting to be sent"]),
+        ("role_admin", ["Requests waiting", "Roles activated"]),
     ],
 )
 def test_index_counts_what_one_may_see(at_console, rows, persona, words):
@@ -310,3 +310,20 @@ def test_autocomplete_answers_for_every_chooser(at_console):
         query = {"app_label": app, "model_name": model, "field_name": field, "term": str(wanted)[-6:]}
         results = client.get(reverse("admin:autocomplete"), query).json()["results"]
         assert str(wanted.pk) in [result["id"] for result in results], field
+
+
+def test_autocomplete_tells_people_of_one_name_apart(at_console):
+    client = at_console("role_admin")
+    for username, is_active in (("mara.l", True), ("mara.k", False)):
+        UserFactory(display_name="Mara", username=username, is_active=is_active)
+    query = {"app_label": "assignments", "model_name": "eligibleassignment", "field_name": "user", "term": "mara"}
+
+    texts = [result["text"] for result in client.get(reverse("admin:autocomplete"), query).json()["results"]]
+
+    assert texts == ["Mara · mara.k · disabled", "Mara · mara.l"]
+
+
+def test_autocomplete_is_closed_to_plain_people(at_console):
+    query = {"app_label": "assignments", "model_name": "eligibleassignment", "field_name": "user", "term": ""}
+
+    assert at_console("plain").get(reverse("admin:autocomplete"), query).status_code == 302

@@ -81,6 +81,12 @@ def test_add_person(helpdesk):
     assert (last_event().action, last_event().actor_id) == ("person.created", helpdesk.person.pk)
 
 
+def test_add_person_begins_with_the_zone_of_the_site(helpdesk):
+    form = helpdesk.get(reverse("admin:accounts_user_add")).context["adminform"].form
+
+    assert form["time_zone"].value() == "UTC"
+
+
 def test_add_person_with_a_taken_address_refused_in_the_form(helpdesk):
     UserFactory(email="mara@example.org")
 
