@@ -282,7 +282,7 @@ class EnrolmentTicket(models.Model):
     issued_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)  # or withdrawn
 
     class Meta:
         default_permissions = ()

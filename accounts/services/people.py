@@ -112,7 +112,7 @@ def issue_ticket(*, user: User, actor: User | None) -> str:
     Called by `assignments.services.issue_enrolment`, which knows who may hand one to whom.
     """
     at = now()
-    EnrolmentTicket.objects.filter(user=user, used_at=None, expires_at__gt=at).update(expires_at=at)
+    EnrolmentTicket.objects.filter(user=user, used_at=None).update(used_at=at)
     secret = secrets.token_urlsafe(24)
     EnrolmentTicket.objects.create(
         user=user,
@@ -129,11 +129,10 @@ def withdraw_weak_tickets(users: Iterable[User]) -> None:
 
     Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role.
     """
-    at = now()
-    for ticket in EnrolmentTicket.objects.filter(user__in=users, used_at=None, expires_at__gt=at):
+    for ticket in EnrolmentTicket.objects.filter(user__in=users, used_at=None):
         if ticket.issued_by and not ticket.issued_by.has_perm("accounts.enrol_privileged_user"):
-            ticket.expires_at = at
-            ticket.save(update_fields=["expires_at"])
+            ticket.used_at = now()
+            ticket.save(update_fields=["used_at"])
 
 
 @privileged("group.created", target=None)

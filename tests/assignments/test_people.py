@@ -1,0 +1,163 @@
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+
+from accounts.models import EnrolmentTicket, User
+from accounts.services import open_ticket
+from assignments import services
+from assignments.models import ActiveAssignment, EligibleAssignment
+from audit.models import Event
+from roles.models import Role
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+)
+from tests.refusals import refused
+
+pytestmark = pytest.mark.django_db
+
+REASON = "Left the company."
+
+
+@pytest.fixture
+def helpdesk():
+    return holder_of(Role.HELPDESK_ADMINISTRATOR)
+
+
+def actions():
+    return list(Event.objects.order_by("id").values_list("action", "outcome"))
+
+
+def test_disable_person_ends_what_is_active_and_keeps_eligibilities(helpdesk):
+    eligible = ActivationFactory().eligible_assignment
+    ActiveFactory(user=eligible.user)
+    services.disable_person(user=eligible.user, actor=helpdesk, justification=REASON)
+    assert not User.objects.get(pk=eligible.user_id).is_active
+    reasons = ActiveAssignment.objects.filter(user=eligible.user).values_list("end_reason", flat=True)
+    assert list(reasons) == ["holder_disabled"] * 2
+    assert EligibleAssignment.objects.get().ended_at is None
+    assert actions() == [("assignment.removed", "success")] * 2 + [("person.disabled", "success")]
+
+
+def test_disable_person_twice_is_refused(helpdesk):
+    user = UserFactory(is_active=False)
+    with refused("holder_disabled"):
+        services.disable_person(user=user, actor=helpdesk, justification=REASON)
+
+
+def test_disable_person_is_not_for_oneself(helpdesk):
+    with refused("self_assignment"):
+        services.disable_person(user=helpdesk, actor=helpdesk, justification=REASON)
+
+
+@pytest.mark.parametrize("key", Role.GUARDED)
+def test_disable_person_keeps_the_last_administrator(helpdesk, key):
+    last = holder_of(key)
+    ActiveFactory(user=last)  # neither is what else they hold taken away
+    with refused("last_administrator"):
+        services.disable_person(user=last, actor=helpdesk, justification=REASON)
+
+
+def test_two_administrators_who_disable_each_other_leave_one():
+    first, second = (holder_of(Role.GLOBAL_ADMINISTRATOR) for _ in range(2))
+    services.disable_person(user=second, actor=first, justification=REASON)
+    with refused("not_allowed"):
+        services.disable_person(user=first, actor=second, justification=REASON)
+
+
+def test_enable_person_brings_nothing_back_in_force(helpdesk):
+    active = ActivationFactory()
+    User.objects.filter(pk=active.user_id).update(is_active=False)
+    services.enable_person(user=active.user, actor=helpdesk, justification="Came back.")
+    assert User.objects.get(pk=active.user_id).is_active
+    assert not ActiveAssignment.objects.in_force(now()).filter(user=active.user).exists()
+    assert EligibleAssignment.objects.in_force(now()).count() == 1
+
+
+def test_enable_person_who_is_enabled_is_refused(helpdesk):
+    user = UserFactory()
+    with refused("already_enabled"):
+        services.enable_person(user=user, actor=helpdesk, justification="Came back.")
+
+
+def test_enable_person_is_not_for_oneself(helpdesk):
+    User.objects.filter(pk=helpdesk.pk).update(is_active=False)
+    with refused("not_allowed"):
+        services.enable_person(user=helpdesk, actor=helpdesk, justification="Came back.")
+
+
+# --- enrolment links ------------------------------------------------------------------------------------------
+
+
+def test_issue_enrolment_for_an_ordinary_person(helpdesk):
+    user = EligibleFactory().user
+    secret = services.issue_enrolment(user=user, actor=helpdesk)
+    assert open_ticket(secret).user == user
+    assert actions() == [("enrolment.issued", "success")]
+    assert secret not in Event.objects.get().canonical
+
+
+def privileged():
+    return RoleFactory(is_privileged=True)
+
+
+def approver(**settings):
+    user = UserFactory()
+    RoleFactory(settings__approvers=[user], **settings)
+    return user
+
+
+POWERFUL = {
+    "holds": lambda: ActiveFactory(role=privileged()).user,
+    "can activate": lambda: EligibleFactory(role=privileged()).user,
+    "will be able to": lambda: EligibleFactory(role=privileged(), starts_at=now() + timedelta(days=9)).user,
+    "administers": lambda: holder_of(Role.GLOBAL_ADMINISTRATOR),
+    "approves": lambda: approver(settings__approval_required=True),
+    "may come to approve": approver,
+    "approves in a group": lambda: member(GroupFactory(members=[UserFactory()])),
+}
+
+
+def member(group):
+    return group.members.get()
+
+
+@pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
+def test_helpdesk_cannot_issue_enrolment_for_who_has_power(helpdesk, make):
+    user = make()
+    with refused("not_allowed"):
+        services.issue_enrolment(user=user, actor=helpdesk)
+
+
+@pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
+def test_role_administrator_issues_enrolment_for_anybody(make):
+    user, actor = make(), holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
+    services.issue_enrolment(user=user, actor=actor)
+    assert EnrolmentTicket.objects.get().issued_by == actor
+
+
+def test_helpdesk_issues_enrolment_for_who_had_power_once(helpdesk):
+    user = EligibleFactory(role=privileged(), ended_at=now(), end_reason="removed").user
+    services.issue_enrolment(user=user, actor=helpdesk)
+    assert EnrolmentTicket.objects.get().user == user
+
+
+@pytest.mark.parametrize(
+    ("differs", "code"), [({"is_active": False}, "holder_disabled"), ({"kind": "service"}, "holder_invalid")]
+)
+def test_issue_enrolment_needs_a_person_who_may_sign_in(helpdesk, differs, code):
+    user = UserFactory(**differs)
+    with refused(code):
+        services.issue_enrolment(user=user, actor=helpdesk)
+
+
+def test_issue_enrolment_is_not_for_oneself():
+    actor = holder_of(Role.GLOBAL_ADMINISTRATOR)
+    with refused("self_assignment"):
+        services.issue_enrolment(user=actor, actor=actor)
