@@ -149,11 +149,14 @@ class Request(models.Model):
                 name="request_one_open_per_eligibility",
             ),
             models.CheckConstraint(
-                condition=~Q(status="pending_approval") | Q(settled_at=None, expires_at__gt=F("requested_at")),
+                # A comparison with nothing is neither true nor false, and passes; so it is asked for by name.
+                condition=~Q(status="pending_approval")
+                | Q(settled_at=None, expires_at__isnull=False, expires_at__gt=F("requested_at")),
                 name="request_pending_has_time_out",
             ),
             models.CheckConstraint(
-                condition=~Q(action__startswith="self_") | Q(requester=F("user")), name="request_self_is_for_oneself"
+                condition=~Q(action__startswith="self_") | Q(requester__isnull=False, requester=F("user")),
+                name="request_self_is_for_oneself",
             ),
         ]
         indexes = [

@@ -206,7 +206,11 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("status", "pending_approval"), _negated=True),
-                    models.Q(("expires_at__gt", models.F("requested_at")), ("settled_at", None)),
+                    models.Q(
+                        ("expires_at__gt", models.F("requested_at")),
+                        ("expires_at__isnull", False),
+                        ("settled_at", None),
+                    ),
                     _connector="OR",
                 ),
                 name="request_pending_has_time_out",
@@ -217,7 +221,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("action__startswith", "self_"), _negated=True),
-                    ("requester", models.F("user")),
+                    models.Q(("requester", models.F("user")), ("requester__isnull", False)),
                     _connector="OR",
                 ),
                 name="request_self_is_for_oneself",
