@@ -149,6 +149,12 @@ class AssignmentAdmin(ConsoleAdmin):
         return end_of(row)
 
     @admin.display(description=gettext_lazy("state"))
+    def state_word(self, row: Assignment) -> SafeString:
+        """The word alone: the list has no room for the reason."""
+        state = state_of(row, now())
+        return dot(state, WORDS[state])
+
+    @admin.display(description=gettext_lazy("state"))
     def state(self, row: Assignment) -> SafeString:
         return state_dot(row)
 
@@ -216,7 +222,7 @@ class EligibleAdmin(AssignmentAdmin):
     kind = "eligible"
     assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
     assign_label = gettext_lazy("Assign eligible")
-    list_display = ["holder_name", "of_role", "scope", "state", "start", "end"]
+    list_display = ["holder_name", "of_role", "scope", "state_word", "start", "end"]
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
     acts = (
@@ -255,7 +261,7 @@ class ActiveAdmin(AssignmentAdmin):
     kind = "active"
     assign_permissions = ("assignments.assign_active",)
     assign_label = gettext_lazy("Assign active")
-    list_display = ["holder_name", "of_role", "scope", "state", "how", "start", "end"]
+    list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start", "end"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment__user"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
