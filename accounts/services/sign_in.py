@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from accounts.models import SignInCounter, StepUpProof, User
 from accounts.rules import THROTTLE_MEMORY, THROTTLES, SignInRefused, throttle_keys
 from audit.canonical import clean
+from audit.context import bind, current
 from audit.services import record
 
 from .step_up import consume
@@ -91,7 +92,9 @@ def sign_in(*, user: User, proof: StepUpProof, session: str) -> None:
     consume(proof, user=user, session=session, action="session.started")
     user.last_sign_in_at = now()
     user.save(update_fields=["last_sign_in_at"])
-    record("session.started", actor=user, target=user, subject=user, after={"method": proof.method})
+    origin = current()  # bound when the request came in, before anybody was signed in
+    with bind(correlation_id=origin.correlation_id, address=origin.address, via=f"session {proof.method}"):
+        record("session.started", actor=user, target=user, subject=user, after={"method": proof.method})
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
 from assignments.rules import check_assignment
-from pim_site.templatetags.pim import dot, moment
+from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
 from .base import Act, Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
@@ -49,15 +49,13 @@ def state_dot(row: Assignment) -> SafeString:
     return dot(state, WORDS[state])
 
 
-def end_of(row: Assignment) -> SafeString | str:
-    if row.ended_at:
-        return moment(row.ended_at)
-    return moment(row.ends_at) if row.ends_at else _("permanent")
+def end_day_of(row: Assignment) -> SafeString | str:
+    return day(row.ended_at or row.ends_at) or _("permanent")
 
 
 def assignment_row(row: Assignment, first: Any) -> list[Any]:
     """Return the cells of a row in a table below something else."""
-    return [link(row, first), row.scope, moment(row.starts_at), end_of(row), state_dot(row)]
+    return [link(row, first), row.scope, day(row.starts_at), end_day_of(row), state_dot(row)]
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -140,13 +138,21 @@ class AssignmentAdmin(ConsoleAdmin):
     def of_role(self, row: Assignment) -> SafeString:
         return link(row.role)
 
-    @admin.display(description=gettext_lazy("start"), ordering="starts_at")
+    @admin.display(description=gettext_lazy("start"))
     def start(self, row: Assignment) -> SafeString:
         return moment(row.starts_at)
 
-    @admin.display(description=gettext_lazy("end"), ordering="ends_at")
+    @admin.display(description=gettext_lazy("end"))
     def end(self, row: Assignment) -> SafeString | str:
-        return end_of(row)
+        return moment(row.ended_at or row.ends_at) or _("permanent")
+
+    @admin.display(description=gettext_lazy("start"), ordering="starts_at")
+    def start_day(self, row: Assignment) -> SafeString:
+        return day(row.starts_at)
+
+    @admin.display(description=gettext_lazy("end"), ordering="ends_at")
+    def end_day(self, row: Assignment) -> SafeString | str:
+        return end_day_of(row)
 
     @admin.display(description=gettext_lazy("state"))
     def state_word(self, row: Assignment) -> SafeString:
@@ -222,7 +228,7 @@ class EligibleAdmin(AssignmentAdmin):
     kind = "eligible"
     assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
     assign_label = gettext_lazy("Assign eligible")
-    list_display = ["holder_name", "of_role", "scope", "state_word", "start", "end"]
+    list_display = ["holder_name", "of_role", "scope", "state_word", "start_day", "end_day"]
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
     acts = (
@@ -261,7 +267,7 @@ class ActiveAdmin(AssignmentAdmin):
     kind = "active"
     assign_permissions = ("assignments.assign_active",)
     assign_label = gettext_lazy("Assign active")
-    list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start", "end"]
+    list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment__user"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]

@@ -56,6 +56,15 @@ def moment(value: datetime | None) -> SafeString:
 
 
 @register.filter
+def day(value: datetime | None) -> SafeString:
+    """A ``<time>`` element for narrow columns: the day alone, ``21 Nov 2026``, but the time too for today."""
+    if value is None:
+        return SafeString("")
+    short = _today(value) or dateformat.format(timezone.localtime(value), pgettext("date", "j M Y"))
+    return format_html('<time datetime="{}" title="{}">{}</time>', _machine(value), moment_text(value), short)
+
+
+@register.filter
 def moment_text(value: datetime | None) -> str:
     """The full moment as plain text, ``21 Nov 2026, 18:40 CET``. For mails, which are read on another day."""
     if value is None:

@@ -92,8 +92,8 @@ def test_detail_shows_the_record(console):
     page = console.get(detail(event)).content.decode()
     assert event.facts["at"] in page
     assert "because<br>&lt;i&gt;so&lt;/i&gt;" in page
-    assert '<tr class="pim-changed"><th scope="row">name</th><td>a</td><td>b&lt;</td></tr>' in page
-    assert '<tr><th scope="row">ends_at</th>' in page
+    assert '>name</th><td data-label="Before">a</td><td data-label="After"><strong>b&lt;</strong></td></tr>' in page
+    assert ">ends_at</th>" in page
     assert "style=" not in page.split('id="content-main"')[1].split("</form>")[0]
 
 

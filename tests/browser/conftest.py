@@ -40,7 +40,7 @@ class Demo:
     def code(self, username):
         """A code of this person that was not used yet; waits where all that would be accepted were."""
         totp = pyotp.parse_uri(self.people[username]["otpauth"])
-        step = max(int(time.time()) // 30 - 1, self.used.get(username, 0) + 1)
+        step = max(int(time.time()) // 30, self.used.get(username, 0) + 1)
         time.sleep(max(0, (step - 1) * 30 - time.time() + 1))
         self.used[username] = step
         return totp.at(step * 30)

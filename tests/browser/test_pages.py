@@ -34,50 +34,55 @@ DETAILS += ["assignments/activeassignment", "approvals/request", "audit/event", 
 
 
 def faults(visit, path):
-    """What is wrong with the page at `path`: axe's findings and sideways scrolling."""
+    """What is wrong with the page at `path`: while loading, and in each look for axe and by scrolling sideways."""
     page = visit.page
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(path)
     page.wait_for_load_state()
     found, visit.faults = visit.faults, []
-    broken = Axe().run(page, options=RULES).response["violations"]
+    for scheme, width in LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        broken = Axe().run(page, options=RULES).response["violations"]
+        look = [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in broken]
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            look.append("scrolls sideways")
+        found += [f"{scheme} {width}: {fault}" for fault in look]
     visit.faults = []  # axe itself tries inline styles
-    found += [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in broken]
-    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        found.append("scrolls sideways")
     return [f"{path}: {fault}" for fault in found]
 
 
-def details(visit, lists):
+def details(page, lists):
     for name in lists:
-        visit.page.goto(f"/console/{name}/")
-        yield visit.page.locator("#result_list tbody th a, #result_list tbody td a").first.get_attribute("href")
+        page.goto(f"/console/{name}/")
+        yield page.locator("#result_list tbody th a, #result_list tbody td a").first.get_attribute("href")
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_strangers_pages_are_sound(visitor, scheme, width):
-    visit = visitor(color_scheme=scheme, viewport={"width": width, "height": 800})
-
-    assert [f for path in ["/sign-in/", "/enrol/nothing/", "/demo/mail/"] for f in faults(visit, path)] == []
-
-
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-@pytest.mark.parametrize("username", SELF_SERVICE)
-def test_self_service_pages_are_sound(visitor, username, scheme, width):
-    visit = visitor(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = visit.sign_in(username)
-    paths = [*SELF_SERVICE[username]]
-    for listing in ("/", "/requests/", "/approvals/"):
-        page.goto(listing)
+def linked(page, lists):
+    for path in lists:
+        page.goto(path)
         links = page.locator("main a[href^='/requests/'], main a[href^='/activate/']")
-        paths += [links.nth(number).get_attribute("href") for number in range(min(2, links.count()))]
+        yield from [links.nth(number).get_attribute("href") for number in range(min(2, links.count()))]
+
+
+def test_strangers_pages_are_sound(visitor):
+    visit = visitor()
+    paths = ["/sign-in/", "/enrol/nothing/", "/demo/mail/"]
+
+    assert [fault for path in paths for fault in faults(visit, path)] == []
+
+
+@pytest.mark.parametrize("username", SELF_SERVICE)
+def test_self_service_pages_are_sound(visitor, username):
+    visit = visitor()
+    page = visit.sign_in(username)
+    paths = [*SELF_SERVICE[username], *linked(page, ["/", "/requests/", "/approvals/"])]
 
     assert [fault for path in dict.fromkeys(paths) for fault in faults(visit, path)] == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_console_pages_are_sound(visitor, scheme, width):
-    visit = visitor(color_scheme=scheme, viewport={"width": width, "height": 800})
-    visit.sign_in("global_admin")
-    paths = [*CONSOLE, *details(visit, DETAILS)]
+def test_console_pages_are_sound(visitor):
+    visit = visitor()
+    paths = [*CONSOLE, *details(visit.sign_in("global_admin"), DETAILS)]
 
     assert [fault for path in paths for fault in faults(visit, path)] == []

@@ -50,6 +50,18 @@ def test_moment_of_today_is_short_and_keeps_the_full_text():
     )
 
 
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [({"minutes": 40}, "today 18:40 CET"), ({"days": 3}, "24 Nov 2026"), ({"days": -30}, "22 Oct 2026")],
+)
+def test_day_leaves_the_time_out_except_for_today(span, text):
+    assert f">{text}</time>" in pim.day(in_(**span))
+
+
+def test_day_of_nothing_is_empty():
+    assert pim.day(None) == ""
+
+
 def test_moment_judges_today_in_the_active_zone():
     late = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
     assert ">22 Nov 2026, 00:30 CET<" in pim.moment(late)
