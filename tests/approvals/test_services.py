@@ -276,7 +276,7 @@ def test_activate_with_its_proof(stepped_up):
         {"starts_at": now() + timedelta(hours=1)},
         {"session": "another session"},
     ],
-    ids=str,
+    ids=lambda differs: next(iter(differs)),
 )
 def test_activate_refuses_a_proof_made_for_something_else(stepped_up, differs):
     eligible, asked = stepped_up
