@@ -84,13 +84,21 @@ class NotificationGrid(forms.Widget):
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         rows = [
-            (label, [(f"{name}_{event}_{each}", word, value[event][each]) for each, word in AUDIENCES.items()])
+            (label, [(self._box(name, event, each), word, value[event][each]) for each, word in AUDIENCES.items()])
             for event, label in EVENTS.items()
         ]
         return render_to_string("admin/notification_grid.html", {"rows": rows, "heads": AUDIENCES.values()})
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, dict[str, bool]]:
-        return {event: {each: f"{name}_{event}_{each}" in data for each in AUDIENCES} for event in EVENTS}
+        def ticked(event: str, each: str) -> bool:
+            box = self._box(name, event, each)
+            return not box or box in data
+
+        return {event: {each: ticked(event, each) for each in AUDIENCES} for event in EVENTS}
+
+    def _box(self, name: str, event: str, each: str) -> str:
+        """The name of a box, or nothing where no mail is sent yet: approvers decide activations only."""
+        return "" if each == "approver" and event != "activated" else f"{name}_{event}_{each}"
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return False
