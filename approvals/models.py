@@ -27,9 +27,8 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
     def described(self) -> Self:
         """With what every page that shows one needs."""
-        return self.select_related(
-            "requester", "user", "role", "scope", "settings", "active_assignment__user", "eligible_assignment__user"
-        )
+        given = ("active_assignment__user", "active_assignment__eligible_assignment", "eligible_assignment__user")
+        return self.select_related("requester", "user", "role", "scope", "settings", *given)
 
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""

@@ -68,6 +68,9 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
         valid = Q(eligible_assignment=None) | _within(at, "eligible_assignment__")
         return super().in_force(at).filter(valid)
 
+    def described(self) -> Self:
+        return super().described().select_related("eligible_assignment")
+
     def activated(self) -> Self:
         return self.filter(eligible_assignment__isnull=False)
 
@@ -108,14 +111,12 @@ class Assignment(models.Model):
     def __str__(self) -> str:
         return f"{self.role} · {self.scope} · {self.user}"
 
-    @property
-    def is_permanent(self) -> bool:
-        return self.ends_at is None
-
     def state(self, at: datetime) -> str:
-        """Return "scheduled", "active" or "ended", from the times of this row and whether its holder is enabled."""
-        over = (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at)
-        if over or not self.user.is_active:
+        """Return "scheduled", "active" (just when it is `in_force`) or "ended"."""
+        return self._state_by_times(at) if self.user.is_active else "ended"
+
+    def _state_by_times(self, at: datetime) -> str:
+        if (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at):
             return "ended"
         return "scheduled" if self.starts_at > at else "active"
 
@@ -205,6 +206,13 @@ class ActiveAssignment(Assignment):
     @property
     def is_activated(self) -> bool:
         return self.eligible_assignment_id is not None
+
+    def _state_by_times(self, at: datetime) -> str:
+        """An activation is over with its eligibility, and begins no sooner."""
+        states = {super()._state_by_times(at)}
+        if self.eligible_assignment is not None:
+            states.add(self.eligible_assignment._state_by_times(at))
+        return next(state for state in ("ended", "scheduled", "active") if state in states)
 
 
 def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:

@@ -67,8 +67,7 @@ def _locked(request: Request) -> Request:
     User.objects.select_for_update().get(pk=request.user_id)
     if request.eligible_assignment_id:
         EligibleAssignment.objects.select_for_update().get(pk=request.eligible_assignment_id)
-    rows = Request.objects.select_for_update(of=("self",)).described().select_related("eligible_assignment")
-    return rows.get(pk=request.pk)
+    return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
 
 
 def _decide(request: Request, actor: User, verdict: str, justification: str) -> None:

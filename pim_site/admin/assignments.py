@@ -34,16 +34,8 @@ ENDS_SOON = timedelta(days=14)
 WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
 
 
-def state_of(row: Assignment, at: datetime) -> str:
-    """Return what a row is at a moment; an activation counts only as long as its eligibility holds."""
-    origin = getattr(row, "eligible_assignment", None)
-    if origin is not None and origin.state(at) == "ended":
-        return "ended"
-    return row.state(at)
-
-
 def state_dot(row: Assignment) -> SafeString:
-    state = state_of(row, now())
+    state = row.state(now())
     if state == "ended" and row.end_reason:
         return dot(state, _("Ended: %(why)s") % {"why": row.get_end_reason_display()})
     return dot(state, WORDS[state])
@@ -157,7 +149,7 @@ class AssignmentAdmin(ConsoleAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state_word(self, row: Assignment) -> SafeString:
         """The word alone: the list has no room for the reason."""
-        state = state_of(row, now())
+        state = row.state(now())
         return dot(state, WORDS[state])
 
     @admin.display(description=gettext_lazy("state"))
@@ -254,7 +246,7 @@ class EligibleAdmin(AssignmentAdmin):
 
     def sections(self, request: HttpRequest, row: EligibleAssignment) -> list[Section]:
         heads = [_("Activation"), _("Scope"), _("Start"), _("End"), _("State")]
-        rows = row.activations.described().select_related("eligible_assignment__user")[:10]
+        rows = row.activations.described()[:10]
         activations = [assignment_row(active, _("activated")) for active in rows]
         more = list_of(ActiveAssignment, eligible_assignment__id__exact=row.pk)
         may = request.user.has_perm("assignments.view_activeassignment")
@@ -268,7 +260,7 @@ class ActiveAdmin(AssignmentAdmin):
     assign_permissions = ("assignments.assign_active",)
     assign_label = gettext_lazy("Assign active")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
-    list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment__user"]
+    list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = (

@@ -165,8 +165,7 @@ def eligible_section(user: User) -> Section:
 
 
 def active_section(user: User) -> Section:
-    recent = ActiveAssignment.objects.of(user).described().select_related("eligible_assignment__user")
-    rows = recent.exclude(ended_at__lt=now() - RECENT)[:SHOWN]
+    rows = ActiveAssignment.objects.of(user).described().exclude(ended_at__lt=now() - RECENT)[:SHOWN]
     heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("State")]
     more = list_of(ActiveAssignment, user__id__exact=user.pk)
     return Section(_("Active now and lately"), heads, [assignment_row(row, row.role) for row in rows], more)

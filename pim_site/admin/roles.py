@@ -191,7 +191,7 @@ class RoleAdmin(ServiceAdmin):
         may, at = request.user.has_perm, now()
         shown = [
             (_("Eligible"), EligibleAssignment.objects.lasting(at), "assignments.view_eligibleassignment"),
-            (_("Active"), active_rows().lasting(at), "assignments.view_activeassignment"),
+            (_("Active"), ActiveAssignment.objects.lasting(at), "assignments.view_activeassignment"),
         ]
         return [holder_section(title, rows, row) for title, rows, permission in shown if may(permission)]
 
@@ -244,10 +244,6 @@ class RoleAdmin(ServiceAdmin):
 
 def may_see_settings(request: HttpRequest) -> bool:
     return request.user.has_perm("roles.view_rolesettings") or request.user.has_perm("roles.change_rolesettings")
-
-
-def active_rows() -> Any:
-    return ActiveAssignment.objects.select_related("eligible_assignment__user")
 
 
 def holder_section(title: str, rows: Any, role: Role) -> Section:

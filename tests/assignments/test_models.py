@@ -46,8 +46,9 @@ def test_in_force_is_half_open_to_the_microsecond(factory, times, moment, in_for
 )
 def test_activation_is_in_force_as_long_as_its_eligibility(eligibility, in_force):
     eligible = EligibleFactory(**{"starts_at": AT - DAY} | eligibility)
-    ActivationFactory(eligible_assignment=eligible, starts_at=AT - HOUR, ends_at=AT + HOUR)
+    active = ActivationFactory(eligible_assignment=eligible, starts_at=AT - HOUR, ends_at=AT + HOUR)
     assert ActiveAssignment.objects.in_force(AT).exists() is in_force
+    assert (active.state(AT) == "active") is in_force
 
 
 @pytest.mark.parametrize("factory", [EligibleFactory, ActiveFactory, ActivationFactory])
