@@ -75,6 +75,7 @@ def test_demo_starts():
 
 
 @pytest.mark.once
+@pytest.mark.xdist_group("starts")  # one process starts them all
 @pytest.mark.parametrize("name", REFUSED)
 def test_start_refused(starts, name):
     assert starts[name].returncode == 1

@@ -28,6 +28,8 @@ from pim_site.demo.mail import FileBackend
 from pim_site.demo.mailbox import letter, letters
 from roles.models import Role, RoleSettings
 
+pytestmark = pytest.mark.xdist_group("demo")  # the organisation is made once, by one process
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
