@@ -200,6 +200,11 @@ def test_render_in_the_zone_of_the_recipient(zone, shown):
     assert f"Ended: {shown}\n" in words.text
 
 
+def test_role_ended_early_names_who_did_it():
+    words = render(message(content=FULL | {"cause": "deactivated"}))
+    assert "Tom <Lind> ended it early." in words.text
+
+
 @pytest.mark.parametrize("language", ["en", "en-gb", "tlh", "", "../.."])
 def test_render_in_a_language_that_there_is(language):
     assert "has ended" in render(message(language=language)).subject
