@@ -112,6 +112,7 @@ class AssignmentAdmin(ConsoleAdmin):
     kind: ClassVar[str]
     assign_permissions: ClassVar[tuple[str, ...]]
     assign_label: ClassVar[Promise]
+    assigned_words: ClassVar[Promise]
 
     list_select_related = ["user", "role", "scope"]
     search_fields = ["user__display_name", "user__username", "user__email", "role__name", "scope__label"]
@@ -195,7 +196,7 @@ class AssignmentAdmin(ConsoleAdmin):
         raise NotImplementedError
 
     def _assigned(self, request: HttpRequest, row: Assignment) -> HttpResponse:
-        messages.success(request, _("%(user)s now has %(role)s.") % {"user": row.user, "role": row.role})
+        messages.success(request, self.assigned_words % {"user": row.user, "role": row.role})
         return redirect(page_of(row))
 
 
@@ -220,6 +221,7 @@ class EligibleAdmin(AssignmentAdmin):
     kind = "eligible"
     assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
     assign_label = gettext_lazy("Assign eligible")
+    assigned_words = gettext_lazy("%(user)s is made eligible for %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "start_day", "end_day"]
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
@@ -259,6 +261,7 @@ class ActiveAdmin(AssignmentAdmin):
     kind = "active"
     assign_permissions = ("assignments.assign_active",)
     assign_label = gettext_lazy("Assign active")
+    assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]

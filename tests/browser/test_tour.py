@@ -33,7 +33,7 @@ def test_tour_from_assignment_to_end(visitor):
     console.get_by_role("button", name="Continue").click()
     console.get_by_label("Reason").fill("Joins the audit of this quarter.")
     console.get_by_role("button", name="Assign eligible").click()
-    expect(console.get_by_text("Otto Reef now has Security Reader.")).to_be_visible()
+    expect(console.get_by_text("Otto Reef is made eligible for Security Reader.")).to_be_visible()
 
     read_mail(console, re.compile("Security Reader"))
     expect(console.locator("main")).to_contain_text("Security Reader")
