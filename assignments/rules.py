@@ -29,7 +29,7 @@ class AssignmentRefused(ValidationError):
 
     Codes: ``holder_disabled``, ``holder_invalid``, ``self_assignment``, ``scope_invalid``, ``schedule_invalid``,
     ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``, ``already_assigned``,
-    ``already_ended``, ``last_administrator``.
+    ``already_ended``, ``already_enabled``, ``last_administrator``.
     """
 
 
@@ -37,7 +37,7 @@ class ActivationRefused(ValidationError):
     """A role was not activated.
 
     Codes: ``not_eligible``, ``holder_disabled``, ``scope_invalid``, ``schedule_invalid``, ``too_short``, ``too_long``,
-    ``justification_required``, ``ticket_required``, ``approval_required``, ``already_active``.
+    ``justification_required``, ``ticket_required``, ``mfa_required``, ``approval_required``, ``already_active``.
     """
 
 

@@ -60,8 +60,8 @@ def activate(
     Raises:
         ActivationRefused: what must hold does not; ``already_active``.
     """
-    at = now()
     user = User.objects.select_for_update().get(pk=eligible.user_id)
+    at = now()
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
     approvers = list(approvers)
@@ -159,7 +159,7 @@ def end(
     common: dict[str, Any] = {"justification": justification, "request": request}
     action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
     _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
-    _tell_ended(active, actor=actor, at=at)
+    _tell_ended(active, actor=actor)
     return active
 
 
@@ -183,21 +183,22 @@ def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
         NotAllowed: only the system may.
     """
     require(actor)
-    due = ActiveAssignment.objects.due(now()).filter(pk=active.pk)
+    at = now()
+    due = ActiveAssignment.objects.due(at).filter(pk=active.pk)
     if not due.update(ended_at=F("ends_at"), end_reason=ActiveAssignment.EndReason.EXPIRED):
         return False
     active = ActiveAssignment.objects.described().get(pk=active.pk)
     _record("assignment.expired", active, actor=actor, after={"ended_at": active.ended_at, "cause": "expired"})
     if active.is_activated:
-        _tell_ended(active, actor=actor, at=now())
+        _tell_ended(active, actor=actor)
     else:
         settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
         context = mail_facts(active) | {"kind_of": "active", "ended_at": active.ended_at}
-        tell(active, settings, "active_assigned", "assignment_expired", context, at=now())
+        tell(active, settings, "active_assigned", "assignment_expired", context, at=at)
     return True
 
 
-def _tell_ended(active: ActiveAssignment, *, actor: User | None, at: datetime) -> None:
+def _tell_ended(active: ActiveAssignment, *, actor: User | None) -> None:
     """The holder is told, unless it was their own doing."""
     if actor is not None and actor.pk == active.user_id:
         return

@@ -73,9 +73,9 @@ def _assign(
     actor: User | None,
     request: Model | None,
 ) -> Any:
-    at = now()
     check_not_self(user, actor)
     user = User.objects.select_for_update().get(pk=user.pk)
+    at = now()
     eligible = model is EligibleAssignment
     settings = RoleSettings.objects.applying_to(role, scope).first()
     if settings is None:  # the scope is not beneath the role's resource: `check_assignment` says so
@@ -125,9 +125,10 @@ def _insert(
     if model is ActiveAssignment:
         same = same.assigned()
     for past in same.due(at):  # the worker is late: its row must not stand in the way
-        expire_eligible(eligible=past, actor=None) if model is EligibleAssignment else expire_active(
-            active=past, actor=None
-        )
+        if model is ActiveAssignment:
+            expire_active(active=past, actor=None)
+        else:
+            expire_eligible(eligible=past, actor=None)
     try:
         with transaction.atomic():
             return model.objects.create(
@@ -180,14 +181,15 @@ def expire_eligible(*, eligible: EligibleAssignment, actor: User | None) -> bool
         NotAllowed: only the system may.
     """
     require(actor)
-    due = EligibleAssignment.objects.due(now()).filter(pk=eligible.pk)
+    at = now()
+    due = EligibleAssignment.objects.due(at).filter(pk=eligible.pk)
     if not due.update(ended_at=F("ends_at"), end_reason=EligibleAssignment.EndReason.EXPIRED):
         return False
     eligible = EligibleAssignment.objects.described().get(pk=eligible.pk)
     _record_end("eligible.expired", eligible, actor=actor)
     settings = RoleSettings.objects.applying_to(eligible.role, eligible.scope)[0]
     context = mail_facts(eligible) | {"kind_of": "eligible", "ended_at": eligible.ended_at}
-    tell(eligible, settings, "eligible_assigned", "assignment_expired", context, at=now())
+    tell(eligible, settings, "eligible_assigned", "assignment_expired", context, at=at)
     return True
 
 

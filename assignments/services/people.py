@@ -37,7 +37,8 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
 def _end_all(user: User, *, actor: User | None, justification: str) -> None:
     at = now()
     held = list(ActiveAssignment.objects.lasting(at).described().filter(user=user))
-    for active in held:
+    # All that might refuse comes first, and locks the rows of two guarded roles in one order.
+    for active in sorted(held, key=lambda active: active.role_id):
         guard_last_holder(active, at=at)
     for active in held:
         reason = ActiveAssignment.EndReason.HOLDER_DISABLED
