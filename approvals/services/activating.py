@@ -21,6 +21,8 @@ from audit.services import privileged, record
 from notifications.services import queue
 from roles.models import Resource, RoleSettings
 
+from .assigning import settled_request
+
 
 @privileged("activation.requested", target="eligible")
 def activate(
@@ -54,7 +56,6 @@ def activate(
     Raises:
         ActivationRefused, RequestRefused: with what to do in the text. StepUpRefused: ``mfa_required``.
     """
-    at = now()
     scope = scope or eligible.scope
     asked = activation_facts(
         eligible=eligible,
@@ -66,6 +67,7 @@ def activate(
         ticket_system=ticket_system,
     )
     user = User.objects.select_for_update().get(pk=actor.pk)
+    at = now()  # under the lock: what was taken away while we waited for it is gone
     check_eligible(eligible, user=user, at=at)
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
     settings = _check(eligible, user, asked, scope, at=at)
@@ -217,7 +219,7 @@ def grant(request: Request, *, actor: User, approvers: list[User], duration: tim
         approvers=approvers,
         request=request,
     )
-    scheduled = active.starts_at > now()
+    scheduled = active.starts_at > active.created_at
     request.status = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
     request.active_assignment = active
     request.save(update_fields=["status", "active_assignment"])
@@ -234,22 +236,12 @@ def deactivate(*, active: ActiveAssignment, actor: User, justification: str = ""
     own = active.user_id == actor.pk
     if not own:  # an activation can be had again; what was assigned cannot, so ending that is removing it
         require(actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment")
-    check_text(justification, required=not own)
-    request = Request(
-        action=Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE,
-        status=Request.Status.REVOKED,
-        requester=actor,
-        user=active.user,
-        role=active.role,
-        scope=active.scope,
-        settings=RoleSettings.objects.applying_to(active.role, active.scope)[0],
-        eligible_assignment=active.eligible_assignment,
-        active_assignment=active,
-        justification=justification.strip(),
-        requested_at=now(),
-        settled_at=now(),
+    action = Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE
+    where, origin = (active.user, active.role, active.scope), active.eligible_assignment
+    request = settled_request(
+        action, actor, *where, justification, active_assignment=active, eligible_assignment=origin
     )
-    request.save(force_insert=True)
     reason = ActiveAssignment.EndReason.DEACTIVATED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
+    request.save(force_insert=True)
     return request

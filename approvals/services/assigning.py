@@ -45,7 +45,7 @@ def assign_eligible(
     """
     ordinary = () if role.is_privileged else ("assignments.assign_ordinary_eligible",)
     require(actor, "assignments.assign_eligible", *ordinary)
-    request = _request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
+    request = settled_request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
     request.eligible_assignment = assignments.assign_eligible(**_made(request, actor))
     return _saved(request, request.eligible_assignment)
 
@@ -75,7 +75,7 @@ def assign_active(
         NotAllowed. AssignmentRefused. StepUpRefused: ``mfa_required``.
     """
     require(actor, "assignments.assign_active")
-    request = _request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
+    request = settled_request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
     if actor is not None and request.settings.assign_active_mfa_required:
         facts = assign_facts(
             user=user, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, justification=justification
@@ -106,7 +106,7 @@ def assign_facts(
     }
 
 
-def _request(
+def settled_request(
     action: str,
     actor: User | None,
     user: User,
@@ -117,14 +117,16 @@ def _request(
     ends_at: datetime | None = None,
     **links: Any,
 ) -> Request:
-    """Return the record of what an administrator does, settled already; unsaved, because it may yet be refused."""
+    """Return the record of what needs nobody's yes. Save it when it is done: it may yet be refused, and a row that
+    points at the holder before the holder is locked makes two of these wait for each other.
+    """
     check_text(justification, required=action == Request.Action.ADMIN_REMOVE and actor is not None)
     check_scope(role, scope, refusal=AssignmentRefused)
     at = now()
-    removed = action == Request.Action.ADMIN_REMOVE
+    assigned = action == Request.Action.ADMIN_ASSIGN
     return Request(
         action=action,
-        status=Request.Status.REVOKED if removed else Request.Status.PROVISIONED,
+        status=Request.Status.PROVISIONED if assigned else Request.Status.REVOKED,
         requester=actor,
         user=user,
         role=role,
@@ -169,7 +171,7 @@ def remove_eligible(*, eligible: EligibleAssignment, actor: User | None, justifi
     """
     require(actor, "assignments.remove_assignment")
     action, where = Request.Action.ADMIN_REMOVE, (eligible.user, eligible.role, eligible.scope)
-    request = _request(action, actor, *where, justification, eligible_assignment=eligible)
+    request = settled_request(action, actor, *where, justification, eligible_assignment=eligible)
     assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
     request.save(force_insert=True)
     return request
@@ -184,7 +186,7 @@ def remove_active(*, active: ActiveAssignment, actor: User | None, justification
     """
     require(actor, "assignments.remove_assignment")
     action, where = Request.Action.ADMIN_REMOVE, (active.user, active.role, active.scope)
-    request = _request(action, actor, *where, justification, active_assignment=active)
+    request = settled_request(action, actor, *where, justification, active_assignment=active)
     reason = ActiveAssignment.EndReason.REMOVED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
     request.save(force_insert=True)

@@ -1,6 +1,6 @@
 """What others say to a request, and what becomes of one that waits."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -35,7 +35,8 @@ def approve(*, request: Request, actor: User, justification: str, duration: time
         RequestRefused: ``justification_required``.
     """
     request = _locked(request)
-    _decide(request, actor, Decision.Verdict.APPROVED, justification)
+    at = now()
+    _decide(request, actor, Decision.Verdict.APPROVED, justification, at=at)
     asked = request.duration or timedelta(0)
     duration = asked if duration is None else duration
     check_shortened(duration, asked=asked)
@@ -44,7 +45,7 @@ def approve(*, request: Request, actor: User, justification: str, duration: time
             grant(request, actor=actor, approvers=[actor], duration=duration)
     except ActivationRefused as refusal:
         _fail(request, actor, refusal)
-    _settle(request, actor, Decision.Verdict.APPROVED, justification)
+    _settle(request, actor, Decision.Verdict.APPROVED, justification, at=at)
     return request
 
 
@@ -56,9 +57,10 @@ def deny(*, request: Request, actor: User, justification: str) -> Request:
         As `approve`.
     """
     request = _locked(request)
-    _decide(request, actor, Decision.Verdict.DENIED, justification)
+    at = now()
+    _decide(request, actor, Decision.Verdict.DENIED, justification, at=at)
     request.status = Request.Status.DENIED
-    _settle(request, actor, Decision.Verdict.DENIED, justification)
+    _settle(request, actor, Decision.Verdict.DENIED, justification, at=at)
     return request
 
 
@@ -70,8 +72,7 @@ def _locked(request: Request) -> Request:
     return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
 
 
-def _decide(request: Request, actor: User, verdict: str, justification: str) -> None:
-    at = now()
+def _decide(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
     is_approver = request.approvers(at).filter(pk=actor.pk).exists()
     check_decision(request, actor=actor, is_approver=is_approver, justification=justification, at=at)
     Decision.objects.create(
@@ -79,17 +80,16 @@ def _decide(request: Request, actor: User, verdict: str, justification: str) -> 
     )
 
 
-def _settle(request: Request, actor: User, verdict: str, justification: str) -> None:
-    request.settled_at = now()
+def _settle(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
+    request.settled_at = at
     request.save(update_fields=["status", "settled_at", "failure_code"])
     suppress("approval_asked", about=request)
     _record(f"request.{verdict}", request, actor=actor, justification=justification)
-    if request.status == Request.Status.FAILED:
-        return
-    _tell_decided(request, actor, verdict, justification)
+    if request.status != Request.Status.FAILED:
+        _tell_decided(request, actor, verdict, justification, at=at)
 
 
-def _tell_decided(request: Request, actor: User, verdict: str, justification: str) -> None:
+def _tell_decided(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
     context = request_mail_facts(request) | {
         "outcome": verdict,
         "decider": str(actor),
@@ -99,7 +99,7 @@ def _tell_decided(request: Request, actor: User, verdict: str, justification: st
     }
     queue("request_decided", to=[request.user], about=request, context=context | {"audience": "requestor"})
     if request.settings.notifies("activated", "approver"):
-        others = request.approvers(now()).exclude(pk=actor.pk)
+        others = request.approvers(at).exclude(pk=actor.pk)
         queue("request_decided", to=others, about=request, context=context | {"audience": "approver"})
 
 
@@ -123,23 +123,23 @@ def cancel(*, request: Request, actor: User, justification: str = "") -> Request
     check_text(justification, required=not own)
     request = _locked(request)
     check_cancel(request)
-    was_pending = request.is_pending
+    at, was_pending = now(), request.is_pending
     if request.active_assignment is not None:
         reason = ActiveAssignment.EndReason.CANCELED
         assignments.end(active=request.active_assignment, actor=actor, reason=reason, request=request)
-    request.status, request.settled_at = Request.Status.CANCELED, now()
+    request.status, request.settled_at = Request.Status.CANCELED, at
     request.save(update_fields=["status", "settled_at"])
     _record("request.canceled", request, actor=actor, justification=justification)
-    _tell_canceled(request, actor, to_approvers=was_pending)
+    _tell_canceled(request, actor, to_approvers=was_pending, at=at)
     return request
 
 
-def _tell_canceled(request: Request, actor: User, *, to_approvers: bool) -> None:
+def _tell_canceled(request: Request, actor: User, *, to_approvers: bool, at: datetime) -> None:
     """Those who were asked hear that it is over, unless the question had not gone out yet; so does the requester."""
     suppressed = suppress("approval_asked", about=request)
     told: list[User] = [] if actor.pk == request.user_id else [request.user]
     if to_approvers and not suppressed:
-        told += request.approvers(now()).exclude(pk=actor.pk)
+        told += request.approvers(at).exclude(pk=actor.pk)
     queue("request_canceled", to=told, about=request, context=request_mail_facts(request) | {"actor": str(actor)})
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 import time_machine
+from django.db.models import QuerySet
 from django.utils.timezone import now
 
 from accounts.models import StepUpProof, User
@@ -142,6 +143,19 @@ def test_activate_refused_for_the_eligibility_of_somebody_else():
 def test_activate_refused_for_an_eligibility_removed_meanwhile():
     eligible = EligibleFactory()
     EligibleAssignment.objects.update(ended_at=now(), end_reason="removed")
+    with refused("not_eligible"):
+        ask(eligible)
+
+
+def test_activate_refused_for_an_eligibility_removed_while_waiting_for_the_lock(monkeypatch):
+    eligible = EligibleFactory(role=RoleFactory(settings__approval_required=True))
+    lock = QuerySet.select_for_update
+
+    def removed_first(rows, **kwargs):
+        EligibleAssignment.objects.filter(ended_at=None).update(ended_at=now(), end_reason="removed")
+        return lock(rows, **kwargs)
+
+    monkeypatch.setattr(QuerySet, "select_for_update", removed_first)
     with refused("not_eligible"):
         ask(eligible)
 
