@@ -63,6 +63,7 @@ class CodeForm(forms.Form):
     """A fresh code of a factor that `user` has; which app it comes from is asked only of those who have several."""
 
     app = AppChoiceField(label=_("Code from"), queryset=TotpDevice.objects.none(), empty_label=None)
+    code_is_required = True  # where not, the service says whether it is
 
     def __init__(self, *args: Any, user: User, letters: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,10 +80,16 @@ class CodeForm(forms.Form):
             else _("The six digits that your authenticator app shows now, or a recovery code."),
             letters=letters,
         )
+        for name in {"app", "code"} & self.fields.keys():
+            self.fields[name].required = self.code_is_required
+
+    def ask_no_code(self) -> None:
+        for name in {"app", "code"} & self.fields.keys():
+            del self.fields[name]
 
     @property
     def factor(self) -> Factor:
-        return {"code": self.cleaned_data["code"], "app": self.cleaned_data.get("app")}
+        return {"code": self.cleaned_data.get("code", ""), "app": self.cleaned_data.get("app")}
 
 
 class NewPasswordFields(forms.Form):

@@ -10,7 +10,7 @@ from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models import TotpDevice
+from accounts.forms import CodeForm
 from assignments.models import EligibleAssignment
 from audit.services import refusal_code
 from roles.models import Resource, RoleSettings
@@ -62,16 +62,16 @@ def _zone() -> str:
     return _("Time in %(zone)s.") % {"zone": get_current_timezone_name()}
 
 
-class ActivationForm(forms.Form):
+class ActivationForm(CodeForm):
     """How long, from when, where and why; and the code that proves it.
 
     Args:
         settings: those that count at the eligibility's scope, then those of scopes beneath.
         scopes: the eligibility's scope and all beneath it.
-        apps: the person's authenticator apps.
         last: how long the person wanted the role the last time.
     """
 
+    code_is_required = False
     duration = forms.ChoiceField(label=gettext_lazy("How long"), widget=forms.RadioSelect)
     hours = forms.IntegerField(label=gettext_lazy("Hours"), required=False, min_value=0, max_value=24)
     minutes = forms.IntegerField(label=gettext_lazy("Minutes"), required=False, min_value=0, max_value=59)
@@ -98,18 +98,6 @@ class ActivationForm(forms.Form):
     ticket_system = forms.CharField(
         label=gettext_lazy("Ticket system (optional)"), required=False, max_length=LONGEST_TICKET
     )
-    app = forms.ModelChoiceField(
-        label=gettext_lazy("Authenticator app"), queryset=TotpDevice.objects.none(), required=False, empty_label=None
-    )
-    code = forms.CharField(
-        label=gettext_lazy("One-time code"),
-        required=False,
-        max_length=64,
-        help_text=gettext_lazy("The six digits that your authenticator app shows now, or a recovery code."),
-        widget=forms.TextInput(
-            attrs={"class": "pim-code-input", "inputmode": "numeric", "autocomplete": "one-time-code"}
-        ),
-    )
 
     def __init__(
         self,
@@ -117,16 +105,14 @@ class ActivationForm(forms.Form):
         eligible: EligibleAssignment,
         settings: Sequence[RoleSettings],
         scopes: Any,
-        apps: Any,
         last: timedelta | None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, user=eligible.user, **kwargs)
         self.eligible = eligible
         self._offer_durations(max(row.activation_max_duration for row in settings), last)
         self.fields["start"].help_text = _zone()
-        self._offer("scope", scopes, eligible.scope, wanted=len(scopes) > 1)
-        self._offer("app", apps, apps[0] if apps else None, wanted=len(apps) > 1)
+        self._offer_scopes(scopes)
         self._ask(settings)
 
     def _offer_durations(self, longest: timedelta, last: timedelta | None) -> None:
@@ -135,11 +121,11 @@ class ActivationForm(forms.Form):
         field.choices = [*durations(longest, usual), (OTHER, _("Other"))]  # type: ignore[attr-defined]
         field.initial = str(usual // MINUTE)
 
-    def _offer(self, name: str, rows: Any, initial: Any, *, wanted: bool) -> None:
-        field = self.fields[name]
-        field.queryset, field.initial = rows, initial  # type: ignore[attr-defined]
-        if not wanted:
-            del self.fields[name]
+    def _offer_scopes(self, scopes: Any) -> None:
+        field = self.fields["scope"]
+        field.queryset, field.initial = scopes, self.eligible.scope  # type: ignore[attr-defined]
+        if len(scopes) < 2:
+            del self.fields["scope"]
 
     def _ask(self, settings: Sequence[RoleSettings]) -> None:
         """Demand in the browser what the settings at the eligibility's scope ask for, and offer what others may."""
@@ -153,8 +139,7 @@ class ActivationForm(forms.Form):
         if here.mfa_required:
             self.fields["code"].widget.attrs["required"] = True
         elif not any(row.mfa_required for row in settings):
-            del self.fields["code"]
-            self.fields.pop("app", None)
+            self.ask_no_code()
 
     def clean(self) -> dict[str, Any]:
         self._demand("duration", OTHER, ("hours", "minutes"), _("Say how many hours and minutes."))

@@ -8,16 +8,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.models import TotpDevice, User
 from accounts.rules import intent_digest
 from accounts.services import prove
+from accounts.sessions import SignedInRequest
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from roles.models import Resource, RoleSettings
@@ -31,12 +31,6 @@ from .rules import activation_facts
 from .timeline import timeline
 
 PAGE = 25
-
-
-class SignedInRequest(HttpRequest):
-    """What views behind the sign-in get."""
-
-    user: User
 
 
 # --- asking ---------------------------------------------------------------------------------------------------
@@ -75,7 +69,6 @@ def _activation_form(
         eligible=eligible,
         settings=settings,
         scopes=Resource.objects.filter(path__startswith=eligible.scope.path),
-        apps=TotpDevice.objects.filter(user=request.user, confirmed=True).order_by("pk"),
         last=before.values_list("duration", flat=True).first(),
     )
 
@@ -87,8 +80,7 @@ def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
     proof = None
     if services.activate(actor=request.user, validate_only=True, **asked).settings.mfa_required:
         intent = intent_digest("activation.requested", **activation_facts(**asked))
-        code, app = form.cleaned_data.get("code", ""), form.cleaned_data.get("app")
-        proof = prove(user=request.user, session=session, intent=intent, code=code, app=app)
+        proof = prove(user=request.user, session=session, intent=intent, **form.factor)
     return services.activate(actor=request.user, proof=proof, session=session, **asked)
 
 
@@ -124,7 +116,8 @@ def request_list(request: SignedInRequest) -> HttpResponse:
     own = Request.objects.filter(user=request.user).described()
     found = RequestFilter(request.GET, queryset=own, request=request)
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
-    rows = [(row, row.state(now())) for row in page]
+    at = now()
+    rows = [(row, row.state(at)) for row in page]
     return render(request, "approvals/request_list.html", {"form": found.form, "page_obj": page, "rows": rows})
 
 

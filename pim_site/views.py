@@ -3,7 +3,7 @@ from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
-from approvals.views import SignedInRequest
+from accounts.sessions import SignedInRequest
 
 from .home import overview
 

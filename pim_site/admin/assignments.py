@@ -181,7 +181,8 @@ class AssignmentAdmin(ConsoleAdmin):
 
     def _terms_view(self, request: HttpRequest, target: dict[str, Any]) -> HttpResponse:
         settings = RoleSettings.objects.applying_to(target["role"], target["scope"])[0]
-        form = TermsForm(request.POST if request.method == "POST" else None, settings=settings, kind=self.kind)
+        data, user = request.POST if request.method == "POST" else None, actor_of(request)
+        form = TermsForm(data, settings=settings, kind=self.kind, user=user)
         if form.is_valid():
             try:
                 return self._assigned(request, self.assign(request, settings, target, form.cleaned_data))
@@ -305,14 +306,14 @@ class ActiveAdmin(AssignmentAdmin):
 
         A code serves once, so what is sure to be refused is refused before it is used up.
         """
-        actor, code = actor_of(request), terms.pop("code", "")
+        actor, at = actor_of(request), now()
+        factor = {"code": terms.pop("code", ""), "app": terms.pop("app", None)}
         if settings.assign_active_mfa_required:
-            start = {"starts_at": terms["starts_at"] or now()}
-            check_assignment(settings, **target, **terms | start, eligible=False, at=now())
-            facts = assign_facts(**target, **terms)
+            start = {"starts_at": terms["starts_at"] or at}
+            check_assignment(settings, **target, **terms | start, eligible=False, at=at)
+            intent = intent_digest("active.assigned", **assign_facts(**target, **terms))
             session = request.session["binding"]
-            proof = prove(user=actor, session=session, intent=intent_digest("active.assigned", **facts), code=code)
-            terms |= {"proof": proof, "session": session}
+            terms |= {"proof": prove(user=actor, session=session, intent=intent, **factor), "session": session}
         made = services.assign_active(actor=actor, **target, **terms).active_assignment
         assert made is not None  # noqa: S101 (a request that was granted has one)
         return made

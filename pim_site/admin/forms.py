@@ -13,6 +13,7 @@ from django.utils.timezone import get_current_timezone_name, localtime, now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from accounts.forms import CodeForm
 from accounts.models import Group, User
 from assignments.models import EligibleAssignment
 from assignments.rules import AssignmentRefused
@@ -308,9 +309,10 @@ class MomentInput(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M")
 
 
-class TermsForm(forms.Form):
+class TermsForm(CodeForm):
     """The second step: from when, for how long and why, as far as the role's settings leave it open."""
 
+    code_is_required = False
     starts_at = forms.DateTimeField(label=gettext_lazy("Start (optional)"), required=False, widget=MomentInput())
     lasting = forms.ChoiceField(
         label=gettext_lazy("For how long"),
@@ -329,23 +331,15 @@ class TermsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("Kept in the audit and told to the holder. Example: “On call from July, HR-2190”."),
     )
-    code = forms.CharField(
-        label=gettext_lazy("One-time code"),
-        required=False,
-        widget=forms.TextInput(
-            attrs={"class": "pim-code-input", "inputmode": "numeric", "autocomplete": "one-time-code", "maxlength": 20}
-        ),
-        help_text=gettext_lazy("This role asks for one whenever it is assigned as active."),
-    )
 
-    def __init__(self, data: Any, *, settings: RoleSettings, kind: str) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any, *, settings: RoleSettings, kind: str, user: User) -> None:
+        super().__init__(data, user=user)
         active = kind == "active"
         permanent = settings.permanent_active_allowed if active else settings.permanent_eligible_allowed
         days = settings.active_max_days if active else settings.eligible_max_days
         self._offer_times(permanent, days)
         if not (active and settings.assign_active_mfa_required):
-            del self.fields["code"]
+            self.ask_no_code()
         if not (active and settings.assign_active_justification_required):
             self.fields["justification"].label = _("Reason (optional)")
 

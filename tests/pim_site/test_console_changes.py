@@ -22,6 +22,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    TotpDeviceFactory,
     UserFactory,
     code_of,
     holder_of,
@@ -542,6 +543,15 @@ def test_assign_active_with_a_code(role_admin, guarded):
     role_admin.post(assign("active", user=user, role=guarded), {"lasting": "permanent"} | REASON | code)
 
     assert ActiveAssignment.objects.in_force(now()).filter(user=user, role=guarded).exists()
+    assert Request.objects.get(user=user).proved_with == "totp"
+
+
+def test_assign_active_with_a_code_of_another_app(role_admin, guarded):
+    user, second = UserFactory(), TotpDeviceFactory(user=role_admin.device.user)
+    code = {"app": second.pk, "code": code_of(second)}
+
+    role_admin.post(assign("active", user=user, role=guarded), {"lasting": "permanent"} | REASON | code)
+
     assert Request.objects.get(user=user).proved_with == "totp"
 
 
