@@ -128,7 +128,6 @@ class RoleAdmin(ServiceAdmin):
     list_select_related = ["resource"]
     search_fields = ["name", "description", "resource__label"]
     autocomplete_fields = ["resource"]
-    filter_horizontal = ["permissions"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Role]:
         counts = {"eligible_count": holders(EligibleAssignment), "active_count": holders(ActiveAssignment)}
@@ -172,7 +171,7 @@ class RoleAdmin(ServiceAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "permissions":
             offered = Permission.objects.filter(content_type__app_label__in=OUR_APPS).select_related("content_type")
-            kwargs |= {"queryset": offered, "form_class": PermissionField}
+            kwargs |= {"queryset": offered, "form_class": PermissionField, "widget": forms.CheckboxSelectMultiple}
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def create(self, actor: User, values: dict[str, Any]) -> Role:
