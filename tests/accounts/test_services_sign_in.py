@@ -64,6 +64,18 @@ def test_check_password_says_the_same_of_strangers(ana, name):
     assert refusals[0] == refusals[1]
 
 
+@pytest.mark.parametrize("name", ["Sıs", "ſis", "SİS"])
+def test_a_name_in_letters_that_are_counted_apart_is_another_name(name):
+    UserFactory(username="sis")
+
+    assert not User.objects.named(name).exists()
+    assert User.objects.named("SIS").exists()
+
+
+def test_a_name_with_a_capital_that_is_not_ascii_is_found_as_it_is_written():
+    assert User.objects.named(UserFactory(username="Émile").username).exists()
+
+
 def test_check_password_records_whom_it_was_about_and_not_what_was_typed(ana):
     attempt("wrong")
     attempt("secret", name="my password by mistake")
