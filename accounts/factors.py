@@ -80,7 +80,7 @@ def new_recovery_codes() -> list[str]:
 
 
 def digest(text: str) -> str:
-    """Return the SHA-256 of `text` in hex. Only for secrets of 79 bits and more, which cannot be tried out.
+    """Return the SHA-256 of `text` in hex. Of secrets only for those of 79 bits and more, which cannot be tried out.
 
     Half a surrogate pair, which no secret of ours has, counts as a question mark.
     """

@@ -1,6 +1,5 @@
 """Who may sign in, and what proves it. Nothing here reads the clock or writes."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -95,7 +94,7 @@ def _network(address: str) -> str:
 def intent_digest(action: str, **facts: Any) -> str:
     """Return what a proof is bound to: SHA-256 over the action and everything that is being asked."""
     text = json.dumps({"action": action, **facts}, sort_keys=True, cls=DjangoJSONEncoder)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(text)
 
 
 def check_proof(proof: "StepUpProof | None", *, user: "User", intent: str, session: str, at: datetime) -> None:

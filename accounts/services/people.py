@@ -129,10 +129,10 @@ def withdraw_weak_tickets(users: Iterable[User]) -> None:
 
     Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role.
     """
-    for ticket in EnrolmentTicket.objects.filter(user__in=users, used_at=None):
-        if ticket.issued_by and not ticket.issued_by.has_perm("accounts.enrol_privileged_user"):
-            ticket.used_at = now()
-            ticket.save(update_fields=["used_at"])
+    tickets = EnrolmentTicket.objects.filter(user__in=users, used_at=None)
+    issuers = User.objects.filter(pk__in=tickets.values("issued_by"))
+    weak = [issuer for issuer in issuers if not issuer.has_perm("accounts.enrol_privileged_user")]
+    tickets.filter(issued_by__in=weak).update(used_at=now())
 
 
 @privileged("group.created", target=None)

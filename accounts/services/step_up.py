@@ -147,8 +147,9 @@ def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: U
     """
     opened = open_ticket(secret)
     user = User.objects.select_for_update(of=("self",)).get(pk=opened.user_id)
-    if not EnrolmentTicket.objects.filter(pk=opened.pk, used_at=None).update(used_at=now()):
-        check_ticket(None, at=now())
+    at = now()
+    if not EnrolmentTicket.objects.filter(pk=opened.pk, used_at=None).update(used_at=at):
+        check_ticket(None, at=at)
     validate_password(password, user)
     app = _app_proved(user, encrypted_key, code, name=_("Authenticator app"))
     TotpDevice.objects.filter(user=user).delete()
