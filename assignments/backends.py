@@ -30,6 +30,3 @@ class AssignmentBackend(BaseBackend):
         permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
         pairs = permissions.values_list("content_type__app_label", "codename").distinct()
         return {f"{app_label}.{codename}" for app_label, codename in pairs}
-
-    def has_perm(self, user_obj: Any, perm: str, obj: models.Model | None = None) -> bool:
-        return perm in self.get_all_permissions(user_obj, obj)

@@ -22,9 +22,8 @@ from .rules import ResourceRefused, RoleRefused, check_role_change, check_scope,
 # The fields of `RoleSettings` that people set; the others say which version it is.
 SETTINGS_FIELDS = tuple(
     field.name
-    for field in RoleSettings._meta.get_fields()
-    if field.name
-    not in {"id", "role", "scope", "version", "changed_by_label", "created_at", "superseded_at", "requests"}
+    for field in (*RoleSettings._meta.fields, *RoleSettings._meta.many_to_many)
+    if field.name not in {"id", "role", "scope", "version", "changed_by_label", "created_at", "superseded_at"}
 )
 
 
