@@ -50,6 +50,32 @@ ACTIONS: dict[str, str | Promise] = {
     "step_up.proved": _("One-time code entered"),
 }
 
+# Why something was refused. A cause that is not here is shown by its code.
+CAUSES: dict[str, str | Promise] = {
+    "already_active": _("active already"),
+    "already_decided": _("decided already"),
+    "already_ended": _("ended already"),
+    "already_pending": _("asked for already"),
+    "forbidden": _("not allowed"),
+    "holder_disabled": _("account disabled"),
+    "invalid_credentials": _("wrong password"),
+    "justification_required": _("no reason given"),
+    "last_administrator": _("last administrator"),
+    "mfa_invalid": _("wrong code"),
+    "mfa_required": _("no code given"),
+    "mfa_reused": _("code used before"),
+    "not_eligible": _("not eligible"),
+    "own_request": _("own request"),
+    "schedule_invalid": _("time not possible"),
+    "scope_invalid": _("scope not possible"),
+    "self_assignment": _("for oneself"),
+    "throttled": _("too many attempts"),
+    "ticket_invalid": _("ticket not valid"),
+    "ticket_required": _("no ticket given"),
+    "too_long": _("too long"),
+    "too_short": _("too short"),
+}
+
 COLUMNS = ("at", "action", "outcome", "code", "actor", "subject", "role", "scope", "target", "ticket", "justification")
 # What a spreadsheet would take for a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

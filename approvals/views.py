@@ -25,7 +25,7 @@ from roles.models import Resource, RoleSettings
 from . import services
 from .filters import EventFilter, RequestFilter
 from .forms import ActivationForm, DecisionForm, place
-from .history import ACTIONS, csv_lines
+from .history import ACTIONS, CAUSES, csv_lines
 from .models import Decision, Request
 from .rules import activation_facts
 from .timeline import timeline
@@ -229,5 +229,5 @@ def history(request: SignedInRequest) -> HttpResponseBase:
         headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
         return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
-    rows = [(event, ACTIONS.get(event.action, event.action)) for event in page]
+    rows = [(each, ACTIONS.get(each.action, each.action), CAUSES.get(each.code, each.code)) for each in page]
     return render(request, "approvals/history.html", {"form": found.form, "page_obj": page, "rows": rows})

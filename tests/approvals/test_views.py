@@ -474,6 +474,7 @@ def test_cancel_too_late_says_who_decided(client, asked, approver):
     page = client.post(url("cancel", asked), follow=True)
 
     assert "Ada Approver has decided this request already: denied." in page.text
+    assert "Please correct" not in page.text
 
 
 def test_cancel_by_approver_refused(client, asked, approver):
@@ -672,8 +673,9 @@ def test_history_is_ones_own_with_filters(client, eligible):
     activated = client.get(reverse("approvals:history"), {"action": "assignment.activated"})
 
     assert page.context["page_obj"].paginator.count == 3
-    assert [event.code for event, _ in refused.context["rows"]] == ["already_active"]
-    assert [str(words) for _, words in activated.context["rows"]] == ["Role activated"]
+    assert [event.code for event, _, _ in refused.context["rows"]] == ["already_active"]
+    assert "active already" in text_of(refused)
+    assert [str(words) for _, words, _ in activated.context["rows"]] == ["Role activated"]
 
 
 def test_history_says_who_did_what_others_did(client, asked, approver):
