@@ -78,10 +78,7 @@ class RequestAdmin(ConsoleAdmin):
             slug="cancel",
             label=gettext_lazy("Cancel request"),
             permissions=("approvals.cancel_request",),
-            offered=lambda row, at: (
-                row.action == row.Action.SELF_ACTIVATE
-                and row.status in (row.Status.PENDING_APPROVAL, row.Status.SCHEDULED)
-            ),
+            offered=lambda row, at: row.is_cancelable,
             says=what_canceling_does,
             does=lambda row, **facts: cancel(request=row, **facts),
             done=lambda row: _("%(reference)s is canceled.") % {"reference": row.reference},
