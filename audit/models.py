@@ -84,7 +84,7 @@ class Event(models.Model):
         verbose_name_plural = _("events")
         ordering = ("-at", "-id")
         default_permissions = ("view",)
-        permissions = (("export_event", "Can export events"),)
+        permissions = (("export_event", _("Can export events")),)
         constraints = (
             models.CheckConstraint(condition=models.Q(outcome__in=("success", "refused")), name="event_outcome_known"),
         )

@@ -79,7 +79,7 @@ class Message(models.Model):
         verbose_name_plural = _("messages")
         ordering = ("-created_at", "-id")
         default_permissions = ("view",)
-        permissions = (("resend_message", "Can send failed messages again"),)
+        permissions = (("resend_message", _("Can send failed messages again")),)
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(state__in=("queued", "sending", "sent", "failed", "suppressed")),
