@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 REMINDERS = (1, 14)
 
 
-def _each(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
+def each_by_itself(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
+    """Do it to each row; return to how many. A row that fails is logged and left as it is."""
     done = 0
     for row in rows:
         try:
@@ -28,8 +29,10 @@ def _each(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
 def expire_due() -> int:
     """Close every assignment whose time is up; return how many this run closed."""
     at = now()
-    actives = _each(ActiveAssignment.objects.due(at), lambda row: expire_active(active=row, actor=None))
-    return actives + _each(EligibleAssignment.objects.due(at), lambda row: expire_eligible(eligible=row, actor=None))
+    actives = each_by_itself(ActiveAssignment.objects.due(at), lambda row: expire_active(active=row, actor=None))
+    return actives + each_by_itself(
+        EligibleAssignment.objects.due(at), lambda row: expire_eligible(eligible=row, actor=None)
+    )
 
 
 def remind_due() -> int:
@@ -41,5 +44,5 @@ def remind_due() -> int:
     for days in REMINDERS:
         for rows in (EligibleAssignment.objects, ActiveAssignment.objects.assigned()):
             due = rows.to_remind(at, days).described()
-            done += _each(due, lambda row, days=days: remind(assignment=row, days=days))  # type: ignore[misc]
+            done += each_by_itself(due, lambda row, days=days: remind(assignment=row, days=days))  # type: ignore[misc]
     return done
