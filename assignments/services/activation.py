@@ -124,6 +124,7 @@ def _tell_activated(
     context = mail_facts(active) | {
         "starts_at": active.starts_at,
         "ends_at": active.ends_at,
+        "scheduled": active.starts_at > at,
         "reason": reason,
         "ticket": ticket,
         "approver": ", ".join(map(str, approvers)),
@@ -159,7 +160,7 @@ def end(
     common: dict[str, Any] = {"justification": justification, "request": request}
     action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
     _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
-    _tell_ended(active, actor=actor)
+    _tell_ended(active, actor=actor, why=justification)
     return active
 
 
@@ -198,7 +199,7 @@ def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
     return True
 
 
-def _tell_ended(active: ActiveAssignment, *, actor: User | None) -> None:
+def _tell_ended(active: ActiveAssignment, *, actor: User | None, why: str = "") -> None:
     """The holder is told, unless it was their own doing."""
     if actor is not None and actor.pk == active.user_id:
         return
@@ -209,6 +210,7 @@ def _tell_ended(active: ActiveAssignment, *, actor: User | None) -> None:
             "ended_at": active.ended_at,
             "cause": active.end_reason,
             "actor": str(actor or ""),
+            "reason": why,
         }
         queue("role_ended", to=[active.user], about=active, context=context)
 
@@ -227,7 +229,12 @@ def tell(
         queue(kind, to=[assignment.user], about=assignment, context=context | {"audience": "requestor"})
     if settings.notifies(event, "admin"):
         others = administrators(at).exclude(pk=assignment.user_id)
-        queue(kind, to=others, about=assignment, context=context | {"audience": "admin"})
+        context = context | {"audience": "admin", "url": _console_page(assignment)}
+        queue(kind, to=others, about=assignment, context=context)
+
+
+def _console_page(assignment: ActiveAssignment | EligibleAssignment) -> str:
+    return link(f"admin:{assignment._meta.app_label}_{assignment._meta.model_name}_change", assignment.pk)
 
 
 def mail_facts(assignment: ActiveAssignment | EligibleAssignment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from accounts.services import open_ticket
 from assignments import services
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
+from notifications.mail import render
 from notifications.models import Message
 from roles.models import Role, RoleSettings
 from tests.factories import (
@@ -178,9 +179,9 @@ def test_assigning_a_privileged_role_withdraws_a_link_of_the_helpdesk(privileged
 # --- end ------------------------------------------------------------------------------------------------------
 
 
-def end(active, reason="removed", actor=None):
+def end(active, reason="removed", actor=None, **facts):
     with transaction.atomic():
-        return services.end(active=active, actor=actor, reason=reason)
+        return services.end(active=active, actor=actor, reason=reason, **facts)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +200,18 @@ def test_end_is_at_once_and_says_why(reason, action):
     assert not ActiveAssignment.objects.in_force(AT).exists()
     assert list(Event.objects.values_list("action", flat=True)) == [action]
     assert mails() == [("role_ended", active.user.email)]
+
+
+def test_end_tells_the_holder_why():
+    end(ActivationFactory(), "deactivated", justification="Maintenance is over.")
+    assert "Reason: Maintenance is over.\n" in render(Message.objects.get()).text
+
+
+def test_activate_shows_administrators_the_activation():
+    administrator = holder_of("global_administrator")
+    active = activate(EligibleFactory())
+    text = render(Message.objects.get(user_id=administrator.pk)).text
+    assert f"/console/assignments/activeassignment/{active.pk}/change/" in text
 
 
 def test_end_by_oneself_tells_nobody():

@@ -200,6 +200,14 @@ def test_render_in_the_zone_of_the_recipient(zone, shown):
     assert f"Ended: {shown}\n" in words.text
 
 
+@pytest.mark.parametrize(("audience", "words"), [("requestor", "is yours from"), ("admin", "holds")])
+def test_role_activated_for_later_says_from_when(audience, words):
+    subject = render(message("role_activated", FULL | {"audience": audience, "scheduled": True})).subject
+    assert words in subject
+    assert "from 21 Nov 2026" in subject
+    assert "until" not in subject
+
+
 def test_role_ended_early_names_who_did_it():
     words = render(message(content=FULL | {"cause": "deactivated"}))
     assert "Tom <Lind> ended it early." in words.text
