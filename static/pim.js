@@ -130,6 +130,15 @@
         });
     }
 
+    // The number keys of a phone cannot type a recovery code.
+    for (const button of document.querySelectorAll("[data-letters]")) {
+        button.addEventListener("click", () => {
+            const input = document.getElementById(button.dataset.letters);
+            input.inputMode = "text";
+            input.focus();
+        });
+    }
+
     for (const button of document.querySelectorAll("[data-print]")) {
         button.addEventListener("click", () => window.print());
     }
