@@ -1,6 +1,6 @@
 """Every change to people, groups and factors. Nothing else writes these tables."""
 
-from .people import create_group, create_person, issue_ticket, update_group, update_person, withdraw_weak_tickets
+from .people import change_person, create_group, create_person, issue_ticket, update_group, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import (
     add_app,
@@ -19,6 +19,7 @@ from .step_up import (
 __all__ = [
     "add_app",
     "change_password",
+    "change_person",
     "check_new_app",
     "check_password",
     "consume",
@@ -35,6 +36,5 @@ __all__ = [
     "sign_in",
     "sign_out",
     "update_group",
-    "update_person",
     "withdraw_weak_tickets",
 ]

@@ -6,7 +6,7 @@ those that give or take a role: they call `approvals.services`, which keeps the 
 
 from .activation import activate, end, expire_active
 from .assigning import assign_active, assign_eligible, expire_eligible, remind, remove_eligible
-from .people import disable_person, enable_person, issue_enrolment
+from .people import disable_person, enable_person, issue_enrolment, update_person
 
 __all__ = [
     "activate",
@@ -20,4 +20,5 @@ __all__ = [
     "issue_enrolment",
     "remind",
     "remove_eligible",
+    "update_person",
 ]

@@ -1,5 +1,7 @@
 """Changes to people that depend on, or end, what they hold."""
 
+from typing import Any
+
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -13,6 +15,26 @@ from audit.services import privileged, record
 from roles.models import RoleSettings
 
 from .activation import end, guard_last_holder
+
+# What somebody signs in with, and where the mail about what they hold goes.
+IDENTITY = ("username", "email")
+
+
+@privileged("person.updated", target="user")
+def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
+    """Change the fields of a person named in `accounts.services.people.PERSON_FIELDS`.
+
+    Helpdesk staff cannot change under which name or address somebody with power is known.
+
+    Raises:
+        NotAllowed. ValidationError: a field is wrong, or the name or address is taken.
+    """
+    require(actor, "accounts.change_user")
+    if any(changes.get(name, getattr(user, name)) != getattr(user, name) for name in IDENTITY):
+        _check_power(
+            user, actor, _("This person has privileged roles or approves requests: a Global Administrator must.")
+        )
+    return accounts.change_person(user=user, actor=actor, **changes)
 
 
 @privileged("person.disabled", target="user")
@@ -80,12 +102,20 @@ def issue_enrolment(*, user: User, actor: User | None) -> str:
         raise AssignmentRefused(_("Enable the account first."), code="holder_disabled")
     if not user.is_person:
         raise AssignmentRefused(_("A service account signs in by API token only."), code="holder_invalid")
-    if actor is not None and not actor.has_perm("accounts.enrol_privileged_user") and _has_power(user):
-        text = _("This person has privileged roles or approves requests: a role administrator must issue the link.")
-        raise NotAllowed(text)
+    _check_power(
+        user,
+        actor,
+        _("This person has privileged roles or approves requests: a role administrator must issue the link."),
+    )
     secret = accounts.issue_ticket(user=user, actor=actor)
     record("enrolment.issued", actor=actor, target=user, subject=user)
     return secret
+
+
+def _check_power(user: User, actor: User | None, text: str) -> None:
+    """Whoever becomes able to act as somebody with power, has it."""
+    if actor is not None and not actor.has_perm("accounts.enrol_privileged_user") and _has_power(user):
+        raise NotAllowed(text)
 
 
 def _has_power(user: User) -> bool:

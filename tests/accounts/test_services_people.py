@@ -3,6 +3,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import services
 from accounts.models import EnrolmentTicket, Group, User
+from assignments.services import update_person
 from audit.models import Event
 from notifications.models import Message
 from roles.models import Role
@@ -92,7 +93,7 @@ def test_create_person_refuses_a_username_that_is_anothers_address():
 
 def test_update_person_changes_only_what_is_given():
     user = UserFactory(**PERSON)
-    services.update_person(user=user, actor=helpdesk(), display_name="Ana Berg")
+    update_person(user=user, actor=helpdesk(), display_name="Ana Berg")
     user.refresh_from_db()
     assert (user.username, user.email, user.display_name) == ("ana", "ana@example.org", "Ana Berg")
     (event,) = Event.objects.all()
@@ -102,13 +103,13 @@ def test_update_person_changes_only_what_is_given():
 @pytest.mark.parametrize("field", ["is_active", "kind", "password", "id", "last_sign_in_at"])
 def test_update_person_has_no_way_around_the_other_operations(field):
     with pytest.raises(TypeError, match=field):
-        services.update_person(user=UserFactory(), actor=None, **{field: None})
+        update_person(user=UserFactory(), actor=None, **{field: None})
 
 
 def test_update_person_by_helpdesk_cannot_mark_an_emergency_account():
     user, actor = UserFactory(), helpdesk()
     with refused("not_allowed"):
-        services.update_person(user=user, actor=actor, is_emergency_access=True)
+        update_person(user=user, actor=actor, is_emergency_access=True)
     assert not User.objects.get(pk=user.pk).is_emergency_access
     assert events() == [("person.updated", "refused", "not_allowed")]
 

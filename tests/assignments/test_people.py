@@ -135,6 +135,21 @@ def test_helpdesk_cannot_issue_enrolment_for_who_has_power(helpdesk, make):
         services.issue_enrolment(user=user, actor=helpdesk)
 
 
+@pytest.mark.parametrize("field", ["username", "email"])
+@pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
+def test_helpdesk_cannot_change_as_whom_somebody_with_power_is_known(helpdesk, make, field):
+    user = make()
+    with refused("not_allowed"):
+        services.update_person(user=user, actor=helpdesk, **{field: "mine@example.org"})
+
+
+def test_helpdesk_changes_the_name_of_somebody_with_power(helpdesk):
+    user = POWERFUL["holds"]()
+    services.update_person(user=user, actor=helpdesk, username=user.username, email=user.email, display_name="Ana Berg")
+    user.refresh_from_db()
+    assert user.display_name == "Ana Berg"
+
+
 @pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
 def test_role_administrator_issues_enrolment_for_anybody(make):
     user, actor = make(), holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
