@@ -61,7 +61,8 @@ def _add_app(key: str, request: SignedInRequest, form: AppForm) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def app_remove(request: SignedInRequest, pk: int) -> HttpResponse:
     app = get_object_or_404(apps_of(request.user), pk=pk)
-    form = CodeForm(**_form_arguments(request))
+    # Who takes an app away has often lost it.
+    form = CodeForm(**_form_arguments(request), initial={"app": apps_of(request.user).exclude(pk=pk).first()})
     page = {"form": form, "app": app, "is_last": apps_of(request.user).count() == 1}
     return posted(request, form, partial(_remove_app, app)) or render(request, "accounts/app_remove.html", page)
 

@@ -192,6 +192,11 @@ def test_app_removed_with_a_code_of_the_other(client, person, app, second):
     assert not TotpDevice.objects.filter(pk=second.pk).exists()
 
 
+def test_app_to_remove_is_not_the_one_that_confirms(client, person, app, second):
+    for removed, other in ((app, second), (second, app)):
+        assert client.get(remove(removed)).context["form"]["app"].value() == other.pk
+
+
 def test_app_removed_ends_the_sessions_signed_in_with_it(client, person, app, second):
     other = Client()
     signed_in(other, person, device=second)
