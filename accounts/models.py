@@ -313,7 +313,7 @@ class StepUpProof(models.Model):
     session_digest = models.CharField(max_length=64)
     intent_digest = models.CharField(max_length=64)
     method = models.CharField(max_length=20)
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_index=True)
     consumed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -329,7 +329,7 @@ class SignInCounter(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     failures = models.PositiveIntegerField(default=0)
     blocked_until = models.DateTimeField(null=True)
-    changed_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
         default_permissions = ()

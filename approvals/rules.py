@@ -34,7 +34,7 @@ class NotAnApprover(PermissionDenied):
 
 
 class CancelRefused(ValidationError):
-    """A request was not canceled. Codes: ``already_decided``, ``not_canceled``."""
+    """A request was not canceled. Codes: ``already_decided``, ``already_active``, ``not_canceled``."""
 
 
 def activation_facts(
@@ -111,10 +111,12 @@ def already_decided(request: "Request") -> str:
     }
 
 
-def check_cancel(request: "Request") -> None:
+def check_cancel(request: "Request", *, at: datetime) -> None:
     if request.action != request.Action.SELF_ACTIVATE:
         raise CancelRefused(
             _("Only an activation can be canceled. Remove the assignment instead."), code="not_canceled"
         )
     if request.status not in (request.Status.PENDING_APPROVAL, request.Status.SCHEDULED):
         raise CancelRefused(already_decided(request), code="already_decided")
+    if request.active_assignment is not None and request.active_assignment.starts_at <= at:
+        raise CancelRefused(_("It has begun already. End the role instead."), code="already_active")

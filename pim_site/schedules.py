@@ -7,6 +7,7 @@ EVERY_MINUTE = {
     "beat": "pim_site.tasks.beat",
     "deliver mail": "notifications.tasks.deliver_due",
     "expire": "assignments.tasks.expire_due",
+    "forget": "accounts.tasks.forget_due",
     "remind": "assignments.tasks.remind_due",
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",

@@ -154,6 +154,8 @@ def update_role(
     role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
     _save_role(role)
     role.permissions.set(chosen)
+    if is_privileged and not before["is_privileged"]:
+        withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
     record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
     return role
 

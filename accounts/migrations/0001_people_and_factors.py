@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("blocked_until", models.DateTimeField(null=True)),
-                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
             ],
             options={
                 "default_permissions": (),
@@ -244,7 +244,7 @@ class Migration(migrations.Migration):
                 ("session_digest", models.CharField(max_length=64)),
                 ("intent_digest", models.CharField(max_length=64)),
                 ("method", models.CharField(max_length=20)),
-                ("created_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField(db_index=True)),
                 ("consumed_at", models.DateTimeField(null=True)),
                 (
                     "user",

@@ -90,12 +90,13 @@ def _settle(request: Request, actor: User, verdict: str, justification: str, *, 
 
 
 def _tell_decided(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
+    active = request.active_assignment
     context = request_mail_facts(request) | {
         "outcome": verdict,
         "decider": str(actor),
         "justification": justification,
-        "duration": request.duration,
-        "ends_at": request.active_assignment.ends_at if request.active_assignment else None,
+        "duration": active.ends_at - active.starts_at if active and active.ends_at else request.duration,
+        "ends_at": active.ends_at if active else None,
     }
     queue("request_decided", to=[request.user], about=request, context=context | {"audience": "requestor"})
     if request.settings.notifies("activated", "approver"):
@@ -115,15 +116,16 @@ def cancel(*, request: Request, actor: User, justification: str = "") -> Request
     """Take back a request that waits or is scheduled: one's own, or anybody's with the right to, and a reason.
 
     Raises:
-        NotAllowed. CancelRefused: ``already_decided``. RequestRefused: ``justification_required``.
+        NotAllowed. CancelRefused: ``already_decided``, ``already_active``, ``not_canceled``.
+        RequestRefused: ``justification_required``.
     """
     own = actor.pk == request.requester_id
     if not own:
         require(actor, "approvals.cancel_request")
     check_text(justification, required=not own)
     request = _locked(request)
-    check_cancel(request)
     at, was_pending = now(), request.is_pending
+    check_cancel(request, at=at)
     if request.active_assignment is not None:
         reason = ActiveAssignment.EndReason.CANCELED
         assignments.end(active=request.active_assignment, actor=actor, reason=reason, request=request)

@@ -15,6 +15,10 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(verbose_name="at")),
                 ("detail", models.CharField(blank=True, max_length=200, verbose_name="detail")),
             ],
-            options={"verbose_name": "heartbeat", "verbose_name_plural": "heartbeats"},
+            options={
+                "verbose_name": "heartbeat",
+                "verbose_name_plural": "heartbeats",
+                "default_permissions": ("view",),
+            },
         ),
     ]

@@ -7,6 +7,7 @@ import pytest
 from accounts.models import User
 from approvals.models import Request
 from approvals.rules import activation_facts, check_cancel, check_decision, check_shortened, check_text
+from assignments.models import ActiveAssignment
 from tests.refusals import code_of_refusal
 
 AT = datetime(2026, 11, 21, 18, 40, tzinfo=UTC)
@@ -108,7 +109,15 @@ def test_check_decision_refuses_what_is_overdue_and_not_yet_closed(monkeypatch):
     ],
 )
 def test_check_cancel(action, status, code, monkeypatch):
-    assert code_of_refusal(check_cancel, closed(monkeypatch, action=action, status=status)) == code
+    request = closed(monkeypatch, action=action, status=status)
+    assert code_of_refusal(check_cancel, request, at=AT) == code
+
+
+@pytest.mark.parametrize(("late", "code"), [(timedelta(seconds=-1), None), (timedelta(0), "already_active")])
+def test_check_cancel_until_the_role_has_begun(late, code):
+    begun = ActiveAssignment(starts_at=AT - late)
+    request = pending(action="self_activate", status="scheduled", active_assignment=begun)
+    assert code_of_refusal(check_cancel, request, at=AT) == code
 
 
 def test_activation_facts_hold_all_that_is_asked():

@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import pytest
@@ -213,6 +214,8 @@ def test_approve_grants_records_and_tells(request_, approver):
 def test_approve_for_a_shorter_time(request_, approver):
     active = approve(request_, approver, duration=timedelta(minutes=5)).active_assignment
     assert active.ends_at - active.starts_at == timedelta(minutes=5)
+    told = [json.loads(message.context)["duration"] for message in Message.objects.filter(kind="request_decided")]
+    assert set(told) == {300}
 
 
 @pytest.mark.parametrize(
@@ -327,6 +330,15 @@ def test_cancel_of_what_is_scheduled_ends_it_before_its_start():
     services.cancel(request=request, actor=eligible.user)
     assert not ActiveAssignment.objects.lasting(now()).exists()
     assert [action for action, *_ in actions()][2:] == ["assignment.canceled", "request.canceled"]
+
+
+def test_cancel_of_a_scheduled_role_that_has_begun_is_refused_with_the_worker_late():
+    eligible = EligibleFactory()
+    request = ask(eligible, starts_at=now() + HOUR)
+    with time_machine.travel(now() + HOUR + timedelta(minutes=1), tick=False):
+        with refused("already_active"):
+            services.cancel(request=request, actor=eligible.user)
+        assert ActiveAssignment.objects.in_force(now()).count() == 1
 
 
 @pytest.mark.parametrize("status", ["provisioned", "denied", "timed_out", "failed", "canceled"])

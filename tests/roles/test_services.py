@@ -249,3 +249,11 @@ def test_only_role_administrators_change_settings(key):
     role, actor = RoleFactory(), holder_of(key)
     with refused("not_allowed"):
         save(role, actor, approval_required=True)
+
+
+def test_role_that_becomes_privileged_withdraws_links_of_the_helpdesk(administrator):
+    secret = issue_ticket(user=UserFactory(), actor=holder_of(Role.HELPDESK_ADMINISTRATOR))
+    role = RoleFactory()
+    services.update_role(role=role, actor=administrator, name=role.name, description="", is_privileged=True)
+    with pytest.raises(ValidationError):
+        open_ticket(secret)

@@ -1,0 +1,26 @@
+"""A loop for the worker: what has served its time is forgotten."""
+
+from datetime import timedelta
+
+from django.contrib.sessions.models import Session
+from django.utils.timezone import now
+
+from .models import SignInCounter, StepUpProof
+from .rules import THROTTLE_MEMORY
+
+# A proof counts for two minutes; what it proved stands in the audit.
+PROOF_MEMORY = timedelta(days=1)
+
+
+def forget_due() -> int:
+    """Delete old failures to sign in, old proofs and sessions that are over; return how many rows went.
+
+    Otherwise strangers could fill the table of failures with names that they make up.
+    """
+    at = now()
+    old = (
+        SignInCounter.objects.filter(changed_at__lt=at - THROTTLE_MEMORY),
+        StepUpProof.objects.filter(created_at__lt=at - PROOF_MEMORY),
+        Session.objects.filter(expire_date__lt=at),
+    )
+    return sum(rows.delete()[0] for rows in old)
