@@ -74,18 +74,23 @@ THROTTLE_MEMORY = timedelta(hours=24)
 
 
 def throttle_keys(identifier: str, address: str) -> dict[str, str]:
-    """Return the counter key of each throttle. Keys are digests: what somebody typed is not kept in clear."""
-    name, network = identifier.strip().lower(), _network(address)
+    """Return the counter key of each throttle. Keys are digests: what somebody typed is not kept in clear.
+
+    Names count together where a database finds one by the other: it compares their capitals, and “ſ” has that of “s”.
+    """
+    name, network = identifier.strip().upper(), _network(address)
     parts = {"address": f"address {network}", "both": f"both {name} {network}", "name": f"name {name}"}
     return {kind: digest(text) for kind, text in parts.items()}
 
 
 def _network(address: str) -> str:
-    """One subscriber of IPv6 owns a whole /64, so it counts as one address."""
+    """One subscriber of IPv6 owns a whole /64, so it counts as one address; one of IPv4 may be written as IPv6."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return "unknown"
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
     if isinstance(parsed, IPv6Address):
         return str(IPv6Address(int(parsed) >> 64 << 64))
     return str(parsed)

@@ -5,7 +5,7 @@ from functools import partial
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -25,7 +25,7 @@ from .parts import posted
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return redirect(sessions.next_path(request))
+        return HttpResponseRedirect(sessions.next_path(request))
     form = SignInForm(request.POST or None)
     return posted(request, form, _check_password) or render(request, "accounts/sign_in.html", {"form": form})
 
@@ -59,7 +59,7 @@ def _prove(user: User, request: HttpRequest, form: CodeForm) -> HttpResponse:
     if proof.method == "recovery":
         left = _recovery_codes_left(user)
         messages.warning(request, _("That recovery code is used up. Codes left: %(left)d.") % {"left": left})
-    return redirect(path)
+    return HttpResponseRedirect(path)
 
 
 def _recovery_codes_left(user: User) -> int:
