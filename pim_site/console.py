@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -12,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
 from django_otp.admin import OTPAdminSite
 
 from accounts.models import User
@@ -23,6 +25,13 @@ from roles.builtin import OUR_APPS
 
 class Chooser(AutocompleteJsonView):
     """What a search box offers: two people of one name are told apart by their usernames."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        """Offer what a field can hold. The stock view also takes relations that come back to a model, and fails."""
+        found = super().process_request(request)
+        if not found[2].concrete:
+            raise PermissionDenied
+        return found
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         result: dict[str, str] = super().serialize_result(obj, to_field_name)
@@ -87,6 +96,14 @@ class ConsoleSite(OTPAdminSite):
         models: Any = [model_or_iterable] if isinstance(model_or_iterable, type) else model_or_iterable
         ours = [model for model in models if model._meta.app_label in OUR_APPS]
         super().register(ours, admin_class, **options)
+
+    def get_urls(self) -> list[Any]:
+        """Without the way from a row to its page on the site: no row has one, and a key of no row made it fail."""
+        return [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Answer the methods that pages are asked with: the stock views take any other one for a GET."""
+        return require_http_methods(["GET", "HEAD", "POST"])(super().admin_view(view, cacheable))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         tiles = {"tiles": waiting(request.user.get_all_permissions())}

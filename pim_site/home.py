@@ -14,6 +14,8 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import RoleSettings
 
 Settings = dict[tuple[UUID, UUID], RoleSettings]
+# Each word of a search is a condition of its own, and a database takes only so many.
+MOST_WORDS = 10
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _open_requests(user: User, at: datetime) -> Iterable[Request]:
 
 
 def _matching(rows: Any, words: str) -> Any:
-    for word in words.split():
+    for word in words.split()[:MOST_WORDS]:
         rows = rows.filter(Q(role__name__icontains=word) | Q(scope__label__icontains=word))
     return rows.order_by("role__name", "scope__label")
 

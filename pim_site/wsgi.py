@@ -4,8 +4,10 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from pim_site.codec import utf8_only
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pim_site.settings")
-application = get_wsgi_application()
+application = utf8_only(get_wsgi_application())
 
 from pim_site.checks import refuse_unsafe_start  # noqa: E402 (needs the apps)
 

@@ -115,6 +115,7 @@ class AssignmentAdmin(ConsoleAdmin):
     assigned_words: ClassVar[Promise]
 
     list_select_related = ["user", "role", "scope"]
+    narrowed_by: ClassVar[tuple[str, ...]] = ("user",)
     search_fields = ["user__display_name", "user__username", "user__email", "role__name", "scope__label"]
     search_help_text = gettext_lazy("Holder, role or scope")
     ordering = ["-starts_at"]
@@ -266,6 +267,7 @@ class ActiveAdmin(AssignmentAdmin):
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
+    narrowed_by = ("user", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = (
         Act(

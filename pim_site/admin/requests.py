@@ -49,6 +49,7 @@ def what_canceling_does(row: Request) -> Iterator[str]:
 class RequestAdmin(ConsoleAdmin):
     list_display = ["reference", "holder_name", "role", "scope", "action_label", "status_shown", "asked", "decided_by"]
     list_filter = ["status", "action", "role"]
+    narrowed_by = ("user",)
     list_select_related = ["user", "role", "scope"]
     search_fields = ["user__display_name", "user__username", "role__name", "ticket"]
     search_help_text = gettext_lazy("Person, role or ticket number")

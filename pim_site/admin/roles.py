@@ -125,6 +125,7 @@ class RoleAdmin(ServiceAdmin):
     form = RoleForm
     list_display = ["name", "resource", "is_privileged", "built_in", "eligible", "active"]
     list_filter = ["is_privileged"]
+    narrowed_by = ("resource",)
     list_select_related = ["resource"]
     search_fields = ["name", "description", "resource__label"]
     autocomplete_fields = ["resource"]
