@@ -62,6 +62,7 @@ class Demo:
             "--threads=4",
             "--graceful-timeout=2",
             "--no-control-socket",
+            "--forwarder-headers=",  # or whoever sends SCRIPT_NAME says where the site begins
             "--preload",
             "pim_site.demo.web",
         )
