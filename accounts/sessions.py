@@ -4,7 +4,9 @@ Between the two the session belongs to nobody: the rest of the site sees an anon
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import django_otp
 from django.conf import settings
@@ -65,3 +67,18 @@ def complete(request: HttpRequest, user: User, *, proof: StepUpProof, device: De
     request.session["signed_in_at"] = int(now().timestamp())
     request.session["signed_in_with"] = proof.method
     return path
+
+
+def prove(request: HttpRequest, user: User, factor: Mapping[str, Any], intent: str) -> StepUpProof:
+    """Prove a factor for `intent` (`services.prove`), and go on under a new session key.
+
+    Args:
+        user: who is signed in.
+        factor: the code and the app, as `forms.CodeForm.factor` has them.
+
+    Raises:
+        StepUpRefused
+    """
+    proof = services.prove(user=user, session=request.session["binding"], intent=intent, **factor)
+    request.session.cycle_key()
+    return proof

@@ -16,8 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.rules import intent_digest
-from accounts.services import prove
-from accounts.sessions import SignedInRequest
+from accounts.sessions import SignedInRequest, prove
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from roles.models import Resource, RoleSettings
@@ -76,12 +75,11 @@ def _activation_form(
 def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
     """Check all but the code first: a code that is used up for a request that could not be taken is lost."""
     asked: dict[str, Any] = {"eligible": form.eligible, **form.asked}
-    session = request.session["binding"]
     proof = None
     if services.activate(actor=request.user, validate_only=True, **asked).settings.mfa_required:
         intent = intent_digest("activation.requested", **activation_facts(**asked))
-        proof = prove(user=request.user, session=session, intent=intent, **form.factor)
-    return services.activate(actor=request.user, proof=proof, session=session, **asked)
+        proof = prove(request, request.user, form.factor, intent)
+    return services.activate(actor=request.user, proof=proof, session=request.session["binding"], **asked)
 
 
 def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, at: datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import factors, services
+from accounts import factors, services, sessions
 from accounts.forms import AppForm, CodeForm, PasswordForm, apps_of
 from accounts.models import RecoveryCode, StepUpProof, TotpDevice
 from accounts.qr import new_key_shown
@@ -35,8 +35,7 @@ def _form_arguments(request: SignedInRequest) -> dict[str, Any]:
 
 
 def _prove(request: SignedInRequest, form: CodeForm, action: str, **facts: Any) -> StepUpProof:
-    binding, intent = request.session["binding"], intent_digest(action, **facts)
-    return services.prove(user=request.user, session=binding, intent=intent, **form.factor)
+    return sessions.prove(request, request.user, form.factor, intent_digest(action, **facts))
 
 
 @sensitive_post_parameters()

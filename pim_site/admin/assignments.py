@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.rules import NotAllowed, intent_digest
-from accounts.services import prove
+from accounts.sessions import prove
 from approvals import services
 from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
@@ -314,8 +314,7 @@ class ActiveAdmin(AssignmentAdmin):
             start = {"starts_at": terms["starts_at"] or at}
             check_assignment(settings, **target, **terms | start, eligible=False, at=at)
             intent = intent_digest("active.assigned", **assign_facts(**target, **terms))
-            session = request.session["binding"]
-            terms |= {"proof": prove(user=actor, session=session, intent=intent, **factor), "session": session}
+            terms |= {"proof": prove(request, actor, factor, intent), "session": request.session["binding"]}
         made = services.assign_active(actor=actor, **target, **terms).active_assignment
         assert made is not None  # noqa: S101 (a request that was granted has one)
         return made

@@ -788,3 +788,17 @@ def queries(client, address):
     with CaptureQueriesContext(connection) as captured:
         assert client.get(address).status_code == 200
     return len(captured)
+
+
+def test_activation_goes_on_under_a_new_session_key(client):
+    eligible = EligibleFactory(role=RoleFactory(settings__activation_authentication="mfa"))
+    device = signed_in(client, eligible.user)
+    before = client.session.session_key
+
+    client.post(
+        reverse("approvals:eligible-activate", args=[eligible.pk]),
+        {"duration": "60", "when": "now", "justification": "The nightly job is stuck.", "code": code_of(device)},
+    )
+
+    assert eligible.activations.count() == 1
+    assert client.session.session_key not in (None, before)
