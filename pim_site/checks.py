@@ -19,7 +19,7 @@ MIDDLEWARE_ORDER = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "pim_site.middleware.HeadersMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "pim_site.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",

@@ -58,7 +58,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "pim_site.middleware.HeadersMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "pim_site.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -239,7 +239,7 @@ LOGGING = {
         # Django's own handlers mail to ADMINS and print twice beside ours.
         "django": {"handlers": [], "propagate": True},
         # Three lines for each heartbeat would hide what matters.
-        "django-q": {"level": "WARNING"},
+        "django-q": {"level": env.str("PIM_QUEUE_LOG_LEVEL", default="WARNING")},
     },
 }
 

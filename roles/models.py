@@ -56,9 +56,7 @@ class Resource(models.Model):
                 name="resource_one_per_name",
                 violation_error_message=_("There is a resource with this name here already."),
             ),
-            models.UniqueConstraint(
-                fields=["kind"], condition=models.Q(parent=None), name="resource_one_root", nulls_distinct=False
-            ),
+            models.UniqueConstraint(fields=["kind"], condition=models.Q(parent=None), name="resource_one_root"),
             models.CheckConstraint(
                 condition=models.Q(parent=None, path="/", kind="organisation") | models.Q(parent__isnull=False),
                 name="resource_root_is_organisation",

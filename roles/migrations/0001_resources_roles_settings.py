@@ -216,7 +216,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="resource",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("parent", None)), fields=("kind",), name="resource_one_root", nulls_distinct=False
+                condition=models.Q(("parent", None)), fields=("kind",), name="resource_one_root"
             ),
         ),
         migrations.AddConstraint(

@@ -50,8 +50,14 @@ def cross(monkeypatch):
 
 
 def test_both_operations_succeed_after_a_deadlock(cross):
-    assert cross() == [None, None]
-    assert Event.objects.filter(action="people.merged").count() == 2
+    # On a busy machine the second run can meet the other one again; without it no round ends well (see the control).
+    rounds = []
+    while [None, None] not in rounds and len(rounds) < 3:
+        rounds.append(cross())
+
+    assert rounds[-1] == [None, None]
+    merged = sum(ended is None for ends in rounds for ended in ends)
+    assert Event.objects.filter(action="people.merged", outcome="success").count() == merged
 
 
 def test_one_operation_fails_when_nothing_is_run_again(cross, monkeypatch):

@@ -21,6 +21,7 @@ HOME = Path(__file__).resolve().parent.parent.parent
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the parallel run looks at the groups
 def pytest_collection_modifyitems(items):
     """One process of a parallel run takes them all, because they share one demo."""
     for item in items:

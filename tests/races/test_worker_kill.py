@@ -80,6 +80,7 @@ def environment(database_url, postbox):
         "PIM_EMAIL_URL": f"smtp://127.0.0.1:{postbox.port}",
         "PIM_DEMO": "0",
         "PIM_WORKER_WATCHDOG_SECONDS": "12",
+        "PIM_QUEUE_LOG_LEVEL": "INFO",  # the processes say there who they are
     }
     environment = os.environ | given
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
