@@ -1,6 +1,7 @@
 """Who may sign in, and what proves it. Nothing here reads the clock or writes."""
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -33,7 +34,7 @@ class EnrolmentRefused(ValidationError):
 
 
 class PersonRefused(ValidationError):
-    """A person could not be saved. Code: ``name_taken``."""
+    """A person could not be saved. Codes: ``name_taken``, ``username_mixed``."""
 
 
 class GroupRefused(ValidationError):
@@ -46,6 +47,22 @@ class NotAllowed(PermissionDenied):
     def __init__(self, message: str = "") -> None:
         super().__init__(message or _("Your roles in force do not allow this. Activate the role that does."))
         self.code = "not_allowed"
+
+
+# Scripts whose letters are taken for each other, as the “о” of Cyrillic is for the “o” of Latin.
+LOOK_ALIKES = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC"}
+
+
+def check_username(username: str) -> None:
+    """Refuse a name that mixes scripts which look alike: it could be read as somebody else's.
+
+    Raises:
+        PersonRefused: ``username_mixed``.
+    """
+    scripts = {unicodedata.name(character, "").split(" ")[0] for character in username} & LOOK_ALIKES
+    if len(scripts) > 1:
+        text = _("Write the username in one alphabet: letters of several can be mistaken for each other.")
+        raise PersonRefused(text, code="username_mixed")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""Guessing through the sign-in page: other ways to write a name or an address give no further attempts."""
+"""Passing for somebody else at sign-in: by guesses under other spellings, or by a name that looks like theirs."""
 
 import pytest
 from django.db import connection
 
-from accounts.rules import throttle_keys
+from accounts.rules import check_username, throttle_keys
+from roles.models import Role
 from tests.client import signed_in
-from tests.factories import PASSWORD, UserFactory
+from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of, holder_of
 
 FREE = 5  # attempts from one address at one name that cost no waiting
 
@@ -80,10 +81,27 @@ def test_sign_in_page_with_a_next_that_is_no_address_answers(client, path):
 
 @pytest.mark.django_db
 def test_sign_in_leads_to_a_next_of_one_word(client):
-    from tests.factories import TotpDeviceFactory, code_of
-
     person = UserFactory()
     app = TotpDeviceFactory(user=person)
     client.post("/sign-in/?next=foo", {"identifier": person.username, "password": PASSWORD})
 
     assert client.post("/sign-in/code/", {"code": code_of(app)}).url == "foo"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("username", ["\u043edin.admin", "gl\u03bfbal", "admin\u0561", "аdmіn.x"])
+def test_person_with_a_name_of_mixed_scripts_refused(client, username):
+    signed_in(client, holder_of(Role.HELPDESK_ADMINISTRATOR))
+    data = {"username": username, "display_name": "N", "email": "n@example.org", "kind": "person", "time_zone": "UTC"}
+
+    answer = client.post("/console/accounts/user/add/", data)
+
+    assert "one alphabet" in answer.context["adminform"].form.non_field_errors()[0]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "username", ["mara.lindt", "žofie_1", "мария.иванова", "δημήτρης", "山田.たろう", "mara@example.org"]
+)
+def test_name_of_one_script_allowed(username):
+    check_username(username)
