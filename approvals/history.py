@@ -77,8 +77,8 @@ CAUSES: dict[str, str | Promise] = {
 }
 
 COLUMNS = ("at", "action", "outcome", "code", "actor", "subject", "role", "scope", "target", "ticket", "justification")
-# What a spreadsheet would take for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a spreadsheet would take for a formula (OWASP, CSV injection); some read the wide forms of the signs alike.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 class _Line:
