@@ -30,7 +30,7 @@ from accounts.rules import NotAllowed
 from audit.models import Event
 from pim_site.home import MOST_WORDS
 
-from .forms import ReasonForm, Refusal, ServiceForm, add_refusal
+from .forms import ReasonForm, Refusal, ServiceForm, add_refusal, autocomplete
 
 # A page that asks about more rows than this is not read any more.
 BULK_LIMIT = 200
@@ -176,7 +176,8 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         asking for one letter after the other.
         """
         column, _separator, comparison = lookup.partition("__")
-        return comparison in COMPARISONS and column in {*self.narrowed_by, *map(_column_of, self.list_filter)}
+        offered = {*self.narrowed_by, *map(_column_of, self.list_filter)}
+        return comparison in COMPARISONS and column in offered and "\0" not in str(value)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         return super().get_search_results(request, queryset, " ".join(search_term.split()[:MOST_WORDS]))
@@ -311,10 +312,16 @@ class ServiceAdmin(ConsoleAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave out the icons that open the other row in a window of its own: it has a page and a list."""
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = autocomplete(self.model, db_field.name, multiple=db_field.many_to_many)
         field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if isinstance(field and field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
         return field
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with our own defaults: an address may say anything, and no link of ours does."""
+        return {}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Have the service do it. The page goes on with the row that the service made."""

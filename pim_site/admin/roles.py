@@ -104,6 +104,13 @@ class NewRoleForm(SettingsForm, RoleForm):
 
 
 class PermissionField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
+    def clean(self, value: Any) -> Any:
+        """Compare with what is offered before a database is asked, which fails at a key of too many figures."""
+        offered = set(map(str, self.queryset.values_list("pk", flat=True)))  # type: ignore[union-attr]
+        if not offered.issuperset(value or ()):
+            raise ValidationError(_("Select rights from the list."), code="invalid_choice")
+        return super().clean(value)
+
     def label_from_instance(self, permission: Any) -> str:
         return f"{permission.content_type.name} · {_(permission.name)}".capitalize()
 

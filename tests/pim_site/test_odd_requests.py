@@ -142,6 +142,62 @@ def test_chooser_for_a_relation_that_comes_back_refused(console):
     assert status(console, reverse("admin:autocomplete"), term="a", **field) == 403
 
 
+# --- what no box offers ---------------------------------------------------------------------------------------
+
+NO_KEYS = ["x", "\0", "9" * 30, "1,2", "None", "\U0001f4a9"]
+SETTINGS = {"activation_max_duration": "x", "notifications": "x", "approvers": "x", "approver_groups": "x"}
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+@pytest.mark.parametrize("kind", ["eligible", "active"])
+def test_assignment_of_nobody_asked_again(console, kind, key):
+    url = reverse(f"admin:assignments_{kind}assignment_assign")
+
+    for names in (["user"], ["role"], ["scope"], ["user", "role", "scope"]):
+        assert status(console, url, **dict.fromkeys(names, key)) == 200
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+@pytest.mark.parametrize("page", ["accounts_user", "accounts_group", "roles_resource", "roles_role"])
+def test_new_row_with_keys_of_nothing_asked_again(console, page, key):
+    data = dict.fromkeys(["manager", "owners", "members", "parent", "resource", "permissions", *SETTINGS], key)
+    url = reverse(f"admin:{page}_add")
+
+    answer = console.post(url, data)
+
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_settings_with_keys_of_nothing_asked_again(console, key):
+    role = Role.objects.built_in(Role.HELPDESK_ADMINISTRATOR)
+
+    answer = console.post(reverse("admin:roles_role_settings", args=[role.pk]), dict.fromkeys(SETTINGS, key))
+
+    assert answer.status_code == 200
+    assert {"approvers", "approver_groups"} <= set(answer.context["form"].errors)
+
+
+@pytest.mark.parametrize("page", ["accounts_user", "accounts_group", "roles_resource", "roles_role"])
+def test_new_row_begins_with_nothing_from_the_address(console, page):
+    url, odd = reverse(f"admin:{page}_add"), {**SETTINGS, "username": "x", "manager": "x", "is_protected": "on"}
+
+    assert console.get(url, odd).context["adminform"].form.initial == {}
+
+
+@pytest.mark.parametrize(
+    "cookie", ['"abcdefgh\\000k"', '"\\377\\377\\377\\377\\377\\377\\377\\377"', "../../x", "x" * 4000]
+)
+@pytest.mark.parametrize("name", ["pim-session", "pim-csrf", "messages", "django_language"])
+def test_cookie_with_what_no_cookie_of_ours_holds_answers(client, name, cookie):
+    assert client.get("/", HTTP_COOKIE=f"{name}={cookie}").status_code == 302
+    assert (
+        client.post("/sign-in/", {"identifier": "x", "password": "x"}, HTTP_COOKIE=f"{name}={cookie}").status_code
+        == 200
+    )
+
+
 # --- addresses and methods ------------------------------------------------------------------------------------
 
 
