@@ -63,7 +63,7 @@ def test_settings_that_count_are_those_of_the_nearest_scope_upwards():
 
 # SQLite names the columns of a unique constraint, PostgreSQL the constraint.
 FIELDS = {
-    "resource_one_root": "resource_one_root|resource.path|resource_path",  # whichever is looked at first
+    "resource_one_root": "resource_one_root|resource.kind|resource.path|resource_path",  # whichever is looked at first
     "resource_one_per_name": "resource_one_per_name|roles_resource.name",
     "role_one_per_name": "role_one_per_name|roles_role.name",
     "rolesettings_one_current": "rolesettings_one_current|rolesettings.scope_id$",
