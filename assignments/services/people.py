@@ -30,7 +30,8 @@ def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
         NotAllowed. ValidationError: a field is wrong, or the name or address is taken.
     """
     require(actor, "accounts.change_user")
-    if any(changes.get(name, getattr(user, name)) != getattr(user, name) for name in IDENTITY):
+    known = User.objects.get(pk=user.pk)  # a form has written what was typed into its row already
+    if any(changes.get(name, getattr(known, name)) != getattr(known, name) for name in IDENTITY):
         _check_power(
             user, actor, _("This person has privileged roles or approves requests: a Global Administrator must.")
         )
