@@ -24,68 +24,20 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment
 from pim_site.templatetags.pim import duration
 from roles.builtin import OUR_APPS
-from roles.models import Resource, Role, RoleSettings
+from roles.models import Role, RoleSettings
 from roles.services import (
     SETTINGS_FIELDS,
-    create_resource,
     create_role,
     save_settings,
-    update_resource,
     update_role,
 )
 
 from .assignments import assign_links, assignment_row
-from .base import Button, Section, ServiceAdmin, actor_of, link, list_of, page_of
-from .forms import AUDIENCES, EVENTS, SETTINGS_FIELDSETS, ServiceForm, SettingsForm, add_refusal, initial_of
+from .base import Button, Section, ServiceAdmin, actor_of, list_of, page_of
+from .forms import ServiceForm, add_refusal
+from .settings_form import AUDIENCES, EVENTS, SETTINGS_FIELDSETS, SettingsForm, initial_of
 
 SHOWN = 20
-
-
-class ResourceForm(ServiceForm):
-    class Meta:
-        help_texts = {
-            "name": gettext_lazy("Unique beneath its parent. Example: Payroll"),
-            "kind": gettext_lazy("Example: application for a program, other for a server or a database."),
-            "description": gettext_lazy("What it is, and who answers for it."),
-        }
-
-
-@admin.register(Resource)
-class ResourceAdmin(ServiceAdmin):
-    form = ResourceForm
-    list_display = ["label", "kind", "description"]
-    list_filter = ["kind"]
-    search_fields = ["label", "name"]
-    autocomplete_fields = ["parent"]
-    fields = ["parent", "name", "kind", "description"]
-    ordering = ["label"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Resource | None = None) -> list[str]:
-        if obj is None:
-            return []
-        return ["parent"] if obj.parent_id else ["parent", "kind"]
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Everything new is beneath something, and the organisation is there already."""
-        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "parent":
-            field.required = True
-            field.help_text = _("What it belongs to. Example: /Finance")
-        if db_field.name == "kind":
-            field.choices = [pair for pair in field.choices if pair[0] != Resource.Kind.ORGANISATION]
-        return field
-
-    def create(self, actor: User, values: dict[str, Any]) -> Resource:
-        return create_resource(actor=actor, **values)
-
-    def update(self, row: Resource, actor: User, values: dict[str, Any]) -> Resource:
-        return update_resource(resource=row, actor=actor, **{"kind": row.kind} | values)
-
-    def sections(self, request: HttpRequest, row: Resource) -> list[Section]:
-        roles = Role.objects.filter(resource=row)
-        rows = [[link(role), _("yes") if role.is_privileged else _("no"), role.description] for role in roles[:SHOWN]]
-        heads = [_("Role"), _("Privileged"), _("Description")]
-        return [Section(_("Roles defined here"), heads, rows, list_of(Role, resource__id__exact=row.pk))]
 
 
 class RoleForm(ServiceForm):

@@ -1,0 +1,112 @@
+"""Changes to roles."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from accounts.authority import require
+from accounts.models import User
+from accounts.rules import NotAllowed
+from accounts.services import withdraw_weak_tickets
+from audit.services import privileged, record
+from roles.models import Resource, Role, RoleSettings
+from roles.rules import RoleRefused, check_role_change, check_weight
+
+from .settings import save_settings, settings_facts
+
+
+@privileged("role.created", target=None)
+def create_role(
+    *,
+    actor: User | None,
+    resource: Resource,
+    name: str,
+    description: str = "",
+    is_privileged: bool = False,
+    permissions: Iterable[Permission] = (),
+    **settings: Any,
+) -> Role:
+    """Make a role with its first settings; those not given have their defaults.
+
+    Raises:
+        NotAllowed: the actor may not. RoleRefused, SettingsRefused, ValidationError: a field is wrong.
+    """
+    require(actor, "roles.add_role")
+    role = Role(resource=resource, name=name.strip(), description=description, is_privileged=is_privileged)
+    chosen = set(permissions)
+    _check_permissions(chosen, actor=actor)
+    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
+    _save_role(role)
+    role.permissions.set(chosen)
+    first = save_settings(role=role, scope=resource, actor=actor, **settings)
+    record("role.created", actor=actor, target=role, role=role, scope=resource, after=_role_facts(role, first))
+    return role
+
+
+@privileged("role.updated", target="role")
+def update_role(
+    *,
+    role: Role,
+    actor: User | None,
+    name: str,
+    description: str,
+    is_privileged: bool,
+    permissions: Iterable[Permission] | None = None,
+) -> Role:
+    """Rename or describe a role, or change the rights that it gives in this site (None: leave them).
+
+    Raises:
+        NotAllowed: the actor may not, or does not hold a right that the role would newly give.
+        RoleRefused: ``built_in``, ``must_be_privileged``, ``name_taken``. ValidationError: a field is wrong.
+    """
+    require(actor, "roles.change_role")
+    role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
+    check_role_change(role, name=name.strip(), is_privileged=is_privileged)
+    before, held = _role_facts(role), set(role.permissions.all())
+    chosen = held if permissions is None else set(permissions)
+    if role.is_built_in and chosen != held:
+        raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
+    _check_permissions(chosen - held, actor=actor)
+    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
+    role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
+    _save_role(role)
+    role.permissions.set(chosen)
+    if is_privileged and not before["is_privileged"]:
+        withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
+    record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
+    return role
+
+
+def _check_permissions(permissions: Iterable[Permission], *, actor: User | None) -> None:
+    """Nobody can put a right into a role that they do not hold: it would be a way to reach it."""
+    if actor is None:
+        return
+    held = actor.get_all_permissions()
+    missing = [p for p in permissions if f"{p.content_type.app_label}.{p.codename}" not in held]
+    if missing:
+        names = ", ".join(str(p.name) for p in missing)
+        raise NotAllowed(_("You do not hold these rights yourself, so you cannot put them into a role: %s.") % names)
+
+
+def _save_role(role: Role) -> None:
+    role.full_clean()
+    try:
+        with transaction.atomic():
+            role.save()
+    except IntegrityError as error:
+        text = _("There is a role with this name on this resource already.")
+        raise RoleRefused(text, code="name_taken") from error
+
+
+def _role_facts(role: Role, settings: RoleSettings | None = None) -> dict[str, Any]:
+    facts = {
+        "name": role.name,
+        "resource": role.resource.label,
+        "description": role.description,
+        "is_privileged": role.is_privileged,
+        "permissions": sorted(role.permissions.values_list("codename", flat=True)),
+    }
+    return facts | ({"settings": settings_facts(settings)} if settings else {})
