@@ -32,6 +32,7 @@ FIELD_OF = {
     "scope_invalid": "scope",
     "justification_required": "justification",
     "ticket_required": "ticket",
+    "ticket_invalid": "ticket",
     "mfa_required": "code",
     "mfa_invalid": "code",
     "mfa_reused": "code",
@@ -136,6 +137,9 @@ class ActivationForm(CodeForm):
                 self.fields[name].widget.attrs["required"] = True
             else:
                 self.fields[name].label = _("%(field)s (optional)") % {"field": self.fields[name].label}
+        if here.ticket_pattern:
+            text = _("Numbers look like this: %(pattern)s")
+            self.fields["ticket"].help_text = text % {"pattern": here.ticket_pattern}
         if here.mfa_required:
             self.fields["code"].widget.attrs["required"] = True
         elif not any(row.mfa_required for row in settings):

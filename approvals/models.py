@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from roles.models import Resource, Role, RoleSettings
+from roles.tickets import link_to, shown
 
 
 def _settings_in_use() -> models.QuerySet[RoleSettings]:
@@ -209,7 +210,12 @@ class Request(models.Model):
 
     @property
     def ticket_text(self) -> str:
-        return f"{self.ticket} ({self.ticket_system})" if self.ticket and self.ticket_system else self.ticket
+        return shown(self.ticket, self.ticket_system)
+
+    @property
+    def ticket_url(self) -> str:
+        """Return the address of the ticket's page, as the settings knew it when the request was made; or nothing."""
+        return link_to(self.settings.ticket_link, self.ticket)
 
     def approvers(self, at: datetime) -> models.QuerySet[User]:
         """Return the enabled people who may decide this at `at`: those of the settings in use now, never the requester.

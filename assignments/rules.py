@@ -37,7 +37,8 @@ class ActivationRefused(ValidationError):
     """A role was not activated.
 
     Codes: ``not_eligible``, ``holder_disabled``, ``scope_invalid``, ``schedule_invalid``, ``too_short``, ``too_long``,
-    ``justification_required``, ``ticket_required``, ``mfa_required``, ``approval_required``, ``already_active``.
+    ``justification_required``, ``ticket_required``, ``ticket_invalid``, ``mfa_required``, ``approval_required``,
+    ``already_active``.
     """
 
 
@@ -167,6 +168,7 @@ def check_ask(
         raise ActivationRefused(_("Say why you need the role: it asks for a reason."), code="justification_required")
     if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("Name the ticket: this role asks for one."), code="ticket_required")
+    _check_ticket(settings, ticket)
 
 
 def check_eligible(eligible: "EligibleAssignment", *, user: "User", at: datetime) -> None:
@@ -223,6 +225,13 @@ def check_grant(
         raise ActivationRefused(_("This role now asks for a reason. Ask again."), code="justification_required")
     if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("This role now asks for a ticket. Ask again."), code="ticket_required")
+    _check_ticket(settings, ticket)
+
+
+def _check_ticket(settings: RoleSettings, ticket: str) -> None:
+    if not settings.takes_ticket(ticket.strip()):
+        text = _("This is not the number of a ticket here. The role takes numbers like this: %(pattern)s")
+        raise ActivationRefused(text % {"pattern": settings.ticket_pattern}, code="ticket_invalid")
 
 
 def check_open(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> None:

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 
+from .tickets import LONGEST_LINK, LONGEST_PATTERN, matches
+
 HALF_HOUR = timedelta(minutes=30)
 SHORTEST_MAXIMUM = timedelta(minutes=30)
 LONGEST_MAXIMUM = timedelta(hours=24)
@@ -196,6 +198,8 @@ class RoleSettings(models.Model):
     )
     justification_required = models.BooleanField(_("reason on activation"), default=True)
     ticket_required = models.BooleanField(_("ticket on activation"), default=False)
+    ticket_pattern = models.CharField(_("pattern of ticket numbers"), max_length=LONGEST_PATTERN, blank=True)
+    ticket_link = models.CharField(_("address of tickets"), max_length=LONGEST_LINK, blank=True)
     approval_required = models.BooleanField(_("approval to activate"), default=False)
     approvers = models.ManyToManyField(User, verbose_name=_("approvers"), related_name="+", blank=True)
     approver_groups = models.ManyToManyField(Group, verbose_name=_("approver groups"), related_name="+", blank=True)
@@ -237,6 +241,10 @@ class RoleSettings(models.Model):
     @property
     def mfa_required(self) -> bool:
         return self.activation_authentication != self.Authentication.NONE
+
+    def takes_ticket(self, ticket: str) -> bool:
+        """Is it a number as the pattern describes them, or none at all?"""
+        return not ticket or matches(self.ticket_pattern, ticket)
 
     @property
     def approver_names(self) -> list[str]:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from .models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from .tickets import is_link, steps_of
 
 if TYPE_CHECKING:
     from accounts.models import Group, User
@@ -24,7 +25,11 @@ class RoleRefused(ValidationError):
 
 
 class SettingsRefused(ValidationError):
-    """Settings could not be saved. Codes: ``out_of_range``, ``nobody_could_approve``, ``group_not_protected``."""
+    """Settings could not be saved.
+
+    Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``nobody_could_approve``,
+    ``group_not_protected``.
+    """
 
 
 def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
@@ -66,6 +71,7 @@ def check_settings(
         SettingsRefused: with the limit in its text.
     """
     _check_ranges(settings)
+    _check_tickets(settings)
     _check_notifications(settings.notifications)
     if not settings.approval_required:
         return
@@ -87,6 +93,17 @@ def _check_notifications(notifications: Any) -> None:
 
     if kinds(notifications) != dict.fromkeys(RoleSettings.EVENTS, dict.fromkeys(RoleSettings.AUDIENCES, bool)):
         raise SettingsRefused(_("Say for each event and each kind of recipient: told, or not."), code="out_of_range")
+
+
+def _check_tickets(settings: RoleSettings) -> None:
+    try:
+        steps_of(settings.ticket_pattern) if settings.ticket_pattern else []
+    except ValueError as error:
+        text = _("This is no pattern: use characters, [A-Z], \\d, ?, *, +, {7} and | between alternatives.")
+        raise SettingsRefused({"ticket_pattern": ValidationError(text, code="ticket_pattern_invalid")}) from error
+    if settings.ticket_link and not is_link(settings.ticket_link):
+        text = _("This is no address of a ticket. Example: https://tickets.example.org/{ticket}")
+        raise SettingsRefused({"ticket_link": ValidationError(text, code="ticket_link_invalid")})
 
 
 def _can_approve(person: "User") -> bool:

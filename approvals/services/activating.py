@@ -169,6 +169,7 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
         "starts_at": request.starts_at,
         "reason": request.justification,
         "ticket": request.ticket_text,
+        "ticket_url": request.ticket_url,
         "expires_at": request.expires_at,
     }
     queue("approval_asked", to=request.approvers(at), about=request, context=context)
@@ -214,7 +215,8 @@ def grant(request: Request, *, actor: User, approvers: list[User], duration: tim
         starts_at=request.starts_at,
         duration=duration,
         justification=request.justification,
-        ticket=request.ticket_text,
+        ticket=request.ticket,
+        ticket_system=request.ticket_system,
         proved=bool(request.proved_with),
         approvers=approvers,
         request=request,

@@ -17,6 +17,7 @@ from assignments.rules import ActivationRefused, check_grant, check_not_last, ch
 from audit.services import privileged, record
 from notifications.services import queue
 from roles.models import Resource, Role, RoleSettings
+from roles.tickets import link_to, shown
 
 END_ACTIONS = {
     ActiveAssignment.EndReason.EXPIRED: "assignment.expired",
@@ -41,6 +42,7 @@ def activate(
     duration: timedelta,
     justification: str,
     ticket: str,
+    ticket_system: str = "",
     proved: bool,
     approvers: Iterable[User],
     request: Model | None = None,
@@ -81,9 +83,11 @@ def activate(
         ends_at = min(ends_at, eligible.ends_at)
     active = _open(eligible, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
     facts = {"starts_at": active.starts_at, "ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
-    common: dict[str, Any] = {"ticket": ticket, "justification": justification, "request": request}
-    _record("assignment.activated", active, actor=actor, after=facts, **common)
-    _tell_activated(active, settings, approvers=approvers, reason=justification, ticket=ticket, at=at)
+    named = {"ticket": shown(ticket, ticket_system)}
+    common: dict[str, Any] = {"justification": justification, "request": request}
+    _record("assignment.activated", active, actor=actor, after=facts, **named, **common)
+    told = named | {"ticket_url": link_to(settings.ticket_link, ticket)}
+    _tell_activated(active, settings, approvers=approvers, reason=justification, ticket=told, at=at)
     return active
 
 
@@ -118,17 +122,20 @@ def _tell_activated(
     *,
     approvers: list[User],
     reason: str,
-    ticket: str,
+    ticket: dict[str, str],
     at: datetime,
 ) -> None:
-    context = mail_facts(active) | {
-        "starts_at": active.starts_at,
-        "ends_at": active.ends_at,
-        "scheduled": active.starts_at > at,
-        "reason": reason,
-        "ticket": ticket,
-        "approver": ", ".join(map(str, approvers)),
-    }
+    context = (
+        mail_facts(active)
+        | ticket
+        | {
+            "starts_at": active.starts_at,
+            "ends_at": active.ends_at,
+            "scheduled": active.starts_at > at,
+            "reason": reason,
+            "approver": ", ".join(map(str, approvers)),
+        }
+    )
     tell(active, settings, "activated", "role_activated", context, at=at)
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from approvals.models import Request
 from approvals.services import cancel
-from pim_site.templatetags.pim import dot, duration, moment
+from pim_site.templatetags.pim import dot, duration, moment, ticket
 
 from .base import Act, Button, ConsoleAdmin, Section, link
 
@@ -160,8 +160,8 @@ class RequestAdmin(ConsoleAdmin):
         return moment(row.settled_at)
 
     @admin.display(description=gettext_lazy("ticket"))
-    def ticket_shown(self, row: Request) -> str:
-        return row.ticket_text
+    def ticket_shown(self, row: Request) -> SafeString:
+        return ticket(row)
 
     @admin.display(description=gettext_lazy("eligible assignment"))
     def eligible(self, row: Request) -> SafeString | str:

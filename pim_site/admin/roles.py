@@ -239,6 +239,8 @@ def _shown(version: RoleSettings, name: str) -> Any:
         return version.get_activation_authentication_display()
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(value, str):
+        return value or _("none")
     if isinstance(value, timedelta):
         return duration(value)
     return ngettext("%(count)d day", "%(count)d days", value) % {"count": value}

@@ -13,6 +13,7 @@ from accounts.models import Group, User
 from pim_site.templatetags.pim import duration
 from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, RoleSettings
 from roles.services import SETTINGS_FIELDS
+from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
 
 from .forms import autocomplete
 
@@ -118,6 +119,20 @@ class SettingsForm(forms.Form):
         gettext_lazy("The number of a case in another system. Example: CHG-1042."),
         False,
     )
+    ticket_pattern = forms.CharField(
+        label=gettext_lazy("Pattern of ticket numbers (optional)"),
+        required=False,
+        max_length=LONGEST_PATTERN,
+        help_text=gettext_lazy("A number that does not look so is refused. Example: CHG-\\d{4,7}|INC\\d+"),
+    )
+    ticket_link = forms.CharField(
+        label=gettext_lazy("Address of tickets (optional)"),
+        required=False,
+        max_length=LONGEST_LINK,
+        help_text=gettext_lazy(
+            "Makes each ticket a link, with its number for {ticket}. Example: https://tickets.example.org/{ticket}"
+        ),
+    )
     approval_required = _tick(
         gettext_lazy("Ask for approval"),
         gettext_lazy("The role begins only after one approver has said yes; never the person who asks."),
@@ -198,7 +213,14 @@ class SettingsForm(forms.Form):
 SETTINGS_FIELDSETS = (
     (
         gettext_lazy("To activate"),
-        ["activation_max_duration", "activation_authentication", "justification_required", "ticket_required"],
+        [
+            "activation_max_duration",
+            "activation_authentication",
+            "justification_required",
+            "ticket_required",
+            "ticket_pattern",
+            "ticket_link",
+        ],
     ),
     (gettext_lazy("Approval"), ["approval_required", "approvers", "approver_groups", "approval_timeout"]),
     (

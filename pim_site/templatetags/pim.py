@@ -4,6 +4,7 @@ Times are aware datetimes and are shown in the active zone, which is always name
 """
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django import template
 from django.utils import dateformat, timezone
@@ -12,6 +13,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
+
+
+class Ticketed(Protocol):
+    """What names a ticket: a request."""
+
+    @property
+    def ticket_text(self) -> str: ...
+    @property
+    def ticket_url(self) -> str: ...
+
 
 register = template.Library()
 
@@ -112,6 +123,14 @@ def dot(state: str, label: str | Promise | None = None) -> SafeString:
     """A state as dot and word. ``label`` replaces the usual word; an unknown state is shown as it is written."""
     tone, word = STATES.get(str(state), ("ended", str(state)))
     return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, label or word)
+
+
+@register.filter
+def ticket(row: Ticketed) -> SafeString:
+    """The ticket of a request, as a link where the settings know the address of such tickets."""
+    if not row.ticket_url:
+        return format_html("{}", row.ticket_text)
+    return format_html('<a href="{}" rel="noreferrer">{}</a>', row.ticket_url, row.ticket_text)
 
 
 def zone_name(local: datetime) -> str:

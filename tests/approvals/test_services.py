@@ -102,6 +102,7 @@ REFUSED = {
     "endless reason": ({}, {"justification": "x" * 2001}, "too_long_text"),
     "no ticket": ({"ticket_required": True}, {}, "ticket_required"),
     "endless ticket": ({"ticket_required": True}, {"ticket": "7" * 101}, "too_long_text"),
+    "ticket of another kind": ({"ticket_pattern": "CHG-[0-9]+"}, {"ticket": "INC-1"}, "ticket_invalid"),
     "no proof": ({"activation_authentication": "mfa"}, {}, "mfa_required"),
     "past start": ({}, {"starts_at": now() - timedelta(days=1)}, "schedule_invalid"),
     "naive start": ({}, {"starts_at": datetime(2027, 1, 1)}, "schedule_invalid"),

@@ -268,6 +268,11 @@ def give(request):
     ActiveFactory(user=request.user, role=request.role, scope=request.scope)
 
 
+def other_tickets(request):
+    Request.objects.update(ticket="INC-1")
+    change_settings(request, ticket_pattern="CHG-[0-9]+")
+
+
 MEANWHILE = {
     "eligibility removed": (remove_eligibility, "not_eligible"),
     "eligibility ended": (lambda _: EligibleAssignment.objects.update(ends_at=now()), "not_eligible"),
@@ -275,6 +280,7 @@ MEANWHILE = {
     "role assigned": (give, "already_active"),
     "proof asked": (lambda request: change_settings(request, activation_authentication="mfa"), "mfa_required"),
     "ticket asked": (lambda request: change_settings(request, ticket_required=True), "ticket_required"),
+    "other tickets asked": (other_tickets, "ticket_invalid"),
 }
 
 

@@ -210,6 +210,25 @@ def test_activate_refused_without_ticket(client):
     assert errors(client.post(activate_url(eligible), filled())) == {"ticket": ["ticket_required"]}
 
 
+def test_activate_says_what_tickets_look_like(client):
+    eligible = EligibleFactory(role=RoleFactory(settings__ticket_pattern="CHG-[0-9]+"))
+    signed_in(client, eligible.user)
+
+    assert "Numbers look like this: CHG-[0-9]+" in client.get(activate_url(eligible)).content.decode()
+    assert errors(client.post(activate_url(eligible), filled(ticket="INC-1"))) == {"ticket": ["ticket_invalid"]}
+
+
+def test_request_links_its_ticket(client, eligible):
+    signed_in(client, eligible.user)
+    eligible.role.settings.update(ticket_link="https://tickets.example.org/?id={ticket}")
+    client.post(activate_url(eligible), filled(ticket="<4 7>", ticket_system="Desk"))
+
+    page = client.get(reverse("approvals:request-detail", args=[Request.objects.get().pk])).content.decode()
+
+    link = '<a href="https://tickets.example.org/?id=%3C4%207%3E" rel="noreferrer">&lt;4 7&gt; (Desk)</a>'
+    assert link in page
+
+
 def test_activate_keeps_ticket_and_system(client, eligible):
     signed_in(client, eligible.user)
 

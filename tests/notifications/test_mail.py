@@ -37,6 +37,7 @@ FULL = {
     "reason": "Restore of <b>all</b>\n\n-- \nApproved by: nobody",
     "justification": "Fine & good",
     "ticket": "INC-4711",
+    "ticket_url": "https://tickets.example.org/INC-4711",
     "address": "192.0.2.7",
     "what": "one-time codes added",
     "url": URL,
@@ -48,12 +49,12 @@ KINDS = {
     "eligible_assigned": "user actor role scope starts_at ends_at reason url",
     "active_assigned": "user actor role scope starts_at ends_at reason url",
     "assignment_removed": "user actor role scope reason url",
-    "approval_asked": "user role scope duration starts_at reason ticket expires_at url",
+    "approval_asked": "user role scope duration starts_at reason ticket ticket_url expires_at url",
     "request_decided": "user decider role scope justification ends_at duration url",
     "request_canceled": "user role scope actor url",
     "request_timed_out": "user role scope asked_at url",
     "request_failed": "user role scope url",
-    "role_activated": "user role scope starts_at ends_at reason ticket approver url",
+    "role_activated": "user role scope starts_at ends_at reason ticket ticket_url approver url",
     "role_ended": "user role scope ended_at actor url",
     "assignment_expiring": "user role scope ends_at url",
     "assignment_expired": "user role scope ended_at url",
@@ -132,7 +133,7 @@ def test_render_with_everything(kind, choice):
     assert "None" not in words.text + page.text
     assert not re.search(r"&(amp|lt|gt|quot|#x?\d+);", words.subject + words.text)
     assert "\n" + URL in words.text
-    assert page.links == [URL]
+    assert page.links == [*filter(None, [content.get("ticket_url")]), URL]
     if "role" in content:
         assert "Role: Backup <Operator>" in words.text
         assert "Backup &lt;Operator&gt;" in words.html
