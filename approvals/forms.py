@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.forms import CodeForm
+from accounts.models import User
 from assignments.models import EligibleAssignment
 from audit.services import refusal_code
 from roles.models import Resource, RoleSettings
@@ -103,13 +104,14 @@ class ActivationForm(CodeForm):
     def __init__(
         self,
         *args: Any,
+        user: User,
         eligible: EligibleAssignment,
         settings: Sequence[RoleSettings],
         scopes: Any,
         last: timedelta | None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, user=eligible.user, **kwargs)
+        super().__init__(*args, user=user, **kwargs)
         self.eligible = eligible
         self._offer_durations(max(row.activation_max_duration for row in settings), last)
         self.fields["start"].help_text = _zone()

@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from roles.models import Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
@@ -29,7 +29,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
     def described(self) -> Self:
         """With what every page that shows one needs."""
         given = ("active_assignment__user", "active_assignment__eligible_assignment", "eligible_assignment__user")
-        return self.select_related("requester", "user", "role", "scope", "settings", *given)
+        return self.select_related("requester", "user", "group", "role", "scope", "settings", *given)
 
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""
@@ -102,7 +102,10 @@ class Request(models.Model):
         on_delete=models.PROTECT,
         related_name="requests_made",
     )
-    user = models.ForeignKey(User, verbose_name=_("for"), on_delete=models.PROTECT, related_name="requests")
+    user = models.ForeignKey(User, verbose_name=_("for"), null=True, on_delete=models.PROTECT, related_name="requests")
+    group = models.ForeignKey(
+        Group, verbose_name=_("for the group"), null=True, on_delete=models.PROTECT, related_name="requests"
+    )
     role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.PROTECT, related_name="requests")
     scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
     settings = models.ForeignKey(
@@ -155,8 +158,13 @@ class Request(models.Model):
                 name="request_pending_has_time_out",
             ),
             models.CheckConstraint(
-                condition=~Q(action__startswith="self_") | Q(requester__isnull=False, requester=F("user")),
+                condition=~Q(action__startswith="self_")
+                | Q(requester__isnull=False, user__isnull=False, requester=F("user")),
                 name="request_self_is_for_oneself",
+            ),
+            models.CheckConstraint(
+                condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
+                name="request_for_one_holder",
             ),
         ]
         indexes = [
@@ -167,7 +175,20 @@ class Request(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference} · {self.role} · {self.user}"
+        return f"{self.reference} · {self.role} · {self.holder}"
+
+    @property
+    def holder(self) -> User | Group:
+        """Who gets or loses the role."""
+        holder = self.user or self.group
+        assert holder is not None  # noqa: S101 (a constraint says so)
+        return holder
+
+    @property
+    def person(self) -> User:
+        """Who activates: a group never does."""
+        assert self.user is not None  # noqa: S101 (a constraint says so)
+        return self.user
 
     @property
     def reference(self) -> str:

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.models import User
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest, prove
 from assignments.models import ActiveAssignment, EligibleAssignment
@@ -37,7 +38,8 @@ PAGE = 25
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def eligible_activate(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    eligible = get_object_or_404(EligibleAssignment.objects.of(request.user).described(), pk=pk)
+    at = now()
+    eligible = get_object_or_404(EligibleAssignment.objects.reaching(request.user, at).described(), pk=pk)
     settings = _settings_within(eligible)
     form = _activation_form(request, eligible, settings)
     if request.method == "POST" and form.is_valid():
@@ -47,7 +49,12 @@ def eligible_activate(request: SignedInRequest, pk: UUID) -> HttpResponse:
             place(form, refusal)
         else:
             return redirect("approvals:request-detail", made.pk)
-    context = {"form": form, "eligible": eligible, "settings": settings[0], **_in_the_way(eligible, form, now())}
+    context = {
+        "form": form,
+        "eligible": eligible,
+        "settings": settings[0],
+        **_in_the_way(eligible, form, request.user, at),
+    }
     return render(request, "approvals/eligible_activate.html", context)
 
 
@@ -65,6 +72,7 @@ def _activation_form(
     before = Request.objects.filter(user=request.user, role=eligible.role, action=Request.Action.SELF_ACTIVATE)
     return ActivationForm(
         request.POST if request.method == "POST" else None,
+        user=request.user,
         eligible=eligible,
         settings=settings,
         scopes=Resource.objects.filter(path__startswith=eligible.scope.path),
@@ -82,10 +90,11 @@ def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
     return services.activate(actor=request.user, proof=proof, session=request.session["binding"], **asked)
 
 
-def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, at: datetime) -> dict[str, Any]:
+def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, user: User, at: datetime) -> dict[str, Any]:
     """What the page says instead of a form that could only be refused."""
-    active = ActiveAssignment.objects.lasting(at).filter(user=eligible.user, role=eligible.role, scope=eligible.scope)
-    pending = Request.objects.pending().filter(eligible_assignment=eligible, expires_at__gt=at)
+    held = ActiveAssignment.objects.lasting(at).reaching(user, at)
+    active = held.filter(role=eligible.role, scope=eligible.scope)
+    pending = Request.objects.pending().filter(user=user, eligible_assignment=eligible, expires_at__gt=at)
     return {
         "state": eligible.state(at),
         "active": active.first() if "scope" not in form.fields else None,
@@ -178,7 +187,7 @@ def approval_list(request: SignedInRequest) -> HttpResponse:
     at = now()
     waiting = Request.objects.awaiting(request.user, at).described().order_by("expires_at")
     decided = Decision.objects.filter(person=request.user).select_related(
-        *(f"request__{name}" for name in ("user", "role", "scope"))
+        *(f"request__{name}" for name in ("user", "group", "role", "scope"))
     )
     page = Paginator(waiting, PAGE).get_page(request.GET.get("page"))
     context = {"page_obj": page, "decided": decided.order_by("-decided_at")[:10]}
@@ -211,7 +220,7 @@ def _decided(
             place(form, refusal)
         else:
             if found.status != Request.Status.FAILED:
-                messages.success(request, _("Decided. %(user)s is told by mail.") % {"user": found.user})
+                messages.success(request, _("Decided. %(user)s is told by mail.") % {"user": found.holder})
             return redirect("approvals:request-detail", found.pk)
     return _request_page(request, _visible(request, found.pk), form)
 

@@ -26,7 +26,8 @@ class AssignmentBackend(BaseBackend):
         """Return the "app.codename" of each permission in force; none about a single object, which rules decide."""
         if obj is not None or not isinstance(user_obj, User) or not user_obj.is_active:
             return set()
-        held = ActiveAssignment.objects.in_force(now()).filter(user=user_obj, scope__path="/")
+        at = now()
+        held = ActiveAssignment.objects.in_force(at).reaching(user_obj, at).filter(scope__path="/")
         permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
         pairs = permissions.values_list("content_type__app_label", "codename").distinct()
         return {f"{app_label}.{codename}" for app_label, codename in pairs}

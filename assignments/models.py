@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import Group, User, UserQuerySet
 from roles.models import Resource, Role
 
 
@@ -33,7 +33,8 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         return self.open().filter(Q(ends_at=None) | Q(ends_at__gt=at))
 
     def in_force(self, at: datetime) -> Self:
-        return self.filter(_within(at), user__is_active=True)
+        """In their time, and the holder not disabled. A group is never disabled; its members may be."""
+        return self.filter(_within(at), Q(user=None) | Q(user__is_active=True))
 
     def scheduled(self, at: datetime) -> Self:
         return self.open().filter(starts_at__gt=at)
@@ -49,27 +50,41 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         untold = Q(reminded_days=None) | Q(reminded_days__gt=days)
         return lasting.filter(untold, starts_at__lt=F("ends_at") - window)
 
-    def of(self, user: User) -> Self:
-        return self.filter(user=user)
+    def of(self, holder: User | Group) -> Self:
+        """Held by this person or group themselves."""
+        return self.filter(group=holder) if isinstance(holder, Group) else self.filter(user=holder)
+
+    def reaching(self, user: User, at: datetime) -> Self:
+        """What reaches a person: their own, and what the groups hold that they are a member of at `at`."""
+        return self.filter(Q(user=user) | Q(group__in=groups_of(user, at).values("pk")))
 
     def described(self) -> Self:
         """With what every page that shows one needs."""
-        return self.select_related("user", "role", "scope")
+        return self.select_related("user", "group", "role", "scope")
 
 
 class EligibleAssignmentQuerySet(AssignmentQuerySet):
-    def visible_to(self, user: User) -> Self:
-        return self if user.has_perm("assignments.view_eligibleassignment") else self.of(user)
+    def visible_to(self, user: User, at: datetime) -> Self:
+        return self if user.has_perm("assignments.view_eligibleassignment") else self.reaching(user, at)
 
 
 class ActiveAssignmentQuerySet(AssignmentQuerySet):
     def in_force(self, at: datetime) -> Self:
-        """Also the eligibility must still hold, where it came from one."""
+        """Also the eligibility must still hold, where it came from one, and the membership, where a group has it."""
+        group = "eligible_assignment__group"
+        carried = Exists(_standing(group)) | Exists(_activated(at, group))
+        return self._within_eligibility(at).filter(Q(**{group: None}) | Q(carried))
+
+    def _within_eligibility(self, at: datetime) -> Self:
         valid = Q(eligible_assignment=None) | _within(at, "eligible_assignment__")
         return super().in_force(at).filter(valid)
 
+    def memberships(self, at: datetime) -> Self:
+        """Rows in force that make a person a member of a governed group. No group holds such a row."""
+        return self._within_eligibility(at).filter(role__group_part=Role.GroupPart.MEMBER, user__isnull=False)
+
     def described(self) -> Self:
-        return super().described().select_related("eligible_assignment")
+        return super().described().select_related("eligible_assignment", "eligible_assignment__group")
 
     def activated(self) -> Self:
         return self.filter(eligible_assignment__isnull=False)
@@ -77,8 +92,30 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
     def assigned(self) -> Self:
         return self.filter(eligible_assignment=None)
 
-    def visible_to(self, user: User) -> Self:
-        return self if user.has_perm("assignments.view_activeassignment") else self.of(user)
+    def visible_to(self, user: User, at: datetime) -> Self:
+        return self if user.has_perm("assignments.view_activeassignment") else self.reaching(user, at)
+
+
+def _standing(group: str) -> models.QuerySet[Any]:
+    """Standing memberships of the row's person in the group that the path leads to."""
+    return Group.members.through.objects.filter(group_id=OuterRef(group), user_id=OuterRef("user"))
+
+
+def _activated(at: datetime, group: str) -> models.QuerySet[Any]:
+    """Memberships for a time, of the row's person in the group that the path leads to."""
+    return ActiveAssignment.objects.memberships(at).filter(role__resource__group=OuterRef(group), user=OuterRef("user"))
+
+
+def groups_of(user: User, at: datetime) -> models.QuerySet[Group]:
+    """Return the groups that a person is a member of: standing, or by a membership in force."""
+    carried = ActiveAssignment.objects.memberships(at).filter(user=user)
+    return Group.objects.filter(Q(members=user) | Q(pk__in=carried.values("role__resource__group"))).distinct()
+
+
+def members_of(group: Group, at: datetime) -> UserQuerySet:
+    """Return the enabled members of a group: standing, or by a membership in force."""
+    carried = ActiveAssignment.objects.memberships(at).filter(role__resource__group=group)
+    return User.objects.enabled().filter(Q(pk__in=group.members.values("pk")) | Q(pk__in=carried.values("user")))
 
 
 class Assignment(models.Model):
@@ -90,10 +127,12 @@ class Assignment(models.Model):
         REMOVED = "removed", _("removed")
         CANCELED = "canceled", _("canceled before its start")
         ELIGIBILITY_ENDED = "eligibility_ended", _("the eligibility ended")
+        MEMBERSHIP_ENDED = "membership_ended", _("the membership of the group ended")
         HOLDER_DISABLED = "holder_disabled", _("the holder was disabled")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, verbose_name=_("holder"), on_delete=models.PROTECT)
+    user = models.ForeignKey(User, verbose_name=_("holder"), null=True, on_delete=models.PROTECT)
+    group = models.ForeignKey(Group, verbose_name=_("group"), null=True, on_delete=models.PROTECT)
     role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.PROTECT)
     scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
     starts_at = models.DateTimeField(_("start"))
@@ -109,11 +148,20 @@ class Assignment(models.Model):
         ordering = ["-starts_at"]
 
     def __str__(self) -> str:
-        return f"{self.role} · {self.scope} · {self.user}"
+        return f"{self.role} · {self.scope} · {self.holder}"
+
+    @property
+    def holder(self) -> User | Group:
+        holder = self.user or self.group
+        assert holder is not None  # noqa: S101 (a constraint says so)
+        return holder
 
     def state(self, at: datetime) -> str:
-        """Return "scheduled", "active" (just when it is `in_force`) or "ended"."""
-        return self._state_by_times(at) if self.user.is_active else "ended"
+        """Return "scheduled", "active" (just when it is `in_force`) or "ended".
+
+        That an activation through a group is over with the membership is for `in_force` to say, which asks for it.
+        """
+        return self._state_by_times(at) if self.user is None or self.user.is_active else "ended"
 
     def _state_by_times(self, at: datetime) -> str:
         if (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at):
@@ -129,6 +177,10 @@ def _common_constraints(table: str) -> list[models.BaseConstraint]:
         models.CheckConstraint(
             condition=Q(ended_at=None, end_reason="") | (Q(ended_at__isnull=False) & ~Q(end_reason="")),
             name=f"{table}_end_has_reason",
+        ),
+        models.CheckConstraint(
+            condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
+            name=f"{table}_one_holder",
         ),
     ]
 
@@ -154,6 +206,11 @@ class EligibleAssignment(Assignment):
                 fields=["user", "role", "scope"],
                 condition=Q(ended_at=None),
                 name="eligibleassignment_one_open_each",
+            ),
+            models.UniqueConstraint(
+                fields=["group", "role", "scope"],
+                condition=Q(ended_at=None),
+                name="eligibleassignment_one_open_each_group",
             ),
         ]
         indexes = [
@@ -192,7 +249,16 @@ class ActiveAssignment(Assignment):
                 name="activeassignment_one_assigned_each",
             ),
             models.UniqueConstraint(
-                fields=["eligible_assignment", "scope"],
+                fields=["group", "role", "scope"],
+                condition=Q(ended_at=None),
+                name="activeassignment_one_assigned_each_group",
+            ),
+            models.CheckConstraint(
+                condition=Q(eligible_assignment=None) | Q(user__isnull=False), name="activation_is_of_a_person"
+            ),
+            models.UniqueConstraint(
+                # Each member of a group activates for themselves.
+                fields=["eligible_assignment", "user", "scope"],
                 condition=Q(ended_at=None, eligible_assignment__isnull=False),
                 name="activation_one_per_eligibility",
             ),
@@ -218,7 +284,17 @@ class ActiveAssignment(Assignment):
 def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:
     """Return the people who hold one of these built-in roles at the organisation itself."""
     held = ActiveAssignment.objects.in_force(at).filter(role__built_in_key__in=built_in_keys, scope__path="/")
-    return User.objects.people().filter(pk__in=held.values("user"))
+    return people_reached(held, at).people()
+
+
+def people_reached(held: models.QuerySet[Any], at: datetime) -> UserQuerySet:
+    """Return the principals whom these rows reach, themselves or through a group; disabled ones hold nothing."""
+    groups = held.filter(group__isnull=False).values("group")
+    carried = ActiveAssignment.objects.memberships(at).filter(role__resource__group__in=groups)
+    standing = Group.members.through.objects.filter(group__in=groups)
+    holders = held.filter(user__isnull=False).values("user")
+    ways = Q(pk__in=holders) | Q(pk__in=standing.values("user")) | Q(pk__in=carried.values("user"))
+    return User.objects.enabled().filter(ways)
 
 
 def administrators(at: datetime) -> models.QuerySet[User]:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from accounts.models import Group, User
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
 
 if TYPE_CHECKING:
-    from accounts.models import User
-
     from .models import ActiveAssignment, EligibleAssignment
 
 SHORTEST = timedelta(minutes=5)
@@ -27,9 +26,9 @@ HORIZON = timedelta(days=3653)
 class AssignmentRefused(ValidationError):
     """An assignment was not made or taken away.
 
-    Codes: ``holder_disabled``, ``holder_invalid``, ``self_assignment``, ``scope_invalid``, ``schedule_invalid``,
-    ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``, ``already_assigned``,
-    ``already_ended``, ``already_enabled``, ``last_administrator``.
+    Codes: ``holder_disabled``, ``holder_invalid``, ``group_not_protected``, ``self_assignment``, ``scope_invalid``,
+    ``schedule_invalid``, ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``,
+    ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``.
     """
 
 
@@ -59,29 +58,45 @@ def _check_moments(*moments: datetime | None, at: datetime, refusal: type[Valida
             raise refusal(text, code="schedule_invalid")
 
 
-def check_not_self(user: "User", actor: "User | None") -> None:
-    if actor is not None and actor.pk == user.pk:
+def check_not_self(holder: User | Group, actor: User | None) -> None:
+    if actor is not None and actor.pk == holder.pk:
         raise AssignmentRefused(
             _("Nobody gives a role to themselves. Ask another administrator."), code="self_assignment"
         )
 
 
-def check_holder(user: "User", *, eligible: bool) -> None:
-    """Only enabled principals hold roles, and only people can be eligible: activating takes a person."""
-    if not user.is_active:
+def check_holder(holder: User | Group, role: Role, *, eligible: bool) -> None:
+    """Only enabled principals hold roles, and only people can be eligible: activating takes a person.
+
+    A group that holds a privileged role must be protected, and none is a member of another: who is in it must be
+    decided by those who give roles, and be seen in one place.
+    """
+    if isinstance(holder, Group):
+        _check_group(holder, role)
+        return
+    if not holder.is_active:
         raise AssignmentRefused(
-            _("%(user)s is disabled. Enable the account first.") % {"user": user}, code="holder_disabled"
+            _("%(user)s is disabled. Enable the account first.") % {"user": holder}, code="holder_disabled"
         )
-    if eligible and not user.is_person:
+    if eligible and not holder.is_person:
         raise AssignmentRefused(
             _("A service account cannot activate a role: assign it as active instead."), code="holder_invalid"
         )
 
 
+def _check_group(group: Group, role: Role) -> None:
+    if role.group_part:
+        text = _("A group cannot be in a group: choose the people.")
+        raise AssignmentRefused(text, code="holder_invalid")
+    if role.is_privileged and not group.is_protected:
+        text = _("%(role)s is privileged, and %(group)s is not protected: whoever manages groups could take the role.")
+        raise AssignmentRefused(text % {"role": role, "group": group}, code="group_not_protected")
+
+
 def check_assignment(
     settings: RoleSettings,
     *,
-    user: "User",
+    holder: User | Group,
     role: Role,
     scope: Resource,
     eligible: bool,
@@ -101,7 +116,7 @@ def check_assignment(
     Raises:
         AssignmentRefused: with the limit in its text.
     """
-    check_holder(user, eligible=eligible)
+    check_holder(holder, role, eligible=eligible)
     check_scope(role, scope, refusal=AssignmentRefused)
     _check_moments(starts_at, ends_at, at=at, refusal=AssignmentRefused)
     _check_schedule(starts_at, ends_at, at=at)
@@ -143,7 +158,8 @@ def check_ask(
     eligible: "EligibleAssignment",
     settings: RoleSettings,
     *,
-    user: "User",
+    user: User,
+    reaches: bool,
     scope: Resource,
     starts_at: datetime,
     duration: timedelta,
@@ -153,10 +169,13 @@ def check_ask(
 ) -> None:
     """What a person must bring to activate a role, judged at the moment of asking. The proof is consumed apart.
 
+    Args:
+        reaches: the eligibility is the person's own, or of a group that they are a member of.
+
     Raises:
         ActivationRefused: with what to do in its text.
     """
-    check_eligible(eligible, user=user, at=at)
+    check_eligible(eligible, user=user, reaches=reaches, at=at)
     check_scope(eligible.role, scope, refusal=ActivationRefused)
     if not scope.is_within(eligible.scope):
         text = _("You are eligible at %(scope)s: choose that or something beneath it.")
@@ -171,11 +190,11 @@ def check_ask(
     _check_ticket(settings, ticket)
 
 
-def check_eligible(eligible: "EligibleAssignment", *, user: "User", at: datetime) -> None:
+def check_eligible(eligible: "EligibleAssignment", *, user: User, reaches: bool, at: datetime) -> None:
     """What must hold when asked, and again when granted, however long the wait was."""
     if not user.is_active:
         raise ActivationRefused(_("This account is disabled."), code="holder_disabled")
-    if eligible.user_id != user.pk or eligible.state(at) != "active":
+    if not reaches or eligible.state(at) != "active":
         raise ActivationRefused(
             _("You are not eligible for this role now. An administrator can make you eligible."), code="not_eligible"
         )
@@ -200,8 +219,9 @@ def check_grant(
     eligible: "EligibleAssignment",
     settings: RoleSettings,
     *,
-    user: "User",
-    approvers: "list[User]",
+    user: User,
+    reaches: bool,
+    approvers: list[User],
     justification: str,
     ticket: str,
     proved: bool,
@@ -210,13 +230,14 @@ def check_grant(
     """What must hold at the moment at which access is given. If settings became stricter since, the stricter hold.
 
     Args:
+        reaches: as for `check_ask`.
         approvers: those who said yes; never the holder.
         proved: a second factor was proved when the role was asked for.
 
     Raises:
         ActivationRefused
     """
-    check_eligible(eligible, user=user, at=at)
+    check_eligible(eligible, user=user, reaches=reaches, at=at)
     if settings.approval_required and not any(person.pk != user.pk for person in approvers):
         raise ActivationRefused(_("Somebody else must approve this first."), code="approval_required")
     if settings.mfa_required and not proved:

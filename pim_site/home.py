@@ -43,10 +43,10 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     Args:
         words: what role or scope must contain to be among the eligible ones; empty for all.
     """
-    held = ActiveAssignment.objects.of(user).described().order_by("starts_at")
+    held = ActiveAssignment.objects.reaching(user, at).described().order_by("starts_at")
     active, later = list(held.in_force(at)), list(held.scheduled(at))
     requests = list(_open_requests(user, at))
-    eligible = list(_matching(EligibleAssignment.objects.of(user).lasting(at).described(), words))
+    eligible = list(_matching(EligibleAssignment.objects.reaching(user, at).lasting(at).described(), words))
     pending = [request for request in requests if request.is_pending]
     places = [(row.role, row.scope) for row in eligible]
     settings = RoleSettings.objects.applying_to_each(

@@ -44,6 +44,10 @@ class Resource(models.Model):
     name = models.CharField(_("name"), max_length=150)
     description = models.TextField(_("description"), blank=True, max_length=2000)
     path = models.CharField(max_length=1024, unique=True, editable=False)
+    # The group that this resource stands for, where membership of it is governed here.
+    group = models.OneToOneField(
+        Group, verbose_name=_("group"), null=True, blank=True, editable=False, on_delete=models.PROTECT
+    )
     # The names along the way, for people ("/Finance/Payroll"); rewritten when a node above is renamed.
     label = models.TextField(editable=False)
 
@@ -91,6 +95,11 @@ class Role(models.Model):
     PRIVILEGED_ROLE_ADMINISTRATOR = "privileged_role_administrator"
     HELPDESK_ADMINISTRATOR = "helpdesk_administrator"
     SECURITY_READER = "security_reader"
+
+    class GroupPart(models.TextChoices):
+        MEMBER = "member", _("member")
+        OWNER = "owner", _("owner")
+
     # Without a holder in force of each of these, nobody could ever give a role again.
     GUARDED = (GLOBAL_ADMINISTRATOR, PRIVILEGED_ROLE_ADMINISTRATOR)
 
@@ -104,6 +113,13 @@ class Role(models.Model):
         help_text=_("Who holds it could harm the organisation. Helpdesk staff cannot assign it."),
     )
     built_in_key = models.CharField(max_length=40, null=True, blank=True, unique=True, editable=False)
+    # What holding it makes a person of the group that its resource stands for; empty for every other role.
+    group_part = models.CharField(max_length=10, choices=GroupPart.choices, blank=True, editable=False)
+    owns_resource = models.BooleanField(
+        _("owns its resource"),
+        default=False,
+        help_text=_("Who holds it manages roles, settings and assignments where they hold it, and beneath."),
+    )
     permissions = models.ManyToManyField(
         Permission,
         verbose_name=_("rights in this site"),
@@ -123,7 +139,10 @@ class Role(models.Model):
                 fields=["resource", "name"],
                 name="role_one_per_name",
                 violation_error_message=_("There is a role with this name on this resource already."),
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["resource", "group_part"], condition=~models.Q(group_part=""), name="role_one_per_group_part"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -209,7 +209,7 @@ def assign():
     role = RoleFactory()
     return Scenario(
         {
-            "user": UserFactory(),
+            "holder": UserFactory(),
             "role": role,
             "scope": role.resource,
             "actor": administrator(),

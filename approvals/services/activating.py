@@ -68,7 +68,7 @@ def activate(
     )
     user = User.objects.select_for_update().get(pk=actor.pk)
     at = now()  # under the lock: what was taken away while we waited for it is gone
-    check_eligible(eligible, user=user, at=at)
+    check_eligible(eligible, user=user, reaches=assignments.reaches(eligible, user, at=at), at=at)
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
     settings = _check(eligible, user, asked, scope, at=at)
     if validate_only:
@@ -97,6 +97,7 @@ def _check(
         eligible,
         settings,
         user=user,
+        reaches=True,
         scope=scope,
         starts_at=asked["starts_at"] or at,
         duration=asked["duration"],
@@ -104,7 +105,7 @@ def _check(
         ticket=ticket,
         at=at,
     )
-    lasting = ActiveAssignment.objects.lasting(at).filter(user=user, role=eligible.role, scope=scope)
+    lasting = ActiveAssignment.objects.lasting(at).reaching(user, at).filter(role=eligible.role, scope=scope)
     if lasting.exists():
         raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
     same = Q(eligible_assignment=eligible) | Q(role=eligible.role, scope=scope)
@@ -177,7 +178,7 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
 
 def request_mail_facts(request: Request) -> dict[str, Any]:
     return {
-        "user": str(request.user),
+        "user": str(request.holder),
         "role": str(request.role),
         "scope": str(request.scope),
         "url": link("approvals:request-detail", request.pk),
@@ -189,7 +190,7 @@ def _record_asked(request: Request) -> None:
         "activation.requested",
         actor=request.requester,
         target=request.eligible_assignment,
-        subject=request.user,
+        subject=request.holder,
         role=request.role,
         scope=request.scope,
         request=request,
@@ -210,6 +211,7 @@ def grant(request: Request, *, actor: User, approvers: list[User], duration: tim
     assert request.eligible_assignment is not None  # noqa: S101 (an activation always has one)
     active = assignments.activate(
         eligible=request.eligible_assignment,
+        user=request.person,
         actor=actor,
         scope=request.scope,
         starts_at=request.starts_at,
@@ -239,7 +241,7 @@ def deactivate(*, active: ActiveAssignment, actor: User, justification: str = ""
     if not own:  # an activation can be had again; what was assigned cannot, so ending that is removing it
         require(actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment")
     action = Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE
-    where, origin = (active.user, active.role, active.scope), active.eligible_assignment
+    where, origin = (active.holder, active.role, active.scope), active.eligible_assignment
     request = settled_request(
         action, actor, *where, justification, active_assignment=active, eligible_assignment=origin
     )

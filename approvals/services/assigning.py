@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.timezone import now
 
 from accounts.authority import require
-from accounts.models import StepUpProof, User
+from accounts.models import Group, StepUpProof, User
 from accounts.services import consume
 from approvals.models import Request
 from approvals.rules import check_text
@@ -21,7 +21,7 @@ from roles.rules import check_scope
 @privileged("eligible.assigned", target="role")
 def assign_eligible(
     *,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     actor: User | None,
@@ -32,6 +32,7 @@ def assign_eligible(
     """Make somebody eligible for a role. Helpdesk staff may, for roles that are not privileged.
 
     Args:
+        holder: a person, or a group whose members may activate it, each for themselves.
         scope: the role's resource or one beneath.
         starts_at: None for now.
         ends_at: None for a permanent assignment, where the settings allow one.
@@ -45,7 +46,9 @@ def assign_eligible(
     """
     ordinary = () if role.is_privileged else ("assignments.assign_ordinary_eligible",)
     require(actor, "assignments.assign_eligible", *ordinary)
-    request = settled_request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
+    request = settled_request(
+        Request.Action.ADMIN_ASSIGN, actor, holder, role, scope, justification, starts_at, ends_at
+    )
     request.eligible_assignment = assignments.assign_eligible(**_made(request, actor))
     return _saved(request, request.eligible_assignment)
 
@@ -53,7 +56,7 @@ def assign_eligible(
 @privileged("active.assigned", target="role")
 def assign_active(
     *,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     actor: User | None,
@@ -75,10 +78,12 @@ def assign_active(
         NotAllowed. AssignmentRefused. StepUpRefused: ``mfa_required``.
     """
     require(actor, "assignments.assign_active")
-    request = settled_request(Request.Action.ADMIN_ASSIGN, actor, user, role, scope, justification, starts_at, ends_at)
+    request = settled_request(
+        Request.Action.ADMIN_ASSIGN, actor, holder, role, scope, justification, starts_at, ends_at
+    )
     if actor is not None and request.settings.assign_active_mfa_required:
         facts = assign_facts(
-            user=user, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, justification=justification
+            holder=holder, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, justification=justification
         )
         proved = consume(proof, user=actor, session=session, action="active.assigned", **facts)
         request.proved_with = proved.method
@@ -88,7 +93,7 @@ def assign_active(
 
 def assign_facts(
     *,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     starts_at: datetime | None,
@@ -97,7 +102,7 @@ def assign_facts(
 ) -> dict[str, Any]:
     """Return what a proof for an active assignment is bound to: all of what is being asked."""
     return {
-        "holder": user.pk,
+        "holder": holder.pk,
         "role": role.pk,
         "scope": scope.pk,
         "starts_at": starts_at,
@@ -109,7 +114,7 @@ def assign_facts(
 def settled_request(
     action: str,
     actor: User | None,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     justification: str,
@@ -128,7 +133,7 @@ def settled_request(
         action=action,
         status=Request.Status.PROVISIONED if assigned else Request.Status.REVOKED,
         requester=actor,
-        user=user,
+        **{"group" if isinstance(holder, Group) else "user": holder},
         role=role,
         scope=scope,
         settings=RoleSettings.objects.applying_to(role, scope)[0],
@@ -150,7 +155,7 @@ def _saved(request: Request, made: ActiveAssignment | EligibleAssignment) -> Req
 
 def _made(request: Request, actor: User | None) -> dict[str, Any]:
     return {
-        "user": request.user,
+        "holder": request.holder,
         "role": request.role,
         "scope": request.scope,
         "starts_at": request.starts_at,
@@ -170,7 +175,7 @@ def remove_eligible(*, eligible: EligibleAssignment, actor: User | None, justifi
         ``last_administrator``.
     """
     require(actor, "assignments.remove_assignment")
-    action, where = Request.Action.ADMIN_REMOVE, (eligible.user, eligible.role, eligible.scope)
+    action, where = Request.Action.ADMIN_REMOVE, (eligible.holder, eligible.role, eligible.scope)
     request = settled_request(action, actor, *where, justification, eligible_assignment=eligible)
     assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
     request.save(force_insert=True)
@@ -185,7 +190,7 @@ def remove_active(*, active: ActiveAssignment, actor: User | None, justification
         As `remove_eligible`.
     """
     require(actor, "assignments.remove_assignment")
-    action, where = Request.Action.ADMIN_REMOVE, (active.user, active.role, active.scope)
+    action, where = Request.Action.ADMIN_REMOVE, (active.holder, active.role, active.scope)
     request = settled_request(action, actor, *where, justification, active_assignment=active)
     reason = ActiveAssignment.EndReason.REMOVED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)

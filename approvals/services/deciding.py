@@ -65,8 +65,8 @@ def deny(*, request: Request, actor: User, justification: str) -> Request:
 
 
 def _locked(request: Request) -> Request:
-    """Lock in the documented order: user, eligibility, request."""
-    User.objects.select_for_update().get(pk=request.user_id)
+    """Lock in the documented order: holder, eligibility, request."""
+    assignments.lock(request.holder)
     if request.eligible_assignment_id:
         EligibleAssignment.objects.select_for_update().get(pk=request.eligible_assignment_id)
     return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
@@ -98,7 +98,7 @@ def _tell_decided(request: Request, actor: User, verdict: str, justification: st
         "duration": active.ends_at - active.starts_at if active and active.ends_at else request.duration,
         "ends_at": active.ends_at if active else None,
     }
-    queue("request_decided", to=[request.user], about=request, context=context | {"audience": "requestor"})
+    queue("request_decided", to=[request.person], about=request, context=context | {"audience": "requestor"})
     if request.settings.notifies("activated", "approver"):
         others = request.approvers(at).exclude(pk=actor.pk)
         queue("request_decided", to=others, about=request, context=context | {"audience": "approver"})
@@ -108,7 +108,7 @@ def _fail(request: Request, actor: User, refusal: ActivationRefused) -> None:
     request.status, request.failure_code = Request.Status.FAILED, refusal_code(refusal)
     cause = " ".join(refusal.messages)
     _record("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
-    queue("request_failed", to=[request.user], about=request, context=request_mail_facts(request) | {"cause": cause})
+    queue("request_failed", to=[request.person], about=request, context=request_mail_facts(request) | {"cause": cause})
 
 
 @privileged("request.canceled", target="request")
@@ -139,7 +139,7 @@ def cancel(*, request: Request, actor: User, justification: str = "") -> Request
 def _tell_canceled(request: Request, actor: User, *, to_approvers: bool, at: datetime) -> None:
     """Those who were asked hear that it is over, unless the question had not gone out yet; so does the requester."""
     suppressed = suppress("approval_asked", about=request)
-    told: list[User] = [] if actor.pk == request.user_id else [request.user]
+    told: list[User] = [] if actor.pk == request.user_id else [request.person]
     if to_approvers and not suppressed:
         told += request.approvers(at).exclude(pk=actor.pk)
     queue("request_canceled", to=told, about=request, context=request_mail_facts(request) | {"actor": str(actor)})
@@ -161,7 +161,7 @@ def time_out(*, request: Request, actor: User | None) -> bool:
     suppress("approval_asked", about=request)
     _record("request.timed_out", request, actor=actor)
     context = request_mail_facts(request) | {"asked_at": request.requested_at}
-    queue("request_timed_out", to=[request.user], about=request, context=context)
+    queue("request_timed_out", to=[request.person], about=request, context=context)
     return True
 
 
@@ -189,7 +189,7 @@ def _record(action: str, request: Request, *, actor: User | None, justification:
         action,
         actor=actor,
         target=request,
-        subject=request.user,
+        subject=request.holder,
         role=request.role,
         scope=request.scope,
         request=request,

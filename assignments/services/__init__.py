@@ -4,7 +4,7 @@ These functions know nothing of requests, but refuse by themselves what a role's
 those that give or take a role: they call `approvals.services`, which keeps the request.
 """
 
-from .activation import activate, end, expire_active
+from .activation import activate, end, expire_active, lock, reaches
 from .assigning import assign_active, assign_eligible, expire_eligible, remind, remove_eligible
 from .people import disable_person, enable_person, issue_enrolment, update_person
 
@@ -18,6 +18,8 @@ __all__ = [
     "expire_active",
     "expire_eligible",
     "issue_enrolment",
+    "lock",
+    "reaches",
     "remind",
     "remove_eligible",
     "update_person",

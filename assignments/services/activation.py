@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.links import link
-from accounts.models import User
-from assignments.models import ActiveAssignment, EligibleAssignment, administrators
+from accounts.models import Group, User
+from assignments.models import ActiveAssignment, EligibleAssignment, administrators, members_of, people_reached
 from assignments.rules import ActivationRefused, check_grant, check_not_last, check_open, whole_second
 from audit.services import privileged, record
 from notifications.services import queue
@@ -36,6 +36,7 @@ TAKEN = {
 def activate(
     *,
     eligible: EligibleAssignment,
+    user: User,
     actor: User | None,
     scope: Resource,
     starts_at: datetime | None,
@@ -51,6 +52,7 @@ def activate(
 
     Args:
         eligible: what is activated; it stays, and the activation is a second row linked to it.
+        user: who gets the role: the holder, or one member of the group that is eligible.
         actor: who caused it: the holder, or the approver whose yes was the last.
         scope: the eligibility's or one beneath.
         starts_at: None, or a time gone by, for now.
@@ -62,7 +64,7 @@ def activate(
     Raises:
         ActivationRefused: what must hold does not; ``already_active``.
     """
-    user = User.objects.select_for_update().get(pk=eligible.user_id)
+    user = User.objects.select_for_update().get(pk=user.pk)
     at = now()
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
@@ -71,6 +73,7 @@ def activate(
         eligible,
         settings,
         user=user,
+        reaches=reaches(eligible, user, at=at),
         approvers=approvers,
         justification=justification,
         ticket=ticket,
@@ -81,7 +84,7 @@ def activate(
     ends_at = starts_at + min(duration, settings.activation_max_duration)
     if eligible.ends_at is not None:
         ends_at = min(ends_at, eligible.ends_at)
-    active = _open(eligible, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
+    active = _open(eligible, user, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
     facts = {"starts_at": active.starts_at, "ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
     named = {"ticket": shown(ticket, ticket_system)}
     common: dict[str, Any] = {"justification": justification, "request": request}
@@ -91,20 +94,25 @@ def activate(
     return active
 
 
+def reaches(eligible: EligibleAssignment, user: User, *, at: datetime) -> bool:
+    """Is it the person's own, or of a group that they are a member of now?"""
+    return EligibleAssignment.objects.reaching(user, at).filter(pk=eligible.pk).exists()
+
+
 def _open(
-    eligible: EligibleAssignment, scope: Resource, *, starts_at: datetime, ends_at: datetime, at: datetime
+    eligible: EligibleAssignment, user: User, scope: Resource, *, starts_at: datetime, ends_at: datetime, at: datetime
 ) -> ActiveAssignment:
     """Insert the row; the constraint has the last word on there being one."""
-    for past in eligible.activations.due(at).filter(scope=scope):
+    for past in eligible.activations.due(at).filter(user=user, scope=scope):
         expire_active(active=past, actor=None)  # the worker is late: its row must not stand in the way
-    same = ActiveAssignment.objects.lasting(at).filter(user=eligible.user, role=eligible.role, scope=scope)
+    same = ActiveAssignment.objects.lasting(at).reaching(user, at).filter(role=eligible.role, scope=scope)
     refusal = ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
     if same.exists():
         raise refusal
     try:
         with transaction.atomic():
             return ActiveAssignment.objects.create(
-                user=eligible.user,
+                user=user,
                 role=eligible.role,
                 scope=scope,
                 eligible_assignment=eligible,
@@ -156,7 +164,7 @@ def end(
     Raises:
         AssignmentRefused: ``already_ended``, ``last_administrator``.
     """
-    User.objects.select_for_update().get(pk=active.user_id)
+    lock(active.holder)
     active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
     at = now()
     check_open(active, at=at)
@@ -167,20 +175,31 @@ def end(
     common: dict[str, Any] = {"justification": justification, "request": request}
     action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
     _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
-    _tell_ended(active, actor=actor, why=justification)
+    _tell_ended(active, actor=actor, why=justification, at=at)
     return active
 
 
-def guard_last_holder(active: ActiveAssignment, *, at: datetime) -> None:
-    """Refuse if nobody else would hold a role that somebody must hold. The role's row is the lock of the count."""
+def lock(holder: User | Group) -> None:
+    """Lock the holder's row: first of all, so that nobody waits for each other."""
+    type(holder).objects.select_for_update(of=("self",)).get(pk=holder.pk)
+
+
+def guard_last_holder(active: ActiveAssignment, *, at: datetime, leaving: User | None = None) -> None:
+    """Refuse if nobody else would hold a role that somebody must hold. The role's row is the lock of the count.
+
+    Args:
+        leaving: who leaves the group that holds it, or is disabled; None: the assignment itself ends.
+    """
     if active.role.built_in_key not in Role.GUARDED or active.scope.path != "/":
         return
     Role.objects.select_for_update(of=("self",)).get(pk=active.role_id)
     in_force = ActiveAssignment.objects.in_force(at).filter(role=active.role_id, scope=active.scope_id)
     if in_force.filter(pk=active.pk).exists():
+        rest = in_force if leaving else in_force.exclude(pk=active.pk)
         # A service account holds no console: it cannot give the role back to anybody.
-        people = in_force.filter(user__kind=User.Kind.PERSON).exclude(user=active.user_id)
-        check_not_last(active.role, others=people.count())
+        gone = leaving or active.user
+        others = people_reached(rest, at).people().exclude(pk__in=[gone.pk] if gone else [])
+        check_not_last(active.role, others=others.count())
 
 
 @privileged("assignment.expired", target="active")
@@ -198,7 +217,7 @@ def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
     active = ActiveAssignment.objects.described().get(pk=active.pk)
     _record("assignment.expired", active, actor=actor, after={"ended_at": active.ended_at, "cause": "expired"})
     if active.is_activated:
-        _tell_ended(active, actor=actor)
+        _tell_ended(active, actor=actor, at=at)
     else:
         settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
         context = mail_facts(active) | {"kind_of": "active", "ended_at": active.ended_at}
@@ -206,7 +225,7 @@ def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
     return True
 
 
-def _tell_ended(active: ActiveAssignment, *, actor: User | None, why: str = "") -> None:
+def _tell_ended(active: ActiveAssignment, *, actor: User | None, at: datetime, why: str = "") -> None:
     """The holder is told, unless it was their own doing."""
     if actor is not None and actor.pk == active.user_id:
         return
@@ -219,7 +238,7 @@ def _tell_ended(active: ActiveAssignment, *, actor: User | None, why: str = "") 
             "actor": str(actor or ""),
             "reason": why,
         }
-        queue("role_ended", to=[active.user], about=active, context=context)
+        queue("role_ended", to=concerned(active, at=at), about=active, context=context)
 
 
 def tell(
@@ -233,11 +252,17 @@ def tell(
 ) -> None:
     """Queue a mail to the holder and to the administrators, as far as the role's settings say so."""
     if settings.notifies(event, "requestor"):
-        queue(kind, to=[assignment.user], about=assignment, context=context | {"audience": "requestor"})
+        queue(kind, to=concerned(assignment, at=at), about=assignment, context=context | {"audience": "requestor"})
     if settings.notifies(event, "admin"):
-        others = administrators(at).exclude(pk=assignment.user_id)
+        others = administrators(at).exclude(pk=assignment.holder.pk)
         context = context | {"audience": "admin", "url": _console_page(assignment)}
         queue(kind, to=others, about=assignment, context=context)
+
+
+def concerned(assignment: ActiveAssignment | EligibleAssignment, *, at: datetime) -> Iterable[User]:
+    """Return the people whom it is about: the holder, or those who are members of the group now."""
+    holder = assignment.holder
+    return [holder] if isinstance(holder, User) else members_of(holder, at).people()
 
 
 def _console_page(assignment: ActiveAssignment | EligibleAssignment) -> str:
@@ -246,7 +271,7 @@ def _console_page(assignment: ActiveAssignment | EligibleAssignment) -> str:
 
 def mail_facts(assignment: ActiveAssignment | EligibleAssignment) -> dict[str, Any]:
     return {
-        "user": str(assignment.user),
+        "user": str(assignment.holder),
         "role": str(assignment.role),
         "scope": str(assignment.scope),
         "url": link("home"),
@@ -254,4 +279,4 @@ def mail_facts(assignment: ActiveAssignment | EligibleAssignment) -> dict[str, A
 
 
 def _record(action: str, active: ActiveAssignment, *, actor: User | None, **facts: Any) -> None:
-    record(action, actor=actor, target=active, subject=active.user, role=active.role, scope=active.scope, **facts)
+    record(action, actor=actor, target=active, subject=active.holder, role=active.role, scope=active.scope, **facts)

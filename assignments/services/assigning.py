@@ -9,19 +9,19 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
-from accounts.models import User
+from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import AssignmentRefused, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
 
-from .activation import end, expire_active, mail_facts, tell
+from .activation import concerned, end, expire_active, lock, mail_facts, tell
 
 
 def assign_eligible(
     *,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     starts_at: datetime | None,
@@ -33,6 +33,7 @@ def assign_eligible(
     """Make somebody eligible for a role.
 
     Args:
+        holder: a person, or a group whose members may activate it, each for themselves.
         starts_at: None for now; later makes a scheduled assignment.
         ends_at: None for a permanent one.
 
@@ -40,13 +41,13 @@ def assign_eligible(
         AssignmentRefused: what the role's settings forbid; ``self_assignment``, ``already_assigned``.
     """
     terms = (starts_at, ends_at, justification, actor, request)
-    eligible: EligibleAssignment = _assign(EligibleAssignment, user, role, scope, *terms)
+    eligible: EligibleAssignment = _assign(EligibleAssignment, holder, role, scope, *terms)
     return eligible
 
 
 def assign_active(
     *,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     starts_at: datetime | None,
@@ -57,14 +58,14 @@ def assign_active(
 ) -> ActiveAssignment:
     """Give somebody a role that needs no activation. Arguments and refusals as for `assign_eligible`."""
     terms = (starts_at, ends_at, justification, actor, request)
-    active: ActiveAssignment = _assign(ActiveAssignment, user, role, scope, *terms)
+    active: ActiveAssignment = _assign(ActiveAssignment, holder, role, scope, *terms)
     return active
 
 
 @transaction.atomic(savepoint=False)
 def _assign(
     model: Any,
-    user: User,
+    holder: User | Group,
     role: Role,
     scope: Resource,
     starts_at: datetime | None,
@@ -73,8 +74,9 @@ def _assign(
     actor: User | None,
     request: Model | None,
 ) -> Any:
-    check_not_self(user, actor)
-    user = User.objects.select_for_update().get(pk=user.pk)
+    check_not_self(holder, actor)
+    lock(holder)
+    holder.refresh_from_db()
     at = now()
     eligible = model is EligibleAssignment
     settings = RoleSettings.objects.applying_to(role, scope).first()
@@ -83,7 +85,7 @@ def _assign(
     starts_at, ends_at = whole_second(starts_at or at), ends_at and whole_second(ends_at)
     check_assignment(
         settings,
-        user=user,
+        holder=holder,
         role=role,
         scope=scope,
         eligible=eligible,
@@ -92,15 +94,15 @@ def _assign(
         justification=justification,
         at=at,
     )
-    assignment = _insert(model, user, role, scope, starts_at=max(starts_at, whole_second(at)), ends_at=ends_at, at=at)
+    assignment = _insert(model, holder, role, scope, starts_at=max(starts_at, whole_second(at)), ends_at=ends_at, at=at)
     if role.is_privileged:
-        withdraw_weak_tickets([user])
+        withdraw_weak_tickets(concerned(assignment, at=at))
     noun = "eligible" if eligible else "active"
     record(
         f"{noun}.assigned",
         actor=actor,
         target=assignment,
-        subject=user,
+        subject=holder,
         role=role,
         scope=scope,
         request=request,
@@ -118,10 +120,17 @@ def _assign(
 
 
 def _insert(
-    model: Any, user: User, role: Role, scope: Resource, *, starts_at: datetime, ends_at: datetime | None, at: datetime
+    model: Any,
+    holder: User | Group,
+    role: Role,
+    scope: Resource,
+    *,
+    starts_at: datetime,
+    ends_at: datetime | None,
+    at: datetime,
 ) -> Any:
     """Insert the row; the constraint has the last word on there being one."""
-    same = model.objects.filter(user=user, role=role, scope=scope)
+    same = model.objects.of(holder).filter(role=role, scope=scope)
     if model is ActiveAssignment:
         same = same.assigned()
     for past in same.due(at):  # the worker is late: its row must not stand in the way
@@ -131,11 +140,12 @@ def _insert(
             expire_eligible(eligible=past, actor=None)
     try:
         with transaction.atomic():
+            held = {"group" if isinstance(holder, Group) else "user": holder}
             return model.objects.create(
-                user=user, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, created_at=at
+                **held, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, created_at=at
             )
     except IntegrityError as error:
-        text = _("%(user)s has this assignment already. Remove it first, or wait for its end.") % {"user": user}
+        text = _("%(user)s has this assignment already. Remove it first, or wait for its end.") % {"user": holder}
         raise AssignmentRefused(text, code="already_assigned") from error
 
 
@@ -148,7 +158,7 @@ def remove_eligible(
     Raises:
         AssignmentRefused: ``already_ended``, ``last_administrator``.
     """
-    User.objects.select_for_update().get(pk=eligible.user_id)
+    lock(eligible.holder)
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
     at = now()
     check_open(eligible, at=at)
@@ -198,7 +208,7 @@ def _record_end(action: str, eligible: EligibleAssignment, *, actor: User | None
         action,
         actor=actor,
         target=eligible,
-        subject=eligible.user,
+        subject=eligible.holder,
         role=eligible.role,
         scope=eligible.scope,
         after={"ended_at": eligible.ended_at, "cause": eligible.end_reason},

@@ -9,7 +9,7 @@ from accounts import services as accounts
 from accounts.authority import require
 from accounts.models import User
 from accounts.rules import NotAllowed
-from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
 from roles.models import RoleSettings
@@ -59,11 +59,11 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
 
 def _end_all(user: User, *, actor: User | None, justification: str) -> None:
     at = now()
-    held = list(ActiveAssignment.objects.lasting(at).described().filter(user=user))
+    held = ActiveAssignment.objects.lasting(at).described()
     # All that might refuse comes first, and locks the rows of two guarded roles in one order.
-    for active in sorted(held, key=lambda active: active.role_id):
-        guard_last_holder(active, at=at)
-    for active in held:
+    for active in sorted(held.reaching(user, at), key=lambda active: active.role_id):
+        guard_last_holder(active, at=at, leaving=user)
+    for active in held.of(user):
         reason = ActiveAssignment.EndReason.HOLDER_DISABLED
         end(active=active, actor=actor, reason=reason, justification=justification)
 
@@ -121,9 +121,9 @@ def _check_power(user: User, actor: User | None, text: str) -> None:
 
 def _has_power(user: User) -> bool:
     at = now()
-    held = [model.objects.lasting(at).filter(user=user) for model in (EligibleAssignment, ActiveAssignment)]
+    held = [model.objects.lasting(at).reaching(user, at) for model in (EligibleAssignment, ActiveAssignment)]
     return (
         any(rows.filter(role__is_privileged=True).exists() for rows in held)
-        or user.member_groups.filter(is_protected=True).exists()
+        or groups_of(user, at).filter(is_protected=True).exists()
         or RoleSettings.objects.current().filter(approvers=user).exists()
     )

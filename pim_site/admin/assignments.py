@@ -114,19 +114,19 @@ class AssignmentAdmin(ConsoleAdmin):
     assign_label: ClassVar[Promise]
     assigned_words: ClassVar[Promise]
 
-    list_select_related = ["user", "role", "scope"]
-    narrowed_by: ClassVar[tuple[str, ...]] = ("user",)
-    search_fields = ["user__display_name", "user__username", "user__email", "role__name", "scope__label"]
+    list_select_related = ["user", "group", "role", "scope"]
+    narrowed_by: ClassVar[tuple[str, ...]] = ("user", "group")
+    search_fields = ["user__display_name", "user__username", "user__email", "group__name", "role__name", "scope__label"]
     search_help_text = gettext_lazy("Holder, role or scope")
     ordering = ["-starts_at"]
 
     @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
     def holder(self, row: Assignment) -> SafeString:
-        return link(row.user)
+        return link(row.holder)
 
     @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
     def holder_name(self, row: Assignment) -> str:
-        return str(row.user)
+        return str(row.holder)
 
     @admin.display(description=gettext_lazy("role"), ordering="role__name")
     def of_role(self, row: Assignment) -> SafeString:
@@ -174,7 +174,7 @@ class AssignmentAdmin(ConsoleAdmin):
         """Ask for holder, role and scope in the address, then for the terms that the role's settings leave open."""
         if not actor_of(request).get_all_permissions().intersection(self.assign_permissions):
             raise NotAllowed
-        chosen = {"user", "role"} <= set(request.GET)
+        chosen = "role" in request.GET and {"user", "group"} & set(request.GET)
         target = TargetForm(request.GET if chosen else None, initial=request.GET.dict())
         if not target.is_valid():
             return self.shown(request, "admin/assign_target.html", self.assign_label, form=target)
@@ -198,7 +198,7 @@ class AssignmentAdmin(ConsoleAdmin):
         raise NotImplementedError
 
     def _assigned(self, request: HttpRequest, row: Assignment) -> HttpResponse:
-        messages.success(request, self.assigned_words % {"user": row.user, "role": row.role})
+        messages.success(request, self.assigned_words % {"user": row.holder, "role": row.role})
         return redirect(page_of(row))
 
 
@@ -207,12 +207,12 @@ def is_open(row: Assignment, at: datetime) -> bool:
 
 
 def what_removing_does(row: Assignment) -> Iterator[str]:
-    names = {"user": row.user, "role": row.role, "scope": row.scope}
+    names = {"user": row.holder, "role": row.role, "scope": row.scope}
     yield _("%(user)s loses %(role)s at %(scope)s, and is told so by mail.") % names
 
 
 def what_removing_eligible_does(row: EligibleAssignment) -> Iterator[str]:
-    names = {"user": row.user, "role": row.role, "scope": row.scope}
+    names = {"user": row.holder, "role": row.role, "scope": row.scope}
     yield _("%(user)s can no longer activate %(role)s at %(scope)s, and is told so by mail.") % names
     for active in row.activations.lasting(now()).described():
         yield _("The activation at %(scope)s ends at once.") % {"scope": active.scope}
@@ -235,7 +235,7 @@ class EligibleAdmin(AssignmentAdmin):
             offered=is_open,
             says=what_removing_eligible_does,
             does=lambda row, **facts: services.remove_eligible(eligible=row, **facts),
-            done=lambda row: _("%(user)s is no longer eligible for %(role)s.") % {"user": row.user, "role": row.role},
+            done=lambda row: _("%(user)s is no longer eligible for %(role)s.") % {"user": row.holder, "role": row.role},
             danger=True,
             bulk=True,
         ),
@@ -267,7 +267,7 @@ class ActiveAdmin(AssignmentAdmin):
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
-    narrowed_by = ("user", "eligible_assignment")
+    narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = (
         Act(
@@ -277,7 +277,7 @@ class ActiveAdmin(AssignmentAdmin):
             offered=lambda row, at: row.is_activated and is_open(row, at),
             says=what_removing_does,
             does=lambda row, **facts: services.deactivate(active=row, **facts),
-            done=lambda row: _("%(role)s of %(user)s has ended.") % {"user": row.user, "role": row.role},
+            done=lambda row: _("%(role)s of %(user)s has ended.") % {"user": row.holder, "role": row.role},
             danger=True,
         ),
         Act(
@@ -287,7 +287,7 @@ class ActiveAdmin(AssignmentAdmin):
             offered=lambda row, at: not row.is_activated and is_open(row, at),
             says=what_removing_does,
             does=lambda row, **facts: services.remove_active(active=row, **facts),
-            done=lambda row: _("%(user)s no longer holds %(role)s.") % {"user": row.user, "role": row.role},
+            done=lambda row: _("%(user)s no longer holds %(role)s.") % {"user": row.holder, "role": row.role},
             danger=True,
             bulk=True,
         ),

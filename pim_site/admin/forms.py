@@ -87,8 +87,16 @@ class TargetForm(forms.Form):
     user = forms.ModelChoiceField(
         User.objects.enabled(),
         label=gettext_lazy("Holder"),
+        required=False,
         widget=autocomplete(EligibleAssignment, "user"),
         help_text=gettext_lazy("Type a part of the name, the username or the e-mail address."),
+    )
+    group = forms.ModelChoiceField(
+        Group.objects.all(),
+        label=gettext_lazy("or a group"),
+        required=False,
+        widget=autocomplete(EligibleAssignment, "group"),
+        help_text=gettext_lazy("Each enabled member gets it, or activates it for themselves."),
     )
     role = forms.ModelChoiceField(
         Role.objects.select_related("resource"),
@@ -106,7 +114,12 @@ class TargetForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
+        """Return `holder`, `role` and `scope`."""
         values = super().clean() or {}
+        holders = [values.pop("user", None), values.pop("group", None)]
+        values["holder"] = holders[0] or holders[1]
+        if all(holders) or not (any(holders) or {"user", "group"} & set(self.errors)):
+            self.add_error("user", _("Choose a person or a group."))
         if role := values.get("role"):
             values["scope"] = values.get("scope") or role.resource
             try:

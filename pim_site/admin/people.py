@@ -157,17 +157,22 @@ class PersonAdmin(ServiceAdmin):
         return [section for section in shown if section]
 
 
-def eligible_section(user: User) -> Section:
-    rows = EligibleAssignment.objects.lasting(now()).of(user).described()[:SHOWN]
+def narrowed_to(holder: User | Group) -> dict[str, Any]:
+    """Return the query of a list of what this holder has."""
+    return {f"{'group' if isinstance(holder, Group) else 'user'}__id__exact": holder.pk}
+
+
+def eligible_section(holder: User | Group) -> Section:
+    rows = EligibleAssignment.objects.lasting(now()).of(holder).described()[:SHOWN]
     heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("State")]
-    more = list_of(EligibleAssignment, user__id__exact=user.pk)
+    more = list_of(EligibleAssignment, **narrowed_to(holder))
     return Section(_("Eligible for"), heads, [assignment_row(row, row.role) for row in rows], more)
 
 
-def active_section(user: User) -> Section:
-    rows = ActiveAssignment.objects.of(user).described().exclude(ended_at__lt=now() - RECENT)[:SHOWN]
+def active_section(holder: User | Group) -> Section:
+    rows = ActiveAssignment.objects.of(holder).described().exclude(ended_at__lt=now() - RECENT)[:SHOWN]
     heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("State")]
-    more = list_of(ActiveAssignment, user__id__exact=user.pk)
+    more = list_of(ActiveAssignment, **narrowed_to(holder))
     return Section(_("Active now and lately"), heads, [assignment_row(row, row.role) for row in rows], more)
 
 
@@ -219,6 +224,17 @@ class GroupAdmin(ServiceAdmin):
         if obj and obj.is_protected and not request.user.has_perm("accounts.change_protected_group"):
             return False
         return super().has_change_permission(request, obj)
+
+    def links(self, request: HttpRequest, row: Group) -> list[Button]:
+        return assign_links(request, ["eligible", "active"], group=row.pk)
+
+    def sections(self, request: HttpRequest, row: Group) -> list[Section]:
+        may = request.user.has_perm
+        shown = [
+            eligible_section(row) if may("assignments.view_eligibleassignment") else None,
+            active_section(row) if may("assignments.view_activeassignment") else None,
+        ]
+        return [section for section in shown if section]
 
     def create(self, actor: User, values: dict[str, Any]) -> Group:
         return create_group(actor=actor, **values)

@@ -40,7 +40,7 @@ def request_row(row: Request) -> list[Any]:
 
 
 def what_canceling_does(row: Request) -> Iterator[str]:
-    names = {"user": row.user, "role": row.role, "scope": row.scope}
+    names = {"user": row.holder, "role": row.role, "scope": row.scope}
     yield _("The request of %(user)s for %(role)s at %(scope)s is closed; nobody can approve it any more.") % names
     yield _("%(user)s is told by mail, and so are the approvers who were asked.") % names
 
@@ -49,9 +49,9 @@ def what_canceling_does(row: Request) -> Iterator[str]:
 class RequestAdmin(ConsoleAdmin):
     list_display = ["reference", "holder_name", "role", "scope", "action_label", "status_shown", "asked", "decided_by"]
     list_filter = ["status", "action", "role"]
-    narrowed_by = ("user",)
-    list_select_related = ["user", "role", "scope"]
-    search_fields = ["user__display_name", "user__username", "role__name", "ticket"]
+    narrowed_by = ("user", "group")
+    list_select_related = ["user", "group", "role", "scope"]
+    search_fields = ["user__display_name", "user__username", "group__name", "role__name", "ticket"]
     search_help_text = gettext_lazy("Person, role or ticket number")
     fields = [
         "reference",
@@ -112,11 +112,11 @@ class RequestAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("for"), ordering="user__display_name")
     def holder(self, row: Request) -> SafeString:
-        return link(row.user)
+        return link(row.holder)
 
     @admin.display(description=gettext_lazy("for"), ordering="user__display_name")
     def holder_name(self, row: Request) -> str:
-        return str(row.user)
+        return str(row.holder)
 
     @admin.display(description=gettext_lazy("asked by"))
     def asked_by(self, row: Request) -> SafeString | str:

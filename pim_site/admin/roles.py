@@ -207,7 +207,7 @@ def may_see_settings(request: HttpRequest) -> bool:
 
 def holder_section(title: str, rows: Any, role: Role) -> Section:
     heads = [_("Holder"), _("Scope"), _("Start"), _("End"), _("State")]
-    cells = [assignment_row(row, row.user) for row in rows.filter(role=role).described()[:SHOWN]]
+    cells = [assignment_row(row, row.holder) for row in rows.filter(role=role).described()[:SHOWN]]
     return Section(title, heads, cells, list_of(rows.model, role__id__exact=role.pk))
 
 

@@ -89,7 +89,7 @@ def found(at: datetime) -> Cast:
         root = cast.resources[NAME]
         reason = "The first administrator, made on the command line."
         approvals.assign_active(
-            user=cast.boss, role=cast.role(ADMINISTRATOR), scope=root, actor=None, justification=reason
+            holder=cast.boss, role=cast.role(ADMINISTRATOR), scope=root, actor=None, justification=reason
         )
     with clock.set_to(at + timedelta(days=1)), history.on_page():
         arrange(cast)
@@ -181,7 +181,7 @@ def _assigning(cast: Cast, held: Held, today: datetime, assign: history.Service)
 
     def act() -> None:
         assign(
-            user=cast.people[held.person],
+            holder=cast.people[held.person],
             role=cast.role(held.role),
             scope=cast.scope(held),
             actor=administrator,

@@ -45,7 +45,7 @@ def terms(actor, **differs):
     """Arguments of an assignment that is allowed."""
     role = differs.pop("role", None) or RoleFactory(**differs.pop("settings", {}))
     facts = {
-        "user": UserFactory(),
+        "holder": UserFactory(),
         "role": role,
         "scope": role.resource,
         "actor": actor,
@@ -72,12 +72,12 @@ def test_assign_keeps_the_request_with_what_it_made(verb, administrator):
     request.refresh_from_db()
     made = request.eligible_assignment or request.active_assignment
     assert (request.action, request.status, request.requester) == ("admin_assign", "provisioned", administrator)
-    assert (made.user, made.role, made.scope) == (asked["user"], asked["role"], asked["scope"])
+    assert (made.user, made.role, made.scope) == (asked["holder"], asked["role"], asked["scope"])
     action = verb.__name__.replace("assign_", "") + ".assigned"
     assert actions() == [(action, "success")]
     assert Event.objects.get().request_id == request.pk
     kind = action.replace(".", "_")
-    assert mails() == sorted([(kind, asked["user"].email), (kind, administrator.email)])
+    assert mails() == sorted([(kind, asked["holder"].email), (kind, administrator.email)])
 
 
 @ASSIGN
@@ -114,7 +114,7 @@ def test_assign_refused(verb, differs, code, administrator):
 
 @ASSIGN
 def test_assign_to_oneself(verb, administrator):
-    asked = terms(administrator, user=administrator)
+    asked = terms(administrator, holder=administrator)
     with refused("self_assignment"):
         verb(**asked)
 
@@ -122,13 +122,13 @@ def test_assign_to_oneself(verb, administrator):
 @ASSIGN
 def test_assign_to_who_is_disabled(verb, administrator):
     asked = terms(administrator)
-    User.objects.filter(pk=asked["user"].pk).update(is_active=False)
+    User.objects.filter(pk=asked["holder"].pk).update(is_active=False)
     with refused("holder_disabled"):
         verb(**asked)
 
 
 def test_assign_a_service_account_as_active_only(administrator):
-    asked = terms(administrator, user=UserFactory(kind="service"))
+    asked = terms(administrator, holder=UserFactory(kind="service"))
     with refused("holder_invalid"):
         services.assign_eligible(**asked)
     assert services.assign_active(**asked).status == Request.Status.PROVISIONED
@@ -221,7 +221,7 @@ def test_assign_by_who_administers_a_branch_only(verb):
 
 def proved(administrator, **differs):
     asked = terms(administrator, settings={"settings__assign_active_mfa_required": True})
-    facts = {name: asked[name] for name in ("user", "role", "scope", "justification")}
+    facts = {name: asked[name] for name in ("holder", "role", "scope", "justification")}
     facts |= {"starts_at": None, "ends_at": None}
     proof = proof_for(administrator, "active.assigned", **assign_facts(**facts | differs))
     return asked | {"proof": proof, "session": "this session"}
@@ -244,7 +244,7 @@ def test_assign_active_refuses_a_proof_made_for_something_else(administrator, di
 
 
 def test_assign_active_refuses_a_proof_made_for_somebody_else(administrator):
-    asked = proved(administrator, user=UserFactory())
+    asked = proved(administrator, holder=UserFactory())
     with refused("mfa_required"):
         services.assign_active(**asked)
 

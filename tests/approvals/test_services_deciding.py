@@ -357,7 +357,7 @@ def test_cancel_of_what_is_settled(request_, status):
 def test_cancel_of_an_assignment_is_no_way_to_remove_it():
     administrator, helpdesk = holder_of(Role.GLOBAL_ADMINISTRATOR), holder_of(Role.HELPDESK_ADMINISTRATOR)
     request = services.assign_eligible(
-        user=UserFactory(), role=RoleFactory(), scope=root(), actor=administrator, starts_at=now() + HOUR
+        holder=UserFactory(), role=RoleFactory(), scope=root(), actor=administrator, starts_at=now() + HOUR
     )
     with refused("not_canceled"):
         services.cancel(request=request, actor=helpdesk, justification="Because.")

@@ -93,7 +93,7 @@ def test_start_needs_no_worker(clock):
 def test_start_due_notes_scheduled_assignments_too(clock):
     actor, role = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR), RoleFactory()
     for verb in (services.assign_eligible, services.assign_active):
-        verb(user=UserFactory(), role=role, scope=root(), actor=actor, starts_at=AT + DAY, justification="Soon.")
+        verb(holder=UserFactory(), role=role, scope=root(), actor=actor, starts_at=AT + DAY, justification="Soon.")
     clock.move_to(AT + DAY)
     assert tasks.start_due() == 2
     assert statuses() == ["provisioned"] * 2

@@ -518,7 +518,7 @@ def test_request_that_ended_is_not_shown_as_active(client, eligible):
 def test_request_of_an_administrator_tells_its_course(client):
     administrator, person = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR, display_name="Pat Admin"), UserFactory()
     role = RoleFactory()
-    made = services.assign_eligible(user=person, role=role, scope=role.resource, actor=administrator)
+    made = services.assign_eligible(holder=person, role=role, scope=role.resource, actor=administrator)
     services.remove_eligible(eligible=made.eligible_assignment, actor=administrator, justification="Left the team.")
     signed_in(client, person)
 

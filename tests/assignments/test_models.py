@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils.timezone import now
 
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators, holders_in_force
 from roles.models import Role
@@ -110,8 +111,8 @@ def test_visible_to(key, seen):
     actor = holder_of(key) if key else ActiveFactory().user
     EligibleFactory(user=actor)
     ActivationFactory.create_batch(3)
-    assert EligibleAssignment.objects.visible_to(actor).count() == seen
-    assert ActiveAssignment.objects.visible_to(actor).count() == seen
+    assert EligibleAssignment.objects.visible_to(actor, now()).count() == seen
+    assert ActiveAssignment.objects.visible_to(actor, now()).count() == seen
 
 
 def test_holders_in_force_are_people_at_the_organisation_itself():

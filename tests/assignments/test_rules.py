@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import (
     ActivationRefused,
@@ -70,7 +70,23 @@ def test_check_not_self(actor, code):
     ],
 )
 def test_check_holder(differs, eligible, code):
-    assert code_of_refusal(check_holder, User(**differs), eligible=eligible) == code
+    assert code_of_refusal(check_holder, User(**differs), Role(), eligible=eligible) == code
+
+
+@pytest.mark.parametrize("eligible", [True, False])
+@pytest.mark.parametrize(
+    ("is_protected", "role", "code"),
+    [
+        (False, {}, None),
+        (True, {"is_privileged": True}, None),
+        (False, {"is_privileged": True}, "group_not_protected"),
+        (True, {"group_part": "member"}, "holder_invalid"),
+        (True, {"group_part": "owner"}, "holder_invalid"),
+    ],
+)
+def test_check_holder_group(is_protected, role, eligible, code):
+    group = Group(is_protected=is_protected)
+    assert code_of_refusal(check_holder, group, Role(**role), eligible=eligible) == code
 
 
 # --- assigning ------------------------------------------------------------------------------------------------
@@ -80,7 +96,7 @@ LIMITED = {"permanent_eligible_allowed": False, "permanent_active_allowed": Fals
 
 
 def assigned(settings=ANY_LENGTH, **differs):
-    facts = {"user": ANA, "role": ROLE, "scope": UNIT, "eligible": True, "starts_at": AT, "ends_at": None}
+    facts = {"holder": ANA, "role": ROLE, "scope": UNIT, "eligible": True, "starts_at": AT, "ends_at": None}
     facts |= {"justification": "Takes over.", "at": AT} | differs
     return code_of_refusal(check_assignment, RoleSettings(role=ROLE, **settings), **facts)
 
@@ -160,7 +176,8 @@ def eligibility(**differs):
 
 
 def asked(settings=None, eligible=None, **differs):
-    facts = {"user": ANA, "scope": UNIT, "starts_at": AT, "duration": HOUR, "justification": "Stuck.", "ticket": ""}
+    facts = {"user": ANA, "reaches": True, "scope": UNIT, "starts_at": AT, "duration": HOUR}
+    facts |= {"justification": "Stuck.", "ticket": ""}
     arguments = eligible or eligibility(), RoleSettings(**settings or {})
     return code_of_refusal(check_ask, *arguments, **facts | {"at": AT} | differs)
 
@@ -176,18 +193,25 @@ def asked(settings=None, eligible=None, **differs):
         ({"ends_at": AT + SECOND}, None),
         ({"ended_at": AT}, "not_eligible"),
         ({"ended_at": AT - DAY}, "not_eligible"),
-        ({"user": KIM}, "not_eligible"),
     ],
     ids=str,
 )
 def test_check_eligible(differs, code):
-    assert code_of_refusal(check_eligible, eligibility(**differs), user=ANA, at=AT) == code
+    assert code_of_refusal(check_eligible, eligibility(**differs), user=ANA, reaches=True, at=AT) == code
     assert asked(eligible=eligibility(**differs)) == code
+
+
+def test_check_eligible_refuses_whom_it_does_not_reach():
+    assert code_of_refusal(check_eligible, eligibility(), user=ANA, reaches=False, at=AT) == "not_eligible"
+    assert asked(reaches=False) == "not_eligible"
 
 
 def test_check_eligible_refuses_who_is_disabled():
     disabled = User(pk=ANA.pk, is_active=False)
-    assert code_of_refusal(check_eligible, eligibility(user=disabled), user=disabled, at=AT) == "holder_disabled"
+    assert (
+        code_of_refusal(check_eligible, eligibility(user=disabled), user=disabled, reaches=True, at=AT)
+        == "holder_disabled"
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,12 +290,13 @@ def test_check_ask_texts(settings, texts, code):
         ({"activation_authentication": "none"}, {"proved": False}, None),
         ({}, {"justification": ""}, "justification_required"),
         ({"ticket_required": True}, {}, "ticket_required"),
-        ({}, {"user": KIM}, "not_eligible"),
+        ({}, {"reaches": False}, "not_eligible"),
         ({}, {"at": AT + HOUR}, "not_eligible"),
     ],
 )
 def test_check_grant(settings, differs, code):
-    facts = {"user": ANA, "approvers": [], "justification": "Stuck.", "ticket": "", "proved": True, "at": AT} | differs
+    facts = {"user": ANA, "reaches": True, "approvers": [], "justification": "Stuck.", "ticket": "", "proved": True}
+    facts |= {"at": AT} | differs
     assert code_of_refusal(check_grant, eligibility(), RoleSettings(**settings), **facts) == code
 
 
@@ -281,6 +306,7 @@ def test_refusal_names_the_limit():
             eligibility(),
             RoleSettings(activation_max_duration=1.5 * HOUR),
             user=ANA,
+            reaches=True,
             scope=UNIT,
             starts_at=AT,
             duration=2 * HOUR,

@@ -39,14 +39,20 @@ def clock():
 
 
 def activate(eligible, **differs):
-    facts = {"eligible": eligible, "actor": eligible.user, "scope": eligible.scope, "starts_at": None}
+    facts = {
+        "eligible": eligible,
+        "user": eligible.user,
+        "actor": eligible.user,
+        "scope": eligible.scope,
+        "starts_at": None,
+    }
     facts |= {"duration": HOUR, "justification": "Stuck.", "ticket": "", "proved": False, "approvers": []}
     with transaction.atomic():
         return services.activate(**facts | differs)
 
 
 def assign(verb, user, role, **differs):
-    facts = {"user": user, "role": role, "scope": role.resource, "starts_at": None, "ends_at": None}
+    facts = {"holder": user, "role": role, "scope": role.resource, "starts_at": None, "ends_at": None}
     with transaction.atomic():
         return verb(**facts | {"justification": "Takes over.", "actor": None} | differs)
 

@@ -53,7 +53,7 @@ def create_administrator(*, username: str, email: str, name: str) -> str:
     with transaction.atomic(), bind(correlation_id=uuid.uuid4().hex, via="command"):
         person = accounts.create_person(actor=None, username=username, email=email, display_name=name)
         approvals.assign_active(
-            user=person,
+            holder=person,
             role=Role.objects.built_in(Role.GLOBAL_ADMINISTRATOR),
             scope=Resource.objects.get(path="/"),
             actor=None,
