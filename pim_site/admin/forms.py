@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from accounts.forms import CodeForm
-from accounts.models import User
+from accounts.models import Group, User
 from assignments.models import EligibleAssignment
 from assignments.rules import AssignmentRefused
 from roles.models import Resource, Role, RoleSettings
