@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
         ("accounts", "0001_people_and_factors"),
         ("approvals", "0001_requests_and_decisions"),
         ("assignments", "0002_groups_hold_roles"),
-        ("roles", "0002_governed_groups_and_owners"),
+        ("roles", "0003_governed_groups_and_owners"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_people_and_factors"),
         ("assignments", "0001_eligible_and_active"),
-        ("roles", "0002_governed_groups_and_owners"),
+        ("roles", "0003_governed_groups_and_owners"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

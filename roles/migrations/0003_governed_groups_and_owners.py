@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_people_and_factors"),
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("roles", "0001_resources_roles_settings"),
+        ("roles", "0002_ticket_pattern_and_link"),
     ]
 
     operations = [
