@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 
+from .mails import Cell, default_notifications
 from .tickets import LONGEST_LINK, LONGEST_PATTERN, matches
 
 HALF_HOUR = timedelta(minutes=30)
@@ -180,20 +181,12 @@ class RoleSettingsQuerySet(models.QuerySet["RoleSettings"]):
         }
 
 
-def default_notifications() -> dict[str, dict[str, bool]]:
-    """Everybody who is told by default, is told: three events, three kinds of recipients."""
-    return {event: dict.fromkeys(RoleSettings.AUDIENCES, True) for event in RoleSettings.EVENTS}
-
-
 class RoleSettings(models.Model):
     """One version of the rules that a role is used under at a scope and beneath.
 
     Rows are never changed: a save supersedes the current row by a new one with the next version, and a request keeps
     pointing at the version that it was asked under. Defaults are those of Microsoft Entra PIM (role settings page).
     """
-
-    EVENTS = ("eligible_assigned", "active_assigned", "activated")
-    AUDIENCES = ("admin", "requestor", "approver")
 
     class Authentication(models.TextChoices):
         NONE = "none", _("none")
@@ -270,6 +263,6 @@ class RoleSettings(models.Model):
         """Who is named to approve, groups first; empty where it is left to the administrators."""
         return [*map(str, self.approver_groups.all()), *map(str, self.approvers.all())]
 
-    def notifies(self, event: str, audience: str) -> bool:
-        """Are the default recipients of this kind told of this event?"""
-        return bool(self.notifications.get(event, {}).get(audience, True))
+    def cell(self, event: str, audience: str) -> Cell:
+        """Return who gets the mails of this event for this kind of recipients."""
+        return Cell(**self.notifications[event][audience])

@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+from .mails import AUDIENCES, EVENTS, LEVELS, MOST_ADDRESSES, WITHOUT_ADDRESSES
 from .models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
 from .tickets import is_link, steps_of
 
@@ -27,8 +29,8 @@ class RoleRefused(ValidationError):
 class SettingsRefused(ValidationError):
     """Settings could not be saved.
 
-    Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``nobody_could_approve``,
-    ``group_not_protected``.
+    Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``address_invalid``,
+    ``too_many_addresses``, ``no_addresses``, ``nobody_could_approve``, ``group_not_protected``.
     """
 
 
@@ -88,11 +90,56 @@ def check_settings(
 
 
 def _check_notifications(notifications: Any) -> None:
-    def kinds(cells: Any) -> Any:
-        return {name: kinds(cell) for name, cell in cells.items()} if isinstance(cells, dict) else type(cells)
+    cells = _cells(notifications)
+    if cells is None:
+        text = _("Say for each event and each kind of recipients who is told of what.")
+        raise SettingsRefused({"notifications": ValidationError(text, code="out_of_range")})
+    for (event, audience), cell in cells.items():
+        _check_addresses(cell["also"], accepted=(event, audience) not in WITHOUT_ADDRESSES)
 
-    if kinds(notifications) != dict.fromkeys(RoleSettings.EVENTS, dict.fromkeys(RoleSettings.AUDIENCES, bool)):
-        raise SettingsRefused(_("Say for each event and each kind of recipient: told, or not."), code="out_of_range")
+
+def _cells(notifications: Any) -> dict[tuple[str, str], dict[str, Any]] | None:
+    """Return the nine cells; None where they are not just those, each with what a cell has."""
+    try:
+        cells = {(event, who): cell for event, row in notifications.items() for who, cell in row.items()}
+    except AttributeError:
+        return None
+    complete = set(cells) == {(event, who) for event in EVENTS for who in AUDIENCES}
+    return cells if complete and all(map(_is_cell, cells.values())) else None
+
+
+def _is_cell(cell: Any) -> bool:
+    return (
+        isinstance(cell, dict)
+        and set(cell) == {"default", "also", "level"}
+        and isinstance(cell["default"], bool)
+        and isinstance(cell["also"], list)
+        and all(isinstance(address, str) for address in cell["also"])
+        and cell["level"] in LEVELS
+    )
+
+
+def _check_addresses(addresses: list[str], *, accepted: bool) -> None:
+    text, code = "", ""
+    wrong = [address for address in addresses if not _is_address(address)]
+    if addresses and not accepted:
+        text, code = _("Only those who can decide are asked for approval: leave the addresses empty."), "no_addresses"
+    elif len(addresses) > MOST_ADDRESSES:
+        text, code = _("At most %(limit)d addresses.") % {"limit": MOST_ADDRESSES}, "too_many_addresses"
+    elif wrong:
+        text, code = _("This is no e-mail address: %(address)s") % {"address": wrong[0][:100]}, "address_invalid"
+    elif len({address.casefold() for address in addresses}) < len(addresses):
+        text, code = _("An address is named twice."), "address_invalid"
+    if code:
+        raise SettingsRefused({"notifications": ValidationError(text, code=code)})
+
+
+def _is_address(address: str) -> bool:
+    try:
+        validate_email(address)
+    except ValidationError:
+        return False
+    return True
 
 
 def _check_tickets(settings: RoleSettings) -> None:

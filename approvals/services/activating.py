@@ -1,5 +1,6 @@
 """What people ask for themselves: to activate a role, and to be done with it."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused, check_ask, check_eligible, whole_second
 from audit.services import privileged, record
-from notifications.services import queue
+from roles import services as roles
 from roles.models import Resource, RoleSettings
 
 from .assigning import settled_request
@@ -163,9 +164,7 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
             request.save(force_insert=True)
     except IntegrityError as error:
         raise _already_pending() from error
-    if not request.settings.notifies("activated", "approver"):
-        return
-    context = request_mail_facts(request) | {
+    context = {
         "duration": request.duration,
         "starts_at": request.starts_at,
         "reason": request.justification,
@@ -173,7 +172,14 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
         "ticket_url": request.ticket_url,
         "expires_at": request.expires_at,
     }
-    queue("approval_asked", to=request.approvers(at), about=request, context=context)
+    tell("approval_asked", request, "approver", to=request.approvers(at), context=context)
+
+
+def tell(kind: str, request: Request, audience: str, *, to: Iterable[User], context: dict[str, Any]) -> None:
+    """Queue a mail about a request, as far as the settings in use now say so."""
+    settings = RoleSettings.objects.applying_to(request.role, request.scope)[0]
+    where = {"event": "activated", "audience": audience}
+    roles.tell(kind, **where, settings=settings, to=to, about=request, context=request_mail_facts(request) | context)
 
 
 def request_mail_facts(request: Request) -> dict[str, Any]:

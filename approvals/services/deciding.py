@@ -14,9 +14,9 @@ from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused
 from audit.services import privileged, record, refusal_code
-from notifications.services import queue, suppress
+from notifications.services import suppress
 
-from .activating import grant, request_mail_facts
+from .activating import grant, tell
 
 
 @privileged("request.approved", target="request")
@@ -91,24 +91,22 @@ def _settle(request: Request, actor: User, verdict: str, justification: str, *, 
 
 def _tell_decided(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
     active = request.active_assignment
-    context = request_mail_facts(request) | {
+    context = {
         "outcome": verdict,
         "decider": str(actor),
         "justification": justification,
         "duration": active.ends_at - active.starts_at if active and active.ends_at else request.duration,
         "ends_at": active.ends_at if active else None,
     }
-    queue("request_decided", to=[request.person], about=request, context=context | {"audience": "requestor"})
-    if request.settings.notifies("activated", "approver"):
-        others = request.approvers(at).exclude(pk=actor.pk)
-        queue("request_decided", to=others, about=request, context=context | {"audience": "approver"})
+    tell("request_decided", request, "requestor", to=[request.person], context=context)
+    tell("request_decided", request, "approver", to=request.approvers(at).exclude(pk=actor.pk), context=context)
 
 
 def _fail(request: Request, actor: User, refusal: ActivationRefused) -> None:
     request.status, request.failure_code = Request.Status.FAILED, refusal_code(refusal)
     cause = " ".join(refusal.messages)
     _record("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
-    queue("request_failed", to=[request.person], about=request, context=request_mail_facts(request) | {"cause": cause})
+    tell("request_failed", request, "requestor", to=[request.person], context={"cause": cause})
 
 
 @privileged("request.canceled", target="request")
@@ -138,11 +136,12 @@ def cancel(*, request: Request, actor: User, justification: str = "") -> Request
 
 def _tell_canceled(request: Request, actor: User, *, to_approvers: bool, at: datetime) -> None:
     """Those who were asked hear that it is over, unless the question had not gone out yet; so does the requester."""
-    suppressed = suppress("approval_asked", about=request)
-    told: list[User] = [] if actor.pk == request.user_id else [request.person]
+    suppressed, context = suppress("approval_asked", about=request), {"actor": str(actor)}
+    if actor.pk != request.user_id:
+        tell("request_canceled", request, "requestor", to=[request.person], context=context)
     if to_approvers and not suppressed:
-        told += request.approvers(at).exclude(pk=actor.pk)
-    queue("request_canceled", to=told, about=request, context=request_mail_facts(request) | {"actor": str(actor)})
+        others = request.approvers(at).exclude(pk=actor.pk)
+        tell("request_canceled", request, "approver", to=others, context=context)
 
 
 @privileged("request.timed_out", target="request")
@@ -160,8 +159,7 @@ def time_out(*, request: Request, actor: User | None) -> bool:
     request = Request.objects.described().get(pk=request.pk)
     suppress("approval_asked", about=request)
     _record("request.timed_out", request, actor=actor)
-    context = request_mail_facts(request) | {"asked_at": request.requested_at}
-    queue("request_timed_out", to=[request.person], about=request, context=context)
+    tell("request_timed_out", request, "requestor", to=[request.person], context={"asked_at": request.requested_at})
     return True
 
 

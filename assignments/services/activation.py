@@ -15,7 +15,7 @@ from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators, members_of, people_reached
 from assignments.rules import ActivationRefused, check_grant, check_not_last, check_open, whole_second
 from audit.services import privileged, record
-from notifications.services import queue
+from roles import services as roles
 from roles.models import Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
@@ -231,14 +231,14 @@ def _tell_ended(active: ActiveAssignment, *, actor: User | None, at: datetime, w
         return
     settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
     event = "activated" if active.is_activated else "active_assigned"
-    if settings.notifies(event, "requestor"):
-        context = mail_facts(active) | {
-            "ended_at": active.ended_at,
-            "cause": active.end_reason,
-            "actor": str(actor or ""),
-            "reason": why,
-        }
-        queue("role_ended", to=concerned(active, at=at), about=active, context=context)
+    context = mail_facts(active) | {
+        "ended_at": active.ended_at,
+        "cause": active.end_reason,
+        "actor": str(actor or ""),
+        "reason": why,
+    }
+    common: dict[str, Any] = {"settings": settings, "about": active, "context": context}
+    roles.tell("role_ended", event=event, audience="requestor", to=concerned(active, at=at), **common)
 
 
 def tell(
@@ -251,12 +251,10 @@ def tell(
     at: datetime,
 ) -> None:
     """Queue a mail to the holder and to the administrators, as far as the role's settings say so."""
-    if settings.notifies(event, "requestor"):
-        queue(kind, to=concerned(assignment, at=at), about=assignment, context=context | {"audience": "requestor"})
-    if settings.notifies(event, "admin"):
-        others = administrators(at).exclude(pk=assignment.holder.pk)
-        context = context | {"audience": "admin", "url": _console_page(assignment)}
-        queue(kind, to=others, about=assignment, context=context)
+    common: dict[str, Any] = {"event": event, "settings": settings, "about": assignment}
+    roles.tell(kind, audience="requestor", to=concerned(assignment, at=at), context=context, **common)
+    others = administrators(at).exclude(pk=assignment.holder.pk)
+    roles.tell(kind, audience="admin", to=others, context=context | {"url": _console_page(assignment)}, **common)
 
 
 def concerned(assignment: ActiveAssignment | EligibleAssignment, *, at: datetime) -> Iterable[User]:

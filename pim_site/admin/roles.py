@@ -1,5 +1,6 @@
 """Resources, roles, and the settings that each role is used under."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment
 from pim_site.templatetags.pim import duration
 from roles.builtin import OUR_APPS
+from roles.mails import USED
 from roles.models import Role, RoleSettings
 from roles.services import (
     SETTINGS_FIELDS,
@@ -35,7 +37,7 @@ from roles.services import (
 from .assignments import assign_links, assignment_row
 from .base import Button, Section, ServiceAdmin, actor_of, list_of, page_of
 from .forms import ServiceForm, add_refusal
-from .settings_form import AUDIENCES, EVENTS, SETTINGS_FIELDSETS, SettingsForm, initial_of
+from .settings_form import AUDIENCES, EVENTS, LEVELS, SETTINGS_FIELDSETS, SettingsForm, initial_of
 
 SHOWN = 20
 
@@ -247,8 +249,16 @@ def _shown(version: RoleSettings, name: str) -> Any:
 
 
 def _shown_mail(version: RoleSettings) -> str:
-    told = []
-    for event, label in EVENTS.items():
-        names = [str(word) for audience, word in AUDIENCES.items() if version.notifies(event, audience)]
-        told.append(f"{label}: {', '.join(names) or _('nobody')}")
-    return ". ".join(told)
+    return " ".join(
+        _("%(event)s: %(told)s.") % {"event": label, "told": "; ".join(_told(version, event))}
+        for event, label in EVENTS.items()
+    )
+
+
+def _told(version: RoleSettings, event: str) -> Iterator[str]:
+    """Say for each kind of recipients of an event who is told, and of what."""
+    for audience, word in AUDIENCES.items():
+        if (event, audience) in USED:
+            cell = version.cell(event, audience)
+            people = [_("told") if cell.default else _("not told"), *cell.also]
+            yield f"{word} {', '.join(people)}" + (f" ({LEVELS[cell.level]})" if cell.level != "all" else "")

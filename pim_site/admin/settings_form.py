@@ -1,5 +1,7 @@
 """The form of role settings."""
 
+import re
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import Group, User
 from pim_site.templatetags.pim import duration
+from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
 from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, RoleSettings
 from roles.services import SETTINGS_FIELDS
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
@@ -27,6 +30,11 @@ EVENTS = {
     "active_assigned": gettext_lazy("Somebody is assigned as active"),
     "activated": gettext_lazy("Somebody activates"),
 }
+LEVELS = {
+    "all": gettext_lazy("all mails"),
+    "critical": gettext_lazy("critical only"),
+    "none": gettext_lazy("no mails"),
+}
 AUDIENCES = {
     "admin": gettext_lazy("Administrators"),
     "requestor": gettext_lazy("The holder"),
@@ -35,27 +43,35 @@ AUDIENCES = {
 
 
 class NotificationGrid(forms.Widget):
-    """Three events by three kinds of recipients, a tick box each; the value is what the settings keep."""
+    """Three events by three kinds of recipients, each with who is told and of what; the value is what settings keep."""
 
     use_fieldset = True
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         rows = [
-            (label, [(self._box(name, event, each), word, value[event][each]) for each, word in AUDIENCES.items()])
+            (label, [self._cell(name, event, each, value[event][each]) for each in AUDIENCES])
             for event, label in EVENTS.items()
         ]
-        return render_to_string("admin/notification_grid.html", {"rows": rows, "heads": AUDIENCES.values()})
+        return render_to_string("admin/notification_grid.html", {"rows": rows, "levels": LEVELS})
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, dict[str, bool]]:
-        def ticked(event: str, each: str) -> bool:
-            box = self._box(name, event, each)
-            return not box or box in data
+    def _cell(self, name: str, event: str, each: str, cell: dict[str, Any]) -> dict[str, Any]:
+        return cell | {
+            "name": f"{name}_{event}_{each}",
+            "word": AUDIENCES[each],
+            "also": ", ".join(cell["also"]),
+            "is_used": (event, each) in USED,
+            "takes_addresses": (event, each) not in WITHOUT_ADDRESSES,
+        }
 
-        return {event: {each: ticked(event, each) for each in AUDIENCES} for event in EVENTS}
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> dict[str, dict[str, Any]]:
+        return {event: {each: self._told(data, name, event, each) for each in AUDIENCES} for event in EVENTS}
 
-    def _box(self, name: str, event: str, each: str) -> str:
-        """The name of a box, or nothing where no mail is sent yet: approvers decide activations only."""
-        return "" if each == "approver" and event != "activated" else f"{name}_{event}_{each}"
+    def _told(self, data: Any, name: str, event: str, each: str) -> dict[str, Any]:
+        if (event, each) not in USED:  # nothing is asked where no mail is sent
+            return asdict(Cell())
+        box = f"{name}_{event}_{each}"
+        also = re.split(r"[\s,;]+", data.get(f"{box}_also", ""))
+        return {"default": box in data, "also": list(filter(None, also)), "level": data.get(f"{box}_level", "all")}
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return False
@@ -197,9 +213,11 @@ class SettingsForm(forms.Form):
         label=gettext_lazy("Who is told by mail"),
         widget=NotificationGrid(),
         required=False,
-        initial={event: dict.fromkeys(AUDIENCES, True) for event in EVENTS},
+        initial=default_notifications,
         help_text=gettext_lazy(
-            "Administrators are the holders in force of Privileged Role Administrator and Global Administrator."
+            "Administrators are the holders in force of Privileged Role Administrator and Global Administrator. "
+            "Further addresses are told as well, or instead where the box is not ticked. Example: soc@example.org. "
+            "Critical are mails on which the recipient must act."
         ),
     )
 

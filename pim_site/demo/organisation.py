@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from roles.mails import default_notifications
 from roles.models import Resource, Role
 
 NAME = "Lighthouse Foods"
@@ -188,8 +189,9 @@ class Post:
 
 def settings(hours: float, **others: Any) -> dict[str, Any]:
     """What differs from the defaults; administrators are told of privileged roles only, or they would stop reading."""
-    events = ("eligible_assigned", "active_assigned", "activated")
-    quiet = {event: {"admin": False, "requestor": True, "approver": True} for event in events}
+    quiet = default_notifications()
+    for cells in quiet.values():
+        cells["admin"]["default"] = False
     return {"activation_max_duration": timedelta(hours=hours), "notifications": quiet} | others
 
 

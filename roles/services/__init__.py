@@ -1,5 +1,6 @@
 """Every change to resources, roles and their settings. Nothing else writes these tables."""
 
+from .mail import tell
 from .resources import create_resource, label_of, update_resource
 from .roles import create_role, update_role
 from .settings import SETTINGS_FIELDS, save_settings, settings_facts
@@ -11,6 +12,7 @@ __all__ = [
     "label_of",
     "save_settings",
     "settings_facts",
+    "tell",
     "update_resource",
     "update_role",
 ]

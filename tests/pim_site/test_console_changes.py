@@ -325,7 +325,10 @@ def test_add_role_with_its_settings(role_admin):
     assert role.is_privileged
     assert (settings.activation_max_duration, settings.approval_required) == (timedelta(hours=1), True)
     assert list(settings.approver_groups.all()) == [group]
-    assert (settings.notifies("activated", "admin"), settings.notifies("activated", "requestor")) == (False, True)
+    assert (settings.cell("activated", "admin").default, settings.cell("activated", "requestor").default) == (
+        False,
+        True,
+    )
 
 
 def test_add_role_with_settings_that_make_no_sense_leaves_nothing(role_admin):

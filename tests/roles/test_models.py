@@ -35,13 +35,6 @@ def test_lineage_begins_at_the_root(node, lineage):
     assert NODES[node].lineage == [PATHS[name] for name in lineage]
 
 
-@pytest.mark.parametrize(
-    ("cells", "told"), [({}, True), ({"activated": {}}, True), ({"activated": {"admin": False}}, False)]
-)
-def test_notifies_unless_switched_off(cells, told):
-    assert RoleSettings(notifications=cells).notifies("activated", "admin") is told
-
-
 @pytest.mark.parametrize(("proof", "required"), [("none", False), ("mfa", True)])
 def test_mfa_required(proof, required):
     assert RoleSettings(activation_authentication=proof).mfa_required is required

@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import Group, User
-from roles.models import Resource, Role, RoleSettings, default_notifications
+from roles.mails import default_notifications
+from roles.models import Resource, Role, RoleSettings
 from roles.rules import RoleRefused, check_role_change, check_scope, check_settings, check_weight
 from tests.refusals import code_of_refusal
 
@@ -14,6 +15,15 @@ HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
 def check(approvers=(), groups=(), group_people=0, **values):
     settings = RoleSettings(**values)
     return code_of_refusal(check_settings, settings, approvers=approvers, groups=groups, group_people=group_people)
+
+
+TOLD = {"default": True, "also": [], "level": "all"}
+
+
+def with_cell(event="activated", audience="admin", **differs):
+    cells = default_notifications()
+    cells[event][audience] |= differs
+    return cells
 
 
 @pytest.mark.parametrize(
@@ -40,17 +50,38 @@ def check(approvers=(), groups=(), group_people=0, **values):
         ({"notifications": None}, False),
         ({"notifications": []}, False),
         ({"notifications": default_notifications() | {"activated": []}}, False),
-        ({"notifications": default_notifications() | {"activated": {"admin": True}}}, False),
-        ({"notifications": default_notifications() | {"more": {"admin": True}}}, False),
-        (
-            {"notifications": default_notifications() | {"activated": {"admin": 1, "requestor": 0, "approver": 0}}},
-            False,
-        ),
+        ({"notifications": default_notifications() | {"activated": {"admin": TOLD}}}, False),
+        ({"notifications": default_notifications() | {"more": {"admin": TOLD}}}, False),
+        ({"notifications": with_cell(default=1)}, False),
+        ({"notifications": with_cell(also="a@example.org")}, False),
+        ({"notifications": with_cell(also=[7])}, False),
+        ({"notifications": with_cell(level="some")}, False),
+        ({"notifications": with_cell(level=[])}, False),
+        ({"notifications": with_cell(more=True)}, False),
+        ({"notifications": with_cell(default=False, also=["a@example.org"], level="critical")}, True),
     ],
     ids=str,
 )
 def test_check_settings_ranges(values, allowed):
     assert check(**values) == (None if allowed else "out_of_range")
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ({"also": ["soc@example.org", "desk@example.org"]}, None),
+        ({"also": [f"a{number}@example.org" for number in range(10)]}, None),
+        ({"also": [f"a{number}@example.org" for number in range(11)]}, "too_many_addresses"),
+        ({"also": ["soc"]}, "address_invalid"),
+        ({"also": ["soc@example.org\nBcc: all@example.org"]}, "address_invalid"),
+        ({"also": ["soc@example.org", "SOC@example.org"]}, "address_invalid"),
+        ({"also": [""]}, "address_invalid"),
+        ({"audience": "approver", "also": ["soc@example.org"]}, "no_addresses"),
+        ({"audience": "approver", "event": "eligible_assigned", "also": ["soc@example.org"]}, None),
+    ],
+)
+def test_check_settings_of_further_addresses(cell, code):
+    assert check(notifications=with_cell(**cell)) == code
 
 
 PERSON, DISABLED = User(pk=uuid.UUID(int=1)), User(pk=uuid.UUID(int=2), is_active=False)
