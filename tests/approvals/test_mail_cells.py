@@ -43,8 +43,8 @@ class Stage:
 
 
 def assign(stage, verb):
-    facts = stage.where() | {"scope": stage.role.resource, "actor": None, "justification": "Takes over."}
-    verb(**facts)
+    facts = {"holder": stage.holder, "role": stage.role, "scope": stage.role.resource, "actor": None}
+    verb(**facts, justification="Takes over.")
 
 
 def ending(stage, factory):

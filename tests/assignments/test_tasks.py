@@ -7,6 +7,7 @@ from assignments import services, tasks
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from notifications.models import Message
+from roles.mails import default_notifications
 from roles.models import Role
 from tests.factories import ActivationFactory, ActiveFactory, EligibleFactory, RoleFactory, UserFactory, holder_of
 
@@ -132,7 +133,8 @@ def test_remind_due_leaves_out_activations_and_what_is_permanent():
 
 
 def test_remind_due_tells_as_far_as_the_settings_say():
-    cells = {event: {"admin": True, "requestor": False, "approver": True} for event in ("eligible_assigned",)}
+    cells = default_notifications()
+    cells["eligible_assigned"]["requestor"]["default"] = False
     administrator = holder_of(Role.GLOBAL_ADMINISTRATOR)
     role = RoleFactory(settings__notifications=cells)
     EligibleFactory(role=role, starts_at=AT - 60 * DAY, ends_at=AT + DAY, user=UserFactory())

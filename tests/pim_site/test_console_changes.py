@@ -11,7 +11,8 @@ from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from notifications.models import Message
-from roles.models import Resource, Role, RoleSettings
+from roles.mails import AUDIENCES, EVENTS
+from roles.models import Resource, Role
 from roles.services import SETTINGS_FIELDS
 from tests.client import signed_in
 from tests.factories import (
@@ -306,7 +307,7 @@ def settings_data(**changes):
         "active_max_days": 180,
         "assign_active_justification_required": "on",
     }
-    cells = [f"{event}_{each}" for event in RoleSettings.EVENTS for each in RoleSettings.AUDIENCES]
+    cells = [f"{event}_{each}" for event in EVENTS for each in AUDIENCES]
     data |= {f"notifications_{cell}": "on" for cell in cells} | changes
     return {name: value for name, value in data.items() if value is not None}
 

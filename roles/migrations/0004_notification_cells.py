@@ -21,7 +21,7 @@ def change(apps, each):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("roles", "0002_ticket_pattern_and_link")]
+    dependencies = [("roles", "0003_governed_groups_and_owners")]
 
     operations = [
         migrations.AlterField(
