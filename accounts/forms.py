@@ -8,22 +8,40 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from .models import TotpDevice, User
+from .models import Passkey, TotpDevice, User
+from .passkeys import LONGEST_ANSWER
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
 class Factor(TypedDict):
-    """The arguments of `services.prove` and `services.device_for` that a person types."""
+    """The arguments of `services.prove` that a page sends."""
 
     code: str
     app: TotpDevice | None
+    passkey: str
 
 
 def apps_of(user: User) -> QuerySet[TotpDevice]:
     apps: QuerySet[TotpDevice] = TotpDevice.objects.filter(user=user, confirmed=True).order_by("pk")
     return apps
+
+
+def passkeys_of(user: User) -> QuerySet[Passkey]:
+    passkeys: QuerySet[Passkey] = Passkey.objects.filter(user=user, confirmed=True).order_by("pk")
+    return passkeys
+
+
+class OnceInput(forms.TextInput):
+    """A page that comes back has it empty: what serves once is either used up or refused."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class HiddenOnceInput(OnceInput):
+    input_type = "hidden"
 
 
 def code_field(*, label: "StrOrPromise", help_text: "StrOrPromise" = "", letters: bool = False) -> forms.CharField:
@@ -35,7 +53,7 @@ def code_field(*, label: "StrOrPromise", help_text: "StrOrPromise" = "", letters
         "autocapitalize": "none",
         "spellcheck": "false",
     }
-    return forms.CharField(label=label, help_text=help_text, max_length=40, widget=forms.TextInput(attributes))
+    return forms.CharField(label=label, help_text=help_text, max_length=40, widget=OnceInput(attributes))
 
 
 class SignInForm(forms.Form):
@@ -60,7 +78,11 @@ class AppChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes
 
 
 class CodeForm(forms.Form):
-    """A fresh code of a factor that `user` has; which app it comes from is asked only of those who have several."""
+    """A fresh proof of a factor that `user` has: a code, or in its place a passkey.
+
+    Which app the code comes from is asked only of those who have several. The passkey is asked by a script, which
+    fills in what the browser answered.
+    """
 
     app = AppChoiceField(label=_("Code from"), queryset=TotpDevice.objects.none(), empty_label=None)
     code_is_required = True  # where not, the service says whether it is
@@ -80,16 +102,19 @@ class CodeForm(forms.Form):
             else _("The six digits that your authenticator app shows now, or a recovery code."),
             letters=letters,
         )
+        self.fields["passkey"] = forms.CharField(required=False, max_length=LONGEST_ANSWER, widget=HiddenOnceInput())
+        self.has_passkey = passkeys_of(user).exists()
         for name in {"app", "code"} & self.fields.keys():
-            self.fields[name].required = self.code_is_required
+            self.fields[name].required = self.code_is_required and not self.has_passkey
 
     def ask_no_code(self) -> None:
-        for name in {"app", "code"} & self.fields.keys():
+        for name in {"app", "code", "passkey"} & self.fields.keys():
             del self.fields[name]
 
     @property
     def factor(self) -> Factor:
-        return {"code": self.cleaned_data.get("code", ""), "app": self.cleaned_data.get("app")}
+        typed = self.cleaned_data
+        return {"code": typed.get("code", ""), "app": typed.get("app"), "passkey": typed.get("passkey", "")}
 
 
 class NewPasswordFields(forms.Form):
@@ -143,3 +168,22 @@ class AppForm(CodeForm):
 
 class PasswordForm(NewPasswordFields, CodeForm):
     pass
+
+
+class PasskeyNameForm(CodeForm):
+    """The first step to a passkey: what it is to be called, confirmed by a factor that is there already."""
+
+    name = forms.CharField(
+        label=_("Name of the passkey (optional)"),
+        max_length=64,
+        required=False,
+        help_text=_("So that you can tell your passkeys apart, such as “Laptop” or “Blue security key”."),
+    )
+
+
+class PasskeyForm(forms.Form):
+    """The second step: what the browser answered, and what confirmed the first."""
+
+    name = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput())
+    proof = forms.UUIDField(widget=forms.HiddenInput())
+    passkey = forms.CharField(max_length=LONGEST_ANSWER, widget=HiddenOnceInput())

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, ThrottlingMixin, TimestampMixin
 
 from . import factors
+from .passkeys import LONGEST_ID
 
 
 def default_zone() -> str:
@@ -277,6 +278,40 @@ class RecoveryCode(models.Model):
         return f"recovery code {self.pk}"
 
 
+class Passkey(TimestampMixin, Device):
+    """A key pair on a device of the person (WebAuthn), of which only the public half is here.
+
+    Proves through `services.prove` only: as a device of django-otp it accepts no token.
+    """
+
+    credential_id = models.CharField(max_length=LONGEST_ID, unique=True)  # base64url
+    public_key = models.BinaryField()  # COSE
+    sign_count = models.PositiveBigIntegerField(default=0)
+    transports = models.JSONField(default=list)
+    is_synced = models.BooleanField(default=False)  # may be copied to other devices of the person by its maker
+
+    class Meta:
+        verbose_name = _("passkey")
+        verbose_name_plural = _("passkeys")
+        default_permissions = ()
+
+
+class PasskeyChallenge(models.Model):
+    """What a passkey is to sign: for whom, in which session and for what. Gone as soon as it is answered."""
+
+    challenge = models.CharField(max_length=100, primary_key=True)  # base64url
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    session_digest = models.CharField(max_length=64)
+    intent_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"challenge to {self.user} at {self.created_at}"
+
+
 class EnrolmentTicket(models.Model):
     """A one-time right to set a password and the first factor, handed over by an administrator."""
 
@@ -313,6 +348,7 @@ class StepUpProof(models.Model):
     session_digest = models.CharField(max_length=64)
     intent_digest = models.CharField(max_length=64)
     method = models.CharField(max_length=20)
+    device = models.CharField(max_length=200, blank=True)  # which factor, as django-otp names it
     created_at = models.DateTimeField(db_index=True)
     consumed_at = models.DateTimeField(null=True)
 

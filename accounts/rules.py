@@ -23,13 +23,17 @@ class SignInRefused(ValidationError):
 
 
 class StepUpRefused(ValidationError):
-    """A second factor was not proved. Codes: ``mfa_required``, ``mfa_invalid``, ``mfa_reused``, ``throttled``."""
+    """A second factor was not proved.
+
+    Codes: ``mfa_required``, ``mfa_invalid``, ``mfa_reused``, ``throttled``, ``passkey_invalid``, ``passkey_expired``,
+    ``passkey_copied``, ``no_passkey``, ``phishing_resistant_required``.
+    """
 
 
 class EnrolmentRefused(ValidationError):
     """A factor could not be enrolled or removed.
 
-    Codes: ``ticket_invalid``, ``mfa_invalid``, ``last_factor``, ``not_found``.
+    Codes: ``ticket_invalid``, ``mfa_invalid``, ``passkey_invalid``, ``last_factor``, ``not_found``.
     """
 
 
@@ -133,6 +137,28 @@ def check_proof(proof: "StepUpProof | None", *, user: "User", intent: str, sessi
         raise StepUpRefused(_("Confirm with a one-time code for this request."), code="mfa_required")
 
 
+# The one method whose proof nobody can pass on to another site: the browser tells the passkey where it is.
+PASSKEY = "passkey"
+
+
+def check_phishing_resistant(method: str) -> None:
+    """Refuse what was proved with `method` where only a passkey will do.
+
+    Raises:
+        StepUpRefused: ``phishing_resistant_required``.
+    """
+    if method != PASSKEY:
+        text = _("Only a passkey will do here, no code. If you have none yet, add one on your Security page.")
+        raise StepUpRefused(text, code="phishing_resistant_required")
+
+
+def check_sign_count(before: int, after: int) -> None:
+    """Refuse a passkey that has counted less than before: a copy of it answers. Those that do not count say 0."""
+    if (before or after) and after <= before:
+        text = _("This passkey may have been copied: it was used elsewhere. Remove it, and tell an administrator.")
+        raise StepUpRefused(text, code="passkey_copied")
+
+
 def check_ticket(ticket: "EnrolmentTicket | None", *, at: datetime) -> None:
     if ticket is None or not ticket.is_valid(at) or not ticket.user.is_active:
         raise EnrolmentRefused(
@@ -140,9 +166,8 @@ def check_ticket(ticket: "EnrolmentTicket | None", *, at: datetime) -> None:
         )
 
 
-def check_factor_can_go(apps: int) -> None:
-    """Refuse to remove the last of `apps` authenticator apps: recovery codes alone run out."""
-    if apps <= 1:
-        raise EnrolmentRefused(
-            _("This is your only authenticator app. Add another one before you remove it."), code="last_factor"
-        )
+def check_factor_can_go(present: int) -> None:
+    """Refuse to remove the last authenticator app or passkey of those `present`: recovery codes alone run out."""
+    if present <= 1:
+        text = _("You sign in with nothing else. Add an authenticator app or a passkey before you remove this.")
+        raise EnrolmentRefused(text, code="last_factor")

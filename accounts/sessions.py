@@ -54,7 +54,7 @@ def pending_user(request: HttpRequest) -> User | None:
     return user
 
 
-def complete(request: HttpRequest, user: User, *, proof: StepUpProof, device: Device | None) -> str:
+def complete(request: HttpRequest, user: User, *, proof: StepUpProof) -> str:
     """Sign `user` in with the factor that was proved, under a new session key; return the path to go to.
 
     Raises:
@@ -63,22 +63,26 @@ def complete(request: HttpRequest, user: User, *, proof: StepUpProof, device: De
     services.sign_in(user=user, proof=proof, session=request.session["binding"])
     path: str = request.session.pop(PENDING)["next"]
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-    django_otp.login(request, device)
+    django_otp.login(request, Device.from_persistent_id(proof.device))
     request.session["signed_in_at"] = int(now().timestamp())
     request.session["signed_in_with"] = proof.method
     return path
 
 
-def prove(request: HttpRequest, user: User, factor: Mapping[str, Any], intent: str) -> StepUpProof:
+def prove(
+    request: HttpRequest, user: User, factor: Mapping[str, Any], intent: str, *, phishing_resistant: bool = False
+) -> StepUpProof:
     """Prove a factor for `intent` (`services.prove`), and go on under a new session key.
 
     Args:
         user: who is signed in.
-        factor: the code and the app, as `forms.CodeForm.factor` has them.
+        factor: the code and the app, or the passkey, as `forms.CodeForm.factor` has them.
+        phishing_resistant: a passkey alone will do.
 
     Raises:
-        StepUpRefused
+        StepUpRefused. passkeys.Asked: the browser is to ask for a passkey, see `services.prove`.
     """
-    proof = services.prove(user=user, session=request.session["binding"], intent=intent, **factor)
+    binding = request.session["binding"]
+    proof = services.prove(user=user, session=binding, intent=intent, phishing_resistant=phishing_resistant, **factor)
     request.session.cycle_key()
     return proof

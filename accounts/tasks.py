@@ -5,15 +5,15 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 from django.utils.timezone import now
 
-from .models import SignInCounter, StepUpProof
+from .models import PasskeyChallenge, SignInCounter, StepUpProof
 from .rules import THROTTLE_MEMORY
 
-# A proof counts for two minutes; what it proved stands in the audit.
+# A proof counts for two minutes, and so does a challenge; what was proved stands in the audit.
 PROOF_MEMORY = timedelta(days=1)
 
 
 def forget_due() -> int:
-    """Delete old failures to sign in, old proofs and sessions that are over; return how many rows went.
+    """Delete old failures to sign in, old proofs, challenges and sessions that are over; return how many rows went.
 
     Otherwise strangers could fill the table of failures with names that they make up.
     """
@@ -21,6 +21,7 @@ def forget_due() -> int:
     old = (
         SignInCounter.objects.filter(changed_at__lt=at - THROTTLE_MEMORY),
         StepUpProof.objects.filter(created_at__lt=at - PROOF_MEMORY),
+        PasskeyChallenge.objects.filter(created_at__lt=at - PROOF_MEMORY),
         Session.objects.filter(expire_date__lt=at),
     )
     return sum(rows.delete()[0] for rows in old)

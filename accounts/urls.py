@@ -11,6 +11,9 @@ urlpatterns = [
     path("security/", views.security, name="security"),
     path("security/apps/add/", views.app_add, name="app-add"),
     path("security/apps/<int:pk>/remove/", views.app_remove, name="app-remove"),
+    path("security/passkeys/add/", views.passkey_add, name="passkey-add"),
+    path("security/passkeys/create/", views.passkey_create, name="passkey-create"),
+    path("security/passkeys/<int:pk>/remove/", views.passkey_remove, name="passkey-remove"),
     path("security/recovery-codes/", views.recovery_codes_renew, name="recovery-codes-renew"),
     path("security/password/", views.password_change, name="password-change"),
 ]

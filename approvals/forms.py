@@ -38,6 +38,10 @@ FIELD_OF = {
     "mfa_invalid": "code",
     "mfa_reused": "code",
     "throttled": "code",
+    "no_passkey": "code",
+    "passkey_invalid": "code",
+    "passkey_expired": "code",
+    "passkey_copied": "code",
 }
 
 
@@ -143,7 +147,7 @@ class ActivationForm(CodeForm):
             text = _("Numbers look like this: %(pattern)s")
             self.fields["ticket"].help_text = text % {"pattern": here.ticket_pattern}
         if here.mfa_required:
-            self.fields["code"].widget.attrs["required"] = True
+            self.fields["code"].widget.attrs["required"] = not self.has_passkey
         elif not any(row.mfa_required for row in settings):
             self.ask_no_code()
 

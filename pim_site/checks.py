@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -26,6 +27,7 @@ MIDDLEWARE_ORDER = [
     "pim_site.middleware.SessionLimitsMiddleware",
     "pim_site.middleware.AuditContextMiddleware",
     "pim_site.middleware.TimeZoneMiddleware",
+    "pim_site.middleware.PasskeyMiddleware",
     "pim_site.middleware.SignInMiddleware",
 ]
 MAIL_THAT_VANISHES = ("console.EmailBackend", "dummy.EmailBackend", "locmem.EmailBackend")
@@ -123,6 +125,12 @@ def web() -> Findings:
         yield error(8, "ALLOWED_HOSTS accepts every host.", "Name the hosts of the site in PIM_ALLOWED_HOSTS.")
     if not settings.DEBUG and not settings.BASE_URL.startswith("https://"):
         yield error(9, "PIM_BASE_URL is not an https address.", f"Give the public https address, or, {TEMPORARY}.")
+    if not is_host_name(settings.PASSKEY_HOST):
+        yield error(
+            19,
+            "PIM_BASE_URL names no host that passkeys could belong to.",
+            "Give the name of the host (in the form xn--… where it has other letters than ASCII), not its number.",
+        )
     if [name for name in settings.MIDDLEWARE if name in MIDDLEWARE_ORDER] != MIDDLEWARE_ORDER:
         yield error(10, "Middleware is missing or out of order.", "Restore the order of MIDDLEWARE in the settings.")
     if "'unsafe-" in str(settings.CONTENT_SECURITY_POLICY) or "default-src" not in str(
@@ -133,6 +141,15 @@ def web() -> Findings:
         yield error(12, "PIM_TRUSTED_PROXIES is below 0.", "Give the number of proxies that add X-Forwarded-For.")
     if not 0 < settings.SESSION_HOURS <= 24 or not 0 < settings.CONSOLE_IDLE_MINUTES <= 60:
         yield error(13, "Sessions last too long, or not at all.", "PIM_SESSION_HOURS: 1 to 24, idle minutes: 1 to 60.")
+
+
+def is_host_name(host: str) -> bool:
+    """Browsers make passkeys for names: not for addresses, and of other alphabets in their ASCII form."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return bool(host) and host.isascii()
+    return False
 
 
 @site_check

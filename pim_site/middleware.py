@@ -12,11 +12,12 @@ from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions import middleware as sessions
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.passkeys import Asked
 from audit import context
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -138,6 +139,19 @@ def signed_in_via(request: HttpRequest) -> str:
     if not request.user.is_authenticated:
         return "anonymous"
     return f"session {request.session.get('signed_in_with', '')}".strip()
+
+
+class PasskeyMiddleware:
+    """Hands the browser what a passkey is asked, whichever page was about to prove something with one."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return JsonResponse(exception.options) if isinstance(exception, Asked) else None
 
 
 class TimeZoneMiddleware:

@@ -9,6 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -30,6 +31,10 @@ FACTOR_KEYS = env.list("PIM_FACTOR_KEYS", default=[])
 ALLOWED_HOSTS = env.list("PIM_ALLOWED_HOSTS", default=[])
 BASE_URL = env.str("PIM_BASE_URL", default="http://localhost:8000").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+# What passkeys are bound to: the host, and the origin as a browser writes it.
+_parts = urlsplit(BASE_URL.lower())
+PASSKEY_HOST = _parts.hostname or ""
+PASSKEY_ORIGIN = f"{_parts.scheme}://{_parts.netloc}".removesuffix(":443" if _parts.scheme == "https" else ":80")
 
 INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
@@ -67,6 +72,7 @@ MIDDLEWARE = [
     "pim_site.middleware.SessionLimitsMiddleware",
     "pim_site.middleware.AuditContextMiddleware",
     "pim_site.middleware.TimeZoneMiddleware",
+    "pim_site.middleware.PasskeyMiddleware",
     "pim_site.middleware.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

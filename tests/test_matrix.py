@@ -44,6 +44,7 @@ from tests.factories import (
     holder_of,
     root,
 )
+from tests.passkeys import passkey_of
 from tests.refusals import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("matrix")]
@@ -99,6 +100,7 @@ KINDS = {
     "/active/": "activeassignment",
     "/requests/": "request",
     "/security/apps/": "app",
+    "/security/passkeys/": "passkey",
     "/enrol/": "ticket",
     "/demo/mail/": "letter",
     "/console/r/": "user",
@@ -146,6 +148,7 @@ class Cast:
         return {
             "user": person.pk,
             "app": TotpDeviceFactory(user=person).pk,
+            "passkey": passkey_of(person)[0].pk,
             "eligibleassignment": EligibleFactory(user=person).pk,
             "activeassignment": ActivationFactory(eligible_assignment=EligibleFactory(user=person)).pk,
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
@@ -174,7 +177,9 @@ class Cast:
             return self.owned.get(persona, {}).get(kind)
         if whose == "other":
             return self.others[kind]
-        return {"app": 10**9, "event": 10**9, "ticket": "no-such", "letter": "no-such"}.get(kind, uuid.UUID(int=7))
+        return {"app": 10**9, "passkey": 10**9, "event": 10**9, "ticket": "no-such", "letter": "no-such"}.get(
+            kind, uuid.UUID(int=7)
+        )
 
 
 def a_letter():
@@ -307,7 +312,7 @@ def cases():
         yield from ((route, whose) for whose in owners)
 
 
-OWNED = ("user", "app", "eligibleassignment", "activeassignment", "request")
+OWNED = ("user", "app", "passkey", "eligibleassignment", "activeassignment", "request")
 
 
 def outcomes(cast, persona, method):

@@ -16,7 +16,7 @@ from django.utils.timezone import now
 import approvals.services  # noqa: F401
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
-from accounts.services import issue_ticket
+from accounts.services import issue_ticket, new_passkey_options
 from approvals.models import Request
 from audit.models import Event
 from audit.services import LONGEST_TEXT, OPERATIONS
@@ -40,6 +40,7 @@ from tests.factories import (
     proof_for,
     root,
 )
+from tests.passkeys import SoftKey
 from tests.refusals import refused, snapshot, without_audit
 
 pytestmark = pytest.mark.django_db
@@ -105,10 +106,17 @@ def add_app():
     return Scenario(arguments | {"name": "Tablet", "encrypted_key": app.encrypted_key, "code": code_of(app)}, *refused)
 
 
-def remove_app():
+def add_passkey():
+    user = UserFactory()
+    arguments, *refused = proved("passkey.added", user, name="Laptop")
+    options = new_passkey_options(user=user, session="this session", proof=arguments["proof"])
+    return Scenario(arguments | {"name": "Laptop", "answer": SoftKey().make(options)}, *refused)
+
+
+def remove_factor():
     app = TotpDeviceFactory(user=TotpDeviceFactory().user)
-    arguments, *refused = proved("factor.removed", app.user, app=app.pk)
-    return Scenario(arguments | {"app": app}, *refused)
+    arguments, *refused = proved("factor.removed", app.user, factor=app.persistent_id)
+    return Scenario(arguments | {"factor": app}, *refused)
 
 
 def renew_recovery_codes():
@@ -274,8 +282,9 @@ SCENARIOS = {
     "enrolment.issued": issue_enrolment,
     "enrolment.completed": enrol,
     "factor.added": add_app,
-    "factor.removed": remove_app,
+    "factor.removed": remove_factor,
     "recovery_codes.renewed": renew_recovery_codes,
+    "passkey.added": add_passkey,
     "password.changed": change_password,
     "factor_keys.rotated": rotate_keys,
     "resource.created": create_resource,

@@ -1,23 +1,25 @@
 """Every change to people, groups and factors. Nothing else writes these tables."""
 
-from .people import change_person, create_group, create_person, issue_ticket, update_group, withdraw_weak_tickets
-from .sign_in import check_password, sign_in, sign_out
-from .step_up import (
+from .factors import (
     add_app,
+    add_passkey,
     change_password,
     check_new_app,
-    consume,
-    device_for,
     enrol,
+    new_passkey_options,
     open_ticket,
-    prove,
-    remove_app,
+    remove_factor,
     renew_recovery_codes,
     rotate_keys,
 )
+from .people import change_person, create_group, create_person, issue_ticket, update_group, withdraw_weak_tickets
+from .sign_in import check_password, sign_in, sign_out
+from .step_up import ASK, consume, prove
 
 __all__ = [
+    "ASK",
     "add_app",
+    "add_passkey",
     "change_password",
     "change_person",
     "check_new_app",
@@ -25,12 +27,12 @@ __all__ = [
     "consume",
     "create_group",
     "create_person",
-    "device_for",
     "enrol",
     "issue_ticket",
+    "new_passkey_options",
     "open_ticket",
     "prove",
-    "remove_app",
+    "remove_factor",
     "renew_recovery_codes",
     "rotate_keys",
     "sign_in",

@@ -1,13 +1,25 @@
 """The pages on which people sign in and look after what they sign in with."""
 
 from .enrolment import enrol
-from .security import app_add, app_remove, password_change, recovery_codes_renew, security
+from .security import (
+    app_add,
+    app_remove,
+    passkey_add,
+    passkey_create,
+    passkey_remove,
+    password_change,
+    recovery_codes_renew,
+    security,
+)
 from .sign_in import sign_in, sign_in_code, sign_out
 
 __all__ = [
     "app_add",
     "app_remove",
     "enrol",
+    "passkey_add",
+    "passkey_create",
+    "passkey_remove",
     "password_change",
     "recovery_codes_renew",
     "security",

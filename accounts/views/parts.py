@@ -22,7 +22,8 @@ def posted(request: R, form: F, act: Callable[[R, F], HttpResponse]) -> HttpResp
     try:
         return act(request, form)
     except ValidationError as refusal:
-        form.add_error(_field_of(refusal), refusal)
+        field = _field_of(refusal)
+        form.add_error(field if field in form.fields else None, refusal)
         return None
 
 

@@ -1,5 +1,6 @@
-"""What a person signs in with: authenticator apps, recovery codes, the password. Each change needs a fresh code."""
+"""What a person signs in with: apps, passkeys, recovery codes, the password. Each change needs a fresh proof."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -9,11 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import factors, services, sessions
-from accounts.forms import AppForm, CodeForm, PasswordForm, apps_of
-from accounts.models import RecoveryCode, StepUpProof, TotpDevice
+from accounts.forms import AppForm, CodeForm, PasskeyForm, PasskeyNameForm, PasswordForm, apps_of, passkeys_of
+from accounts.models import Passkey, RecoveryCode, StepUpProof, TotpDevice
 from accounts.qr import new_key_shown
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest
@@ -24,7 +25,14 @@ from .parts import key_of, posted
 @require_safe
 def security(request: SignedInRequest) -> HttpResponse:
     codes = RecoveryCode.objects.filter(device__user=request.user)
-    page = {"apps": apps_of(request.user), "codes_left": codes.filter(used_at=None).count(), "codes": codes.count()}
+    apps, passkeys = apps_of(request.user), passkeys_of(request.user)
+    page = {
+        "apps": apps,
+        "passkeys": passkeys,
+        "can_remove": len(apps) + len(passkeys) > 1,
+        "codes_left": codes.filter(used_at=None).count(),
+        "codes": codes.count(),
+    }
     return render(request, "accounts/security.html", page)
 
 
@@ -58,18 +66,64 @@ def _add_app(key: str, request: SignedInRequest, form: AppForm) -> HttpResponse:
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
+def passkey_add(request: SignedInRequest) -> HttpResponse:
+    """Ask for a name and a proof; then show the page on which the browser makes the passkey."""
+    form = PasskeyNameForm(**_form_arguments(request))
+    return posted(request, form, _ask_new_passkey) or render(request, "accounts/passkey_add.html", {"form": form})
+
+
+def _ask_new_passkey(request: SignedInRequest, form: PasskeyNameForm) -> HttpResponse:
+    name = form.cleaned_data["name"]
+    proof = _prove(request, form, "passkey.added", name=name)
+    options = services.new_passkey_options(user=request.user, session=request.session["binding"], proof=proof)
+    page = {"form": PasskeyForm(initial={"name": name, "proof": proof.pk}), "options": json.dumps(options)}
+    return render(request, "accounts/passkey_create.html", page)
+
+
+@sensitive_post_parameters()
+@require_POST
+def passkey_create(request: SignedInRequest) -> HttpResponse:
+    form = PasskeyForm(request.POST)
+    if answer := posted(request, form, _add_passkey):
+        return answer
+    messages.error(request, " ".join(map(str, form.non_field_errors())) or _("The browser made no passkey. Try again."))
+    return redirect("accounts:passkey-add")
+
+
+def _add_passkey(request: SignedInRequest, form: PasskeyForm) -> HttpResponse:
+    new = {"name": form.cleaned_data["name"], "answer": form.cleaned_data["passkey"]}
+    proof = StepUpProof.objects.filter(pk=form.cleaned_data["proof"]).first()
+    passkey = services.add_passkey(actor=request.user, proof=proof, session=request.session["binding"], **new)
+    messages.success(request, _("The passkey “%(name)s” was added.") % {"name": passkey.name})
+    return redirect("accounts:security")
+
+
 def app_remove(request: SignedInRequest, pk: int) -> HttpResponse:
-    app = get_object_or_404(apps_of(request.user), pk=pk)
+    return _factor_remove(request, get_object_or_404(apps_of(request.user), pk=pk))
+
+
+def passkey_remove(request: SignedInRequest, pk: int) -> HttpResponse:
+    return _factor_remove(request, get_object_or_404(passkeys_of(request.user), pk=pk))
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def _factor_remove(request: SignedInRequest, factor: TotpDevice | Passkey) -> HttpResponse:
     # Who takes an app away has often lost it.
-    form = CodeForm(**_form_arguments(request), initial={"app": apps_of(request.user).exclude(pk=pk).first()})
-    page = {"form": form, "app": app, "is_last": apps_of(request.user).count() == 1}
-    return posted(request, form, partial(_remove_app, app)) or render(request, "accounts/app_remove.html", page)
+    others = apps_of(request.user).exclude(pk=factor.pk) if isinstance(factor, TotpDevice) else apps_of(request.user)
+    form = CodeForm(**_form_arguments(request), initial={"app": others.first()})
+    is_last = apps_of(request.user).count() + passkeys_of(request.user).count() == 1
+    page = {"form": form, "factor": factor, "is_last": is_last, "is_app": isinstance(factor, TotpDevice)}
+    removed = posted(request, form, partial(_remove_factor, factor))
+    return removed or render(request, "accounts/factor_remove.html", page)
 
 
-def _remove_app(app: TotpDevice, request: SignedInRequest, form: CodeForm) -> HttpResponse:
-    proof = _prove(request, form, "factor.removed", app=app.pk)
-    services.remove_app(actor=request.user, app=app, proof=proof, session=request.session["binding"])
-    messages.success(request, _("“%(name)s” was removed. Sessions signed in with it have ended.") % {"name": app.name})
+def _remove_factor(factor: TotpDevice | Passkey, request: SignedInRequest, form: CodeForm) -> HttpResponse:
+    proof = _prove(request, form, "factor.removed", factor=factor.persistent_id)
+    services.remove_factor(actor=request.user, factor=factor, proof=proof, session=request.session["binding"])
+    messages.success(
+        request, _("“%(name)s” was removed. Sessions signed in with it have ended.") % {"name": factor.name}
+    )
     return redirect("accounts:security")
 
 

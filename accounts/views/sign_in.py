@@ -46,16 +46,18 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
     if user is None:
         messages.warning(request, _("Sign in from the beginning: there was too long a pause."))
         return redirect("accounts:sign-in")
-    form = CodeForm(request.POST or None, user=user, letters="recovery" in request.GET)
+    has_app, codes_left = apps_of(user).exists(), _recovery_codes_left(user)
+    form = CodeForm(request.POST or None, user=user, letters="recovery" in request.GET or not has_app)
     form.fields["code"].widget.attrs["autofocus"] = True
-    page = {"form": form, "person": user, "has_factor": apps_of(user).exists() or _recovery_codes_left(user)}
+    has_factor = has_app or codes_left or form.has_passkey
+    page = {"form": form, "person": user, "has_app": has_app, "codes_left": codes_left, "has_factor": has_factor}
     return posted(request, form, partial(_prove, user)) or render(request, "accounts/sign_in_code.html", page)
 
 
 def _prove(user: User, request: HttpRequest, form: CodeForm) -> HttpResponse:
     binding, intent = request.session["binding"], intent_digest("session.started")
     proof = services.prove(user=user, session=binding, intent=intent, **form.factor)
-    path = sessions.complete(request, user, proof=proof, device=services.device_for(user, **form.factor))
+    path = sessions.complete(request, user, proof=proof)
     if proof.method == "recovery":
         left = _recovery_codes_left(user)
         messages.warning(request, _("That recovery code is used up. Codes left: %(left)d.") % {"left": left})

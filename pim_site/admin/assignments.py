@@ -309,7 +309,7 @@ class ActiveAdmin(AssignmentAdmin):
         A code serves once, so what is sure to be refused is refused before it is used up.
         """
         actor, at = actor_of(request), now()
-        factor = {"code": terms.pop("code", ""), "app": terms.pop("app", None)}
+        factor: dict[str, Any] = {name: terms.pop(name) for name in ("code", "app", "passkey") if name in terms}
         if settings.assign_active_mfa_required:
             start = {"starts_at": terms["starts_at"] or at}
             check_assignment(settings, **target, **terms | start, eligible=False, at=at)

@@ -206,14 +206,14 @@ def test_app_removed_ends_the_sessions_signed_in_with_it(client, person, app, se
 
 
 def test_app_removed_that_this_session_was_signed_in_with(client, person, app, second):
-    assert "you will sign in again with another app" in text_of(client.get(remove(app)))
+    assert "you will sign in again with something else" in text_of(client.get(remove(app)))
     response = client.post(remove(app), {"app": second.pk, "code": code_of(second)}, follow=True)
     assert response.redirect_chain[-1][0] == f"/sign-in/?next={SECURITY}"
     assert "“Phone” was removed." in text_of(response)
 
 
 def test_last_app_stays(client, person, app):
-    assert "This is your only authenticator app." in text_of(client.get(remove(app)))
+    assert "You sign in with nothing else." in text_of(client.get(remove(app)))
     assert client.post(remove(app), {"code": code_of(app)}).status_code == 200
     assert TotpDevice.objects.filter(pk=app.pk).exists()
 

@@ -359,8 +359,8 @@ def test_add_app_refuses_a_code_that_the_app_does_not_show(device):
 
 
 def remove(user, app):
-    proof = proof_for(user, "factor.removed", app=app.pk)
-    return lambda: services.remove_app(actor=user, app=app, proof=proof, session=SESSION)
+    proof = proof_for(user, "factor.removed", factor=app.persistent_id)
+    return lambda: services.remove_factor(actor=user, factor=app, proof=proof, session=SESSION)
 
 
 def test_remove_app_takes_just_that_one(device):

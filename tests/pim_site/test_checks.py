@@ -34,6 +34,8 @@ REFUSED = {
     "bad factor key": ({"PIM_FACTOR_KEYS": f"{KEY},no-key"}, "pim.E007"),
     "no host": ({"PIM_ALLOWED_HOSTS": None}, "security.W020"),
     "any host": ({"PIM_ALLOWED_HOSTS": "pim.example.org,*"}, "pim.E008"),
+    "host by number": ({"PIM_BASE_URL": "https://192.0.2.7"}, "pim.E019"),
+    "host in letters of its own": ({"PIM_BASE_URL": "https://pïm.example.org"}, "pim.E019"),
     "plain http": ({"PIM_BASE_URL": "http://pim.example.org"}, "pim.E009"),
     "mail to the terminal": ({"PIM_EMAIL_URL": "consolemail://"}, "pim.E016"),
     "mail to nowhere": ({"PIM_EMAIL_URL": "dummymail://"}, "pim.E016"),

@@ -6,10 +6,11 @@ from django.utils.timezone import now
 from django_otp.models import Device
 
 from accounts import factors, services
-from accounts.models import StepUpProof
+from accounts.models import Passkey, PasskeyChallenge, StepUpProof
 from accounts.rules import EnrolmentRefused, SignInRefused, StepUpRefused, intent_digest
 from audit.models import Event
-from tests.factories import TotpDeviceFactory, UserFactory, code_of
+from tests.factories import TotpDeviceFactory, UserFactory, code_of, proof_for
+from tests.passkeys import SoftKey, asked, passkey_of
 
 from .guards import count, no_row_locks
 
@@ -44,6 +45,72 @@ def test_control_device_asked_without_lock_accepts_one_code_often(run_in_threads
     accepted = [count(prove_all(run_in_threads), StepUpProof) for _ in range(5)]
 
     assert max(accepted) > 1
+
+
+def answer_all(run_in_threads, times=8):
+    user = UserFactory()
+    _row, key = passkey_of(user, synced=True)
+    answer = key.sign(asked(user, session="session", intent="intent"))
+
+    def prove(number):
+        return services.prove(user=user, session="session", intent="intent", passkey=answer)
+
+    return run_in_threads(times, prove)
+
+
+def test_one_passkey_answer_used_eight_times_at_once_is_accepted_once(run_in_threads):
+    for _ in range(10):
+        outcomes = answer_all(run_in_threads)
+
+        assert count(outcomes, StepUpProof) == 1
+        assert [o.code for o in outcomes if isinstance(o, StepUpRefused)] == ["passkey_expired"] * 7
+        StepUpProof.objects.all().delete()
+
+
+def test_control_challenge_read_and_then_deleted_accepts_one_answer_often(run_in_threads, monkeypatch):
+    def read_and_delete(answer, *, user, session, intent):
+        row = PasskeyChallenge.objects.filter(user=user, intent_digest=intent).first()
+        if row is None:
+            raise StepUpRefused("gone", code="passkey_expired")
+        PasskeyChallenge.objects.filter(pk=row.pk).delete()
+        return row.pk
+
+    monkeypatch.setattr("accounts.services.step_up.take_challenge", read_and_delete)
+
+    accepted = [count(answer_all(run_in_threads), StepUpProof) for _ in range(5)]
+
+    assert max(accepted) > 1
+
+
+def test_one_new_passkey_sent_eight_times_at_once_is_kept_once(run_in_threads):
+    user = UserFactory()
+    proof = proof_for(user, "passkey.added", session="session", name="Laptop")
+    options = services.new_passkey_options(user=user, session="session", proof=proof)
+    answer = SoftKey().make(options)
+
+    def add(number):
+        row = StepUpProof.objects.get(pk=proof.pk)
+        return services.add_passkey(actor=user, name="Laptop", answer=answer, proof=row, session="session")
+
+    outcomes = run_in_threads(8, add)
+
+    assert count(outcomes, Passkey) == Passkey.objects.count() == 1
+    assert [o.code for o in outcomes if isinstance(o, StepUpRefused)] == ["mfa_required"] * 7
+
+
+def test_two_last_factors_removed_at_once_leave_one(run_in_threads):
+    for _ in range(5):
+        user = UserFactory()
+        both = [TotpDeviceFactory(user=user), passkey_of(user)[0]]
+        proofs = [proof_for(user, "factor.removed", session="session", factor=factor.persistent_id) for factor in both]
+
+        def remove(number, both=both, proofs=proofs, user=user):
+            services.remove_factor(actor=user, factor=both[number], proof=proofs[number], session="session")
+
+        outcomes = run_in_threads(2, remove)
+
+        assert [o.code for o in outcomes if o is not None] == ["last_factor"]
+        assert user.totpdevice_set.count() + user.passkey_set.count() == 1
 
 
 def consume_all(run_in_threads):
