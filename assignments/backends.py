@@ -1,5 +1,6 @@
 """What a role in force lets its holder do in this site."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.backends import BaseBackend
@@ -10,6 +11,17 @@ from django.utils.timezone import now
 from accounts.models import User
 
 from .models import ActiveAssignment
+from .prepared import Prepared
+
+
+def rights(user: User, at: datetime) -> models.QuerySet[Permission, tuple[str, str]]:
+    """Return (app label, codename) of what the roles in force at the organisation itself give a person."""
+    held = ActiveAssignment.objects.in_force(at).reaching(user, at).filter(scope__path="/")
+    permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
+    return permissions.values_list("content_type__app_label", "codename").distinct()
+
+
+_RIGHTS = Prepared(rights)
 
 
 class AssignmentBackend(BaseBackend):
@@ -26,8 +38,4 @@ class AssignmentBackend(BaseBackend):
         """Return the "app.codename" of each permission in force; none about a single object, which rules decide."""
         if obj is not None or not isinstance(user_obj, User) or not user_obj.is_active:
             return set()
-        at = now()
-        held = ActiveAssignment.objects.in_force(at).reaching(user_obj, at).filter(scope__path="/")
-        permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
-        pairs = permissions.values_list("content_type__app_label", "codename").distinct()
-        return {f"{app_label}.{codename}" for app_label, codename in pairs}
+        return {f"{app_label}.{codename}" for app_label, codename in _RIGHTS.rows(user_obj, now())}
