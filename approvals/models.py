@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
-from roles.models import Resource, Role, RoleSettings
+from roles.models import ApprovalStage, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
+
+from . import approvers
 
 
 def _settings_in_use() -> models.QuerySet[RoleSettings]:
@@ -20,6 +22,12 @@ def _settings_in_use() -> models.QuerySet[RoleSettings]:
     settings = RoleSettings.objects.current().filter(role=OuterRef("role"))
     above = settings.alias(found_at=StrIndex(OuterRef("scope__path"), "scope__path")).filter(found_at=1)
     return above.order_by(Length("scope__path").desc())
+
+
+def _stage_in_use() -> models.QuerySet[ApprovalStage]:
+    """The stage that each request of the query around stands at, in the settings in use; see `approvers.stage_of`."""
+    reached = ApprovalStage.objects.filter(settings=OuterRef("in_use"), number__lte=OuterRef("stage"))
+    return reached.order_by("-number")
 
 
 class RequestQuerySet(models.QuerySet["Request"]):
@@ -43,21 +51,16 @@ class RequestQuerySet(models.QuerySet["Request"]):
         return self.filter(begun, status=Request.Status.SCHEDULED)
 
     def asking(self, user: User, at: datetime) -> Self:
-        """Those that `user` is named to decide, settled ones included. Never one's own.
+        """Those that `user` may decide at the stage that they stand at, settled ones included. Never one's own.
 
-        The approvers are the people whom the settings name now, not those named when it was asked; with nobody named,
-        the administrators in force.
+        The approvers are the people whom the settings name now, not those named when it was asked. The same in
+        words of a single request: `approvers.voices`.
         """
         if not user.is_active or not user.is_person:
             return self.none()
-        groups = user.member_groups.filter(is_protected=True)
-        deciding = Q(approvers=user) | Q(approver_groups__in=groups)
-        if administrators(at).filter(pk=user.pk).exists():
-            deciding |= Q(approvers=None, approver_groups=None)
-        settings = RoleSettings.objects.current().filter(deciding)
-        in_use = Subquery(_settings_in_use().values("pk")[:1])
-        asked = self.alias(in_use=in_use).filter(in_use__in=settings.values("pk"), expires_at__isnull=False)
-        return asked.exclude(Q(requester=user) | Q(user=user))
+        asked = self.filter(stage__isnull=False).alias(in_use=Subquery(_settings_in_use().values("pk")[:1]))
+        asked = asked.alias(stage_in_use=Subquery(_stage_in_use().values("pk")[:1]))
+        return asked.filter(_named(user, at)).exclude(Q(requester=user) | Q(user=user))
 
     def awaiting(self, user: User, at: datetime) -> Self:
         """Waiting for a decision that `user` may give: never twice, never past its time."""
@@ -71,6 +74,21 @@ class RequestQuerySet(models.QuerySet["Request"]):
         decided = Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
         asking = self.model._default_manager.asking(user, at)
         return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=asking.values("pk")))
+
+
+def _named(user: User, at: datetime) -> Q:
+    """The condition under which the stage of a request gives `user` a voice."""
+    stages = ApprovalStage.objects.in_use()
+    managed = stages.filter(asks_manager=True).values("pk")
+    named = Q(stage_in_use__in=stages.deciding(user).values("pk"))
+    named |= Q(stage_in_use__in=managed, user__manager=user)
+    named |= Q(stage_in_use__in=stages.escalating_to(user).values("pk"), escalates_at__lte=at)
+    if not administrators(at).filter(pk=user.pk).exists():
+        return named
+    unnamed = stages.without_names()
+    managerless = Q(user__manager=None) | Q(user__manager__is_active=False) | ~Q(user__manager__kind=User.Kind.PERSON)
+    named |= Q(stage_in_use__in=unnamed.filter(asks_manager=False).values("pk"))
+    return named | (Q(stage_in_use__in=unnamed.filter(asks_manager=True).values("pk")) & managerless)
 
 
 class Request(models.Model):
@@ -134,6 +152,11 @@ class Request(models.Model):
     proved_with = models.CharField(_("proved with"), max_length=20, blank=True)
     requested_at = models.DateTimeField(_("asked"))
     expires_at = models.DateTimeField(_("to be decided by"), null=True)
+    # Which stage of its approval it stands at, and what is due there: that others are asked, that all are reminded.
+    stage = models.PositiveSmallIntegerField(_("stage"), null=True)
+    escalates_at = models.DateTimeField(_("others are asked"), null=True)
+    escalated_at = models.DateTimeField(_("others were asked"), null=True)
+    remind_at = models.DateTimeField(_("reminder"), null=True)
     settled_at = models.DateTimeField(_("settled"), null=True)
     failure_code = models.CharField(_("cause"), max_length=40, blank=True)
 
@@ -156,6 +179,10 @@ class Request(models.Model):
                 condition=~Q(status="pending_approval")
                 | Q(settled_at=None, expires_at__isnull=False, expires_at__gt=F("requested_at")),
                 name="request_pending_has_time_out",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="pending_approval") | Q(stage__isnull=False, stage__gte=1),
+                name="request_pending_has_stage",
             ),
             models.CheckConstraint(
                 condition=~Q(action__startswith="self_")
@@ -239,18 +266,15 @@ class Request(models.Model):
         return link_to(self.settings.ticket_link, self.ticket)
 
     def approvers(self, at: datetime) -> models.QuerySet[User]:
-        """Return the enabled people who may decide this at `at`: those of the settings in use now, never the requester.
-
-        A group that is not protected any more decides nothing: whoever manages groups could put approvers into it.
+        """Return the enabled people who may decide this at `at`: those of the stage that it stands at, in the settings
+        in use now. Never the requester.
         """
-        settings = RoleSettings.objects.applying_to(self.role, self.scope)[0]
-        people: models.QuerySet[User] = (
-            User.objects.enabled().people().exclude(pk__in=[self.user_id, self.requester_id])
-        )
-        if not settings.approvers.exists() and not settings.approver_groups.exists():
-            return people.filter(pk__in=administrators(at).values("pk"))
-        groups = settings.approver_groups.filter(is_protected=True)
-        return people.filter(Q(pk__in=settings.approvers.values("pk")) | Q(member_groups__in=groups)).distinct()
+        stage = approvers.stage_of(self, approvers.stages_in_use(self))
+        return approvers.voices(self, stage, at) if stage else User.objects.none()
+
+    def awaited(self, at: datetime) -> models.QuerySet[User]:
+        """Return those of the approvers who have not answered."""
+        return self.approvers(at).exclude(pk__in=self.decisions.values("person"))
 
 
 class Decision(models.Model):
@@ -264,6 +288,8 @@ class Decision(models.Model):
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
     justification = models.TextField(_("reason"), max_length=2000)
+    stage = models.PositiveSmallIntegerField(_("stage"), default=1)
+    duration = models.DurationField(_("for at most"), null=True)
     decided_at = models.DateTimeField(_("decided"))
 
     class Meta:
@@ -272,6 +298,7 @@ class Decision(models.Model):
         ordering = ["decided_at"]
         default_permissions = ("view",)
         constraints = [
+            # Whoever has decided in one stage has been heard: the same person again would be no second opinion.
             models.UniqueConstraint(fields=["request", "person"], name="decision_one_per_person"),
         ]
 

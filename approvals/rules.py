@@ -79,12 +79,15 @@ def check_text(justification: str, *, ticket: str = "", ticket_system: str = "",
         raise RequestRefused(text % {"limit": LONGEST_TICKET}, code="too_long_text")
 
 
-def check_decision(request: "Request", *, actor: "User", is_approver: bool, justification: str, at: datetime) -> None:
+def check_decision(
+    request: "Request", *, actor: "User", is_approver: bool, has_decided: bool, justification: str, at: datetime
+) -> None:
     """Refuse a decision that is one's own, too late, without a reason, or not this person's to give.
 
     Args:
         request: its row is locked by the caller.
-        is_approver: the settings in use now name this person, directly or through a group.
+        is_approver: the stage that it stands at names this person, in the settings in use now.
+        has_decided: this person has been heard, in this stage or in one before.
 
     Raises:
         DecisionRefused, NotAnApprover
@@ -93,6 +96,9 @@ def check_decision(request: "Request", *, actor: "User", is_approver: bool, just
         raise DecisionRefused(_("Nobody decides their own request. Another approver must."), code="own_request")
     if not request.is_pending or request.expires_at is None or request.expires_at <= at:
         raise DecisionRefused(already_decided(request), code="already_decided")
+    if has_decided:
+        text = _("You have decided this request already. Each stage needs somebody who has not been heard.")
+        raise DecisionRefused(text, code="already_decided")
     if not is_approver:
         raise NotAnApprover(_("You are not among the approvers of this request."))
     check_text(justification, required=True)

@@ -222,6 +222,7 @@ def check_grant(
     user: User,
     reaches: bool,
     approvers: list[User],
+    needed: int,
     justification: str,
     ticket: str,
     proved: bool,
@@ -231,15 +232,16 @@ def check_grant(
 
     Args:
         reaches: as for `check_ask`.
-        approvers: those who said yes; never the holder.
+        approvers: those who said yes; the holder does not count, and nobody counts twice.
+        needed: how many different people the settings ask.
         proved: a second factor was proved when the role was asked for.
 
     Raises:
         ActivationRefused
     """
     check_eligible(eligible, user=user, reaches=reaches, at=at)
-    if settings.approval_required and not any(person.pk != user.pk for person in approvers):
-        raise ActivationRefused(_("Somebody else must approve this first."), code="approval_required")
+    if len({person.pk for person in approvers} - {user.pk}) < needed:
+        raise ActivationRefused(_("More people must approve this first."), code="approval_required")
     if settings.mfa_required and not proved:
         raise ActivationRefused(_("This role now asks for a one-time code. Ask again."), code="mfa_required")
     if settings.justification_required and says_nothing(justification):

@@ -5,7 +5,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 
-from .models import Resource, Role, RoleSettings
+from .models import ApprovalStage, Resource, Role, RoleSettings
 
 _READS = ("view_", "export_")
 # What each built-in role may do in this site. "*" is everything.
@@ -68,7 +68,10 @@ def install() -> None:
                 "is_privileged": key in PRIVILEGED,
             },
         )
-        RoleSettings.objects.get_or_create(role=role, scope=root, superseded_at=None, defaults={"created_at": now()})
+        settings, _made = RoleSettings.objects.get_or_create(
+            role=role, scope=root, superseded_at=None, defaults={"created_at": now()}
+        )
+        ApprovalStage.objects.get_or_create(settings=settings, number=1)
         role.permissions.set(_permissions(rights))
 
 

@@ -8,6 +8,7 @@ from typing import Self
 from django.contrib.auth.models import Permission
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 from django.utils.translation import gettext_lazy as _
 
@@ -168,11 +169,12 @@ class RoleSettingsQuerySet(models.QuerySet["RoleSettings"]):
     def applying_to_each(
         self, places: Iterable[tuple[Role, Resource]]
     ) -> "dict[tuple[uuid.UUID, uuid.UUID], RoleSettings]":
-        """The settings that count at each of many places, by (role id, scope id), approvers included: three queries."""
+        """The settings that count at each of many places, by (role id, scope id), approvers included: four queries."""
         places = list(places)
         by_role: dict[uuid.UUID, list[RoleSettings]] = {}
         rows = self.current().filter(role__in={role.pk for role, _scope in places}).select_related("scope")
-        for row in rows.prefetch_related("approvers", "approver_groups").order_by(Length("scope__path").desc()):
+        named = rows.prefetch_related("stages__approvers", "stages__approver_groups")
+        for row in named.order_by(Length("scope__path").desc()):
             by_role.setdefault(row.role_id, []).append(row)
         return {
             (role.pk, scope.pk): nearest
@@ -213,9 +215,6 @@ class RoleSettings(models.Model):
     ticket_pattern = models.CharField(_("pattern of ticket numbers"), max_length=LONGEST_PATTERN, blank=True)
     ticket_link = models.CharField(_("address of tickets"), max_length=LONGEST_LINK, blank=True)
     approval_required = models.BooleanField(_("approval to activate"), default=False)
-    approvers = models.ManyToManyField(User, verbose_name=_("approvers"), related_name="+", blank=True)
-    approver_groups = models.ManyToManyField(Group, verbose_name=_("approver groups"), related_name="+", blank=True)
-    approval_timeout = models.DurationField(_("time to decide"), default=timedelta(hours=24))
     permanent_eligible_allowed = models.BooleanField(_("permanent eligible assignments"), default=True)
     eligible_max_days = models.PositiveSmallIntegerField(_("longest eligible assignment"), default=365)
     permanent_active_allowed = models.BooleanField(_("permanent active assignments"), default=True)
@@ -242,9 +241,6 @@ class RoleSettings(models.Model):
                 ),
                 name="rolesettings_duration_in_range",
             ),
-            models.CheckConstraint(
-                condition=models.Q(approval_timeout__gt=timedelta(0)), name="rolesettings_timeout_positive"
-            ),
         ]
 
     def __str__(self) -> str:
@@ -259,10 +255,91 @@ class RoleSettings(models.Model):
         return not ticket or matches(self.ticket_pattern, ticket)
 
     @property
-    def approver_names(self) -> list[str]:
-        """Who is named to approve, groups first; empty where it is left to the administrators."""
-        return [*map(str, self.approver_groups.all()), *map(str, self.approvers.all())]
+    def approvals_needed(self) -> int:
+        """How many different people must approve, all stages together: one at least, where approval is asked for."""
+        return max(1, sum(stage.needed for stage in self.stages.all())) if self.approval_required else 0
 
     def cell(self, event: str, audience: str) -> Cell:
         """Return who gets the mails of this event for this kind of recipients."""
         return Cell(**self.notifications[event][audience])
+
+
+class ApprovalStageQuerySet(models.QuerySet["ApprovalStage"]):
+    def in_use(self) -> Self:
+        return self.filter(settings__superseded_at=None)
+
+    def deciding(self, user: User) -> Self:
+        """Those that name `user` from the beginning.
+
+        A group that is not protected decides nothing: whoever manages groups could put approvers into it.
+        """
+        groups = user.member_groups.filter(is_protected=True)
+        return self.filter(models.Q(approvers=user) | models.Q(approver_groups__in=groups))
+
+    def escalating_to(self, user: User) -> Self:
+        """Those that ask `user` when others have not answered."""
+        groups = user.member_groups.filter(is_protected=True)
+        return self.filter(models.Q(escalation_approvers=user) | models.Q(escalation_groups__in=groups))
+
+    def without_names(self) -> Self:
+        """Those that name neither people nor groups: a manager, or nobody."""
+        return self.filter(approvers=None, approver_groups=None)
+
+    def with_names(self) -> Self:
+        """With `has_names`: do they name people or groups, and not only a manager, or nobody?"""
+        named = (ApprovalStage.approvers.through, ApprovalStage.approver_groups.through)
+        people, groups = (Exists(rows._default_manager.filter(approvalstage=OuterRef("pk"))) for rows in named)
+        return self.annotate(has_names=people | groups)
+
+
+class ApprovalStage(models.Model):
+    """One step of the approval that a version of settings asks for: who decides, how many of them, and by when.
+
+    A stage that names nobody is for the administrators in force. Rows never change, like the settings they belong to.
+    """
+
+    settings = models.ForeignKey(RoleSettings, on_delete=models.CASCADE, related_name="stages")
+    number = models.PositiveSmallIntegerField(_("stage"), default=1)
+    has_names: bool  # where `with_names` has fetched it
+    approvers = models.ManyToManyField(User, verbose_name=_("approvers"), related_name="+", blank=True)
+    approver_groups = models.ManyToManyField(Group, verbose_name=_("approver groups"), related_name="+", blank=True)
+    asks_manager = models.BooleanField(_("the requester's manager"), default=False)
+    quorum = models.PositiveSmallIntegerField(_("how many must approve"), default=1)
+    one_from_each_group = models.BooleanField(_("one from each group"), default=False)
+    timeout = models.DurationField(_("time to decide"), default=timedelta(hours=24))
+    escalates_after = models.DurationField(_("ask others after"), null=True, blank=True)
+    escalation_approvers = models.ManyToManyField(User, verbose_name=_("then also"), related_name="+", blank=True)
+    escalation_groups = models.ManyToManyField(Group, verbose_name=_("then also groups"), related_name="+", blank=True)
+
+    objects = ApprovalStageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("approval stage")
+        verbose_name_plural = _("approval stages")
+        ordering = ["number"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["settings", "number"], name="approvalstage_one_per_number"),
+            models.CheckConstraint(
+                condition=models.Q(number__gte=1, quorum__gte=1), name="approvalstage_counts_from_one"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(timeout__gt=timedelta(0))
+                & (models.Q(escalates_after=None) | models.Q(escalates_after__gt=timedelta(0))),
+                name="approvalstage_times_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return _("%(settings)s, stage %(number)d") % {"settings": self.settings, "number": self.number}
+
+    @property
+    def needed(self) -> int:
+        """How many different people must approve."""
+        return max(self.quorum, self.approver_groups.count() if self.one_from_each_group else 0)
+
+    @property
+    def approver_names(self) -> list[str]:
+        """Who is named to approve, groups first; empty where it is left to the administrators."""
+        manager = [str(_("the manager"))] if self.asks_manager else []
+        return [*map(str, self.approver_groups.all()), *map(str, self.approvers.all()), *manager]

@@ -1,6 +1,6 @@
 """Which roles and settings make sense. Nothing here reads the clock or writes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,11 @@ from django.utils.translation import gettext as _
 
 from .mails import AUDIENCES, EVENTS, LEVELS, MOST_ADDRESSES, WITHOUT_ADDRESSES
 from .models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from .stages import MOST_APPROVALS, MOST_STAGES, TIMEOUT_RANGE, StageTerms, everybody_named, reachable, seats
 from .tickets import is_link, steps_of
 
 if TYPE_CHECKING:
     from accounts.models import Group, User
-
-APPROVAL_TIMEOUT_RANGE = (timedelta(minutes=5), timedelta(days=14))
 
 
 class ResourceRefused(ValidationError):
@@ -30,7 +29,7 @@ class SettingsRefused(ValidationError):
     """Settings could not be saved.
 
     Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``address_invalid``,
-    ``too_many_addresses``, ``no_addresses``, ``nobody_could_approve``, ``group_not_protected``.
+    ``too_many_addresses``, ``no_addresses``, ``nobody_could_approve``, ``quorum_unreachable``, ``group_not_protected``.
     """
 
 
@@ -59,15 +58,14 @@ def check_scope(role: Role, scope: Resource, *, refusal: type[ValidationError]) 
 
 
 def check_settings(
-    settings: RoleSettings, *, approvers: Collection["User"], groups: Collection["Group"], group_people: int
+    settings: RoleSettings, stages: Sequence[StageTerms], *, members: "Mapping[Group, Collection[User]]"
 ) -> None:
     """Refuse settings outside their ranges, and an approval that nobody could ever give.
 
     Args:
         settings: the version to be saved.
-        approvers: the people named as approvers.
-        groups: the groups named as approvers.
-        group_people: how many enabled people are in those groups together.
+        stages: those of its approval, in their order.
+        members: the enabled people of each group that the stages name.
 
     Raises:
         SettingsRefused: with the limit in its text.
@@ -75,18 +73,65 @@ def check_settings(
     _check_ranges(settings)
     _check_tickets(settings)
     _check_notifications(settings.notifications)
-    if not settings.approval_required:
-        return
-    if any(not group.is_protected for group in groups):
+    if len(stages) > MOST_STAGES:
+        text = _("An approval has at most %(most)d stages.")
+        raise SettingsRefused(text % {"most": MOST_STAGES}, code="out_of_range")
+    for terms in stages:
+        _check_stage(terms)
+    if settings.approval_required:
+        _check_reachable(stages, members)
+
+
+def _check_stage(terms: StageTerms) -> None:
+    if not 1 <= terms.quorum <= MOST_APPROVALS:
+        text = _("Between one and %(most)d people must approve.")
+        raise SettingsRefused(text % {"most": MOST_APPROVALS}, code="out_of_range")
+    shortest, longest = TIMEOUT_RANGE
+    if not shortest <= terms.timeout <= longest:
+        raise SettingsRefused(_("The time to decide is between 5 minutes and 14 days."), code="out_of_range")
+    others = bool(terms.escalation_approvers or terms.escalation_groups)
+    if others != (terms.escalates_after is not None):
+        raise SettingsRefused(_("Say after what time others are asked, and whom."), code="out_of_range")
+    if terms.escalates_after is not None and not timedelta(0) < terms.escalates_after < terms.timeout:
+        raise SettingsRefused(_("Others are asked before the time to decide is over."), code="out_of_range")
+    if terms.one_from_each_group and not terms.approver_groups:
+        raise SettingsRefused(_("Name the groups of which one each must approve."), code="out_of_range")
+
+
+def _check_reachable(stages: Sequence[StageTerms], members: "Mapping[Group, Collection[User]]") -> None:
+    """Each stage needs its people, others than those who decided in the stages before: nobody counts twice."""
+    if any(not group.is_protected for terms in stages for group in terms.groups):
         raise SettingsRefused(
             _("Only protected groups can approve, because whoever may change a group decides who approves."),
             code="group_not_protected",
         )
-    if (approvers or groups) and not group_people and not any(_can_approve(person) for person in approvers):
-        raise SettingsRefused(
-            _("Nobody among these approvers could ever decide: name at least one enabled person."),
-            code="nobody_could_approve",
-        )
+    before: set[Hashable] = set()
+    passed = 0
+    for number, terms in enumerate(stages, start=1):
+        seats_here = _seats(terms, members)
+        if not any(seats_here):
+            raise SettingsRefused(
+                _("Nobody among these approvers could ever decide: name at least one enabled person."),
+                code="nobody_could_approve",
+            )
+        if not reachable(seats_here, before=before, passed=passed):
+            text = _(
+                "Stage %(number)d needs %(needed)d different people who have not decided in an earlier stage: "
+                "name more people."
+            )
+            raise SettingsRefused(text % {"number": number, "needed": len(seats_here)}, code="quorum_unreachable")
+        before = before.union(*seats_here)
+        passed += len(seats_here)
+
+
+def _seats(terms: StageTerms, members: "Mapping[Group, Collection[User]]") -> list[set[Hashable]]:
+    """The manager, and the administrators, count as one person each: that many there are for certain."""
+    named: set[Hashable] = {person.pk for person in everybody_named([terms]) if _can_approve(person)}
+    named |= {person.pk for group in terms.groups for person in members[group]}
+    named |= {"manager"} if terms.asks_manager else set()
+    named |= {"administrator"} if terms.names_nobody else set()
+    groups = terms.approver_groups if terms.one_from_each_group else ()
+    return seats(terms.quorum, named, [[person.pk for person in members[group]] for group in groups])
 
 
 def _check_notifications(notifications: Any) -> None:
@@ -167,6 +212,3 @@ def _check_ranges(settings: RoleSettings) -> None:
         if days not in DAYS_OFFERED:
             text = _("Assignments last at most %(days)s days.")
             raise SettingsRefused(text % {"days": ", ".join(map(str, DAYS_OFFERED))}, code="out_of_range")
-    shortest, timeout_longest = APPROVAL_TIMEOUT_RANGE
-    if not shortest <= settings.approval_timeout <= timeout_longest:
-        raise SettingsRefused(_("The time to decide is between 5 minutes and 14 days."), code="out_of_range")

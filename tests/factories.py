@@ -15,7 +15,8 @@ from accounts.rules import intent_digest
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Resource, Role, RoleSettings
-from roles.services import label_of
+from roles.services import label_of, write_stages
+from roles.stages import StageTerms
 
 PASSWORD = "a long and fictional password"
 
@@ -68,8 +69,16 @@ class ResourceFactory(DjangoModelFactory):
     label = factory.LazyAttribute(lambda node: label_of(node.name, node.parent))
 
 
+def stage(approvers=(), approver_groups=(), **terms):
+    """What `save_settings` takes as a stage, and `RoleFactory` as one of `settings__stages`."""
+    return StageTerms(approvers=tuple(approvers), approver_groups=tuple(approver_groups), **terms)
+
+
 class RoleFactory(DjangoModelFactory):
-    """A role; what is given as `settings__…` goes into its first settings, e.g. `settings__approval_required=True`."""
+    """A role; what is given as `settings__…` goes into its first settings, e.g. `settings__approval_required=True`.
+
+    Approvers and groups make its only stage, unless there are `settings__stages`.
+    """
 
     class Meta:
         model = Role
@@ -79,12 +88,11 @@ class RoleFactory(DjangoModelFactory):
     name = factory.Sequence("Role {}".format)
 
     @factory.post_generation
-    def settings(self, create, extracted, approvers=(), approver_groups=(), **values):
+    def settings(self, create, extracted, approvers=(), approver_groups=(), stages=None, **values):
         version = RoleSettings.objects.create(
             role=self, scope=self.resource, **{"created_at": now(), "activation_authentication": "none"} | values
         )
-        version.approvers.set(approvers)
-        version.approver_groups.set(approver_groups)
+        write_stages(version, stages or [stage(approvers, approver_groups)])
 
 
 class _AssignmentFactory(DjangoModelFactory):
@@ -135,6 +143,7 @@ class RequestFactory(DjangoModelFactory):
     justification = "The nightly job is stuck."
     requested_at = factory.LazyFunction(now)
     expires_at = factory.LazyAttribute(lambda row: row.requested_at + timedelta(hours=24))
+    stage = 1
 
 
 def code_of(device, *, steps=0):

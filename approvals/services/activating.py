@@ -13,6 +13,7 @@ from accounts.authority import require
 from accounts.links import link
 from accounts.models import StepUpProof, User
 from accounts.services import consume
+from approvals.approvers import stages_in_use
 from approvals.models import Request
 from approvals.rules import RequestRefused, activation_facts, check_text
 from assignments import services as assignments
@@ -20,7 +21,7 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused, check_ask, check_eligible, whole_second
 from audit.services import privileged, record
 from roles import services as roles
-from roles.models import Resource, RoleSettings
+from roles.models import ApprovalStage, Resource, RoleSettings
 
 from .assigning import settled_request
 
@@ -134,6 +135,7 @@ def _new_request(
     return Request(
         action=Request.Action.SELF_ACTIVATE,
         status=Request.Status.PENDING_APPROVAL if pending else Request.Status.PROVISIONED,
+        stage=1 if pending else None,
         requester=user,
         user=user,
         role=eligible.role,
@@ -147,7 +149,6 @@ def _new_request(
         ticket_system=asked["ticket_system"].strip(),
         proved_with=proved_with,
         requested_at=at,
-        expires_at=at + settings.approval_timeout if pending else None,
         settled_at=None if pending else at,
     )
 
@@ -159,12 +160,32 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
         user=request.user_id, eligible_assignment=request.eligible_assignment_id
     ):
         time_out(request=late, actor=None)  # the worker is late: its row must not stand in the way
+    first = stages_in_use(request)[0]
+    begin_stage(request, first, at=at)
     try:
         with transaction.atomic():
             request.save(force_insert=True)
     except IntegrityError as error:
         raise _already_pending() from error
-    context = {
+    ask_stage(request, at=at)
+
+
+def begin_stage(request: Request, stage: ApprovalStage, *, at: datetime) -> None:
+    """Put the request, which the caller saves, to the first moment of a stage: what is due in it counts from now."""
+    request.stage = stage.number
+    request.expires_at = at + stage.timeout
+    request.escalates_at = at + stage.escalates_after if stage.escalates_after else None
+    request.escalated_at = None
+    request.remind_at = at + stage.timeout / 2
+
+
+def ask_stage(request: Request, *, at: datetime) -> None:
+    """Tell those who may decide now, and have not, that they are asked."""
+    tell("approval_asked", request, "approver", to=request.awaited(at), context=asking_facts(request))
+
+
+def asking_facts(request: Request) -> dict[str, Any]:
+    return {
         "duration": request.duration,
         "starts_at": request.starts_at,
         "reason": request.justification,
@@ -172,7 +193,6 @@ def _ask_approvers(request: Request, *, at: datetime) -> None:
         "ticket_url": request.ticket_url,
         "expires_at": request.expires_at,
     }
-    tell("approval_asked", request, "approver", to=request.approvers(at), context=context)
 
 
 def tell(kind: str, request: Request, audience: str, *, to: Iterable[User], context: dict[str, Any]) -> None:

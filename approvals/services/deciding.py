@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.timezone import now
 
 from accounts.authority import require
 from accounts.models import User
+from approvals.approvers import stage_of, stage_to_pass, stages_in_use, standing, voices
 from approvals.models import Decision, Request
 from approvals.rules import check_cancel, check_decision, check_shortened, check_text
 from assignments import services as assignments
@@ -15,19 +17,21 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused
 from audit.services import privileged, record, refusal_code
 from notifications.services import suppress
+from roles.models import ApprovalStage
 
-from .activating import grant, tell
+from .activating import ask_stage, begin_stage, grant, tell
 
 
 @privileged("request.approved", target="request")
 def approve(*, request: Request, actor: User, justification: str, duration: timedelta | None = None) -> Request:
-    """Say yes. The role is granted at once, if what must hold still does; otherwise the request closes as failed.
+    """Say yes. With the last yes that the stages in use ask for, the role is granted at once, if what must hold still
+    does; otherwise the request closes as failed.
 
     Args:
-        duration: shorter than what was asked, or None.
+        duration: shorter than what was asked, or None. Of several the shortest counts.
 
     Returns:
-        The request: provisioned, scheduled, or failed with `failure_code`.
+        The request: pending_approval, where more must approve; provisioned, scheduled, or failed with `failure_code`.
 
     Raises:
         DecisionRefused: ``own_request``, ``already_decided``, ``too_long``, ``too_short``.
@@ -36,29 +40,58 @@ def approve(*, request: Request, actor: User, justification: str, duration: time
     """
     request = _locked(request)
     at = now()
-    _decide(request, actor, Decision.Verdict.APPROVED, justification, at=at)
     asked = request.duration or timedelta(0)
-    duration = asked if duration is None else duration
-    check_shortened(duration, asked=asked)
+    stages = stages_in_use(request)
+    decision = _decide(request, actor, Decision.Verdict.APPROVED, justification, stages=stages, at=at)
+    check_shortened(asked if duration is None else duration, asked=asked)
+    decision.duration = duration
+    decision.save(force_insert=True)
+    states = standing(request, stages, at)
+    next_stage = stage_to_pass(states)
+    if next_stage is not None:
+        _go_on(request, actor, next_stage, justification, at=at)
+        return request
     try:
         with transaction.atomic():
-            grant(request, actor=actor, approvers=[actor], duration=duration)
+            _grant(request, actor, counted=set().union(*(state.approved for state in states)))
     except ActivationRefused as refusal:
         _fail(request, actor, refusal)
     _settle(request, actor, Decision.Verdict.APPROVED, justification, at=at)
     return request
 
 
+def _go_on(request: Request, actor: User, stage: ApprovalStage, justification: str, *, at: datetime) -> None:
+    """Keep waiting: for more people of the same stage, or for those of another, with the whole of its time."""
+    _record(
+        "request.approved", request, actor=actor, justification=justification, after={"waits_for_stage": stage.number}
+    )
+    if stage.number == request.stage:
+        return
+    suppress("approval_asked", about=request)
+    begin_stage(request, stage, at=at)
+    request.save(update_fields=["stage", "expires_at", "escalates_at", "escalated_at", "remind_at"])
+    ask_stage(request, at=at)
+
+
+def _grant(request: Request, actor: User, *, counted: set[UUID]) -> None:
+    said = request.decisions.filter(verdict=Decision.Verdict.APPROVED).select_related("person")
+    shortest = min([each.duration for each in said if each.duration], default=request.duration or timedelta(0))
+    grant(
+        request, actor=actor, approvers=[each.person for each in said if each.person_id in counted], duration=shortest
+    )
+
+
 @privileged("request.denied", target="request")
 def deny(*, request: Request, actor: User, justification: str) -> Request:
-    """Say no. The request is closed.
+    """Say no. The request is closed, whatever others said.
 
     Raises:
         As `approve`.
     """
     request = _locked(request)
     at = now()
-    _decide(request, actor, Decision.Verdict.DENIED, justification, at=at)
+    stages = stages_in_use(request)
+    _decide(request, actor, Decision.Verdict.DENIED, justification, stages=stages, at=at).save(force_insert=True)
     request.status = Request.Status.DENIED
     _settle(request, actor, Decision.Verdict.DENIED, justification, at=at)
     return request
@@ -72,11 +105,27 @@ def _locked(request: Request) -> Request:
     return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
 
 
-def _decide(request: Request, actor: User, verdict: str, justification: str, *, at: datetime) -> None:
-    is_approver = request.approvers(at).filter(pk=actor.pk).exists()
-    check_decision(request, actor=actor, is_approver=is_approver, justification=justification, at=at)
-    Decision.objects.create(
-        request=request, person=actor, verdict=verdict, justification=justification.strip(), decided_at=at
+def _decide(
+    request: Request, actor: User, verdict: str, justification: str, *, stages: list[ApprovalStage], at: datetime
+) -> Decision:
+    """Check that `actor` may say it now; return what they say, which the caller saves."""
+    stage = stage_of(request, stages)
+    is_approver = stage is not None and voices(request, stage, at).filter(pk=actor.pk).exists()
+    check_decision(
+        request,
+        actor=actor,
+        is_approver=is_approver,
+        has_decided=request.decisions.filter(person=actor).exists(),
+        justification=justification,
+        at=at,
+    )
+    return Decision(
+        request=request,
+        person=actor,
+        verdict=verdict,
+        justification=justification.strip(),
+        stage=stage.number if stage else 1,
+        decided_at=at,
     )
 
 

@@ -75,6 +75,7 @@ def activate(
         user=user,
         reaches=reaches(eligible, user, at=at),
         approvers=approvers,
+        needed=settings.approvals_needed,
         justification=justification,
         ticket=ticket,
         proved=proved,

@@ -12,7 +12,7 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
-from roles.models import RoleSettings
+from roles.models import ApprovalStage
 
 from .activation import end, guard_last_holder
 
@@ -125,5 +125,6 @@ def _has_power(user: User) -> bool:
     return (
         any(rows.filter(role__is_privileged=True).exists() for rows in held)
         or groups_of(user, at).filter(is_protected=True).exists()
-        or RoleSettings.objects.current().filter(approvers=user).exists()
+        or ApprovalStage.objects.in_use().deciding(user).exists()
+        or ApprovalStage.objects.in_use().escalating_to(user).exists()
     )

@@ -30,7 +30,8 @@ from accounts.rules import NotAllowed
 from audit.models import Event
 from pim_site.home import MOST_WORDS
 
-from .forms import ReasonForm, Refusal, ServiceForm, add_refusal, autocomplete
+from .forms import ReasonForm, Refusal, ServiceForm, add_refusal
+from .widgets import autocomplete
 
 # A page that asks about more rows than this is not read any more.
 BULK_LIMIT = 200

@@ -1,12 +1,9 @@
 """The forms of the console that are more than the fields of one table."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
-from django.contrib.admin.widgets import AutocompleteMixin, AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils.timezone import get_current_timezone_name, localtime, now
 from django.utils.translation import gettext as _
@@ -18,6 +15,8 @@ from assignments.models import EligibleAssignment
 from assignments.rules import AssignmentRefused
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
+
+from .widgets import autocomplete
 
 Refusal = ValidationError | PermissionDenied
 
@@ -52,33 +51,6 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         if self.refusal:
             add_refusal(self, self.refusal)
         return cleaned
-
-
-class ShowsKeysOnly(AutocompleteMixin):
-    """Shows as chosen only what can be a key: the stock boxes fail at anything else, which the field then refuses."""
-
-    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
-        return super().optgroups(name, list(filter(self._is_key, value)), attr)
-
-    def _is_key(self, text: str) -> bool:
-        try:
-            self.choices.queryset.model._meta.pk.to_python(text)
-        except ValidationError:
-            return False
-        return True
-
-
-class OneChosen(ShowsKeysOnly, AutocompleteSelect):
-    pass
-
-
-class SeveralChosen(ShowsKeysOnly, AutocompleteSelectMultiple):
-    pass
-
-
-def autocomplete(model: Any, field: str, *, multiple: bool = False) -> OneChosen | SeveralChosen:
-    widget = SeveralChosen if multiple else OneChosen
-    return widget(model._meta.get_field(field), admin.site)
 
 
 class TargetForm(forms.Form):

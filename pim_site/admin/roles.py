@@ -28,11 +28,14 @@ from roles.builtin import OUR_APPS
 from roles.mails import USED
 from roles.models import Role, RoleSettings
 from roles.services import (
+    PLAIN_FIELDS,
     SETTINGS_FIELDS,
     create_role,
     save_settings,
+    stages_of,
     update_role,
 )
+from roles.stages import described
 
 from .assignments import assign_links, assignment_row
 from .base import Button, Section, ServiceAdmin, actor_of, list_of, page_of
@@ -115,7 +118,7 @@ class RoleAdmin(ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> Any:
         fields = ["resource", "name", "description", "is_privileged"]
         if obj is None:
-            settings = [(name, {"fields": names}) for name, names in SETTINGS_FIELDSETS]
+            settings = settings_fieldsets()
             rights = (_("Rights in this site"), {"fields": ["permissions"], "classes": ["collapse"]})
             return [(None, {"fields": fields}), *settings, rights]
         editable = self.has_change_permission(request, obj) and not obj.is_built_in
@@ -222,21 +225,35 @@ def _versions(role: Role) -> QuerySet[RoleSettings]:
 
 
 def _adminform(form: SettingsForm) -> AdminForm:
-    return AdminForm(form, [(name, {"fields": names}) for name, names in SETTINGS_FIELDSETS], {})  # type: ignore[arg-type]
+    return AdminForm(form, settings_fieldsets(), {})
+
+
+def settings_fieldsets() -> list[tuple[Any, dict[str, Any]]]:
+    return [(name, {"fields": names, "classes": classes}) for name, names, classes in SETTINGS_FIELDSETS]
 
 
 def facts_of(version: RoleSettings) -> list[tuple[Any, Any]]:
     """Return what a version says, as pairs of words for people."""
-    fields = SettingsForm.base_fields
-    return [(fields[name].label, _shown(version, name)) for _title, names in SETTINGS_FIELDSETS for name in names]
+    facts: list[tuple[Any, Any]] = []
+    for _title, names, _classes in SETTINGS_FIELDSETS:
+        plain = [name for name in names if name in PLAIN_FIELDS]
+        facts += [(SettingsForm.base_fields[name].label, _shown(version, name)) for name in plain]
+        if "approval_required" in names:
+            facts += _stages_shown(version)
+    return facts
+
+
+def _stages_shown(version: RoleSettings) -> list[tuple[Any, Any]]:
+    return [
+        (_("Approval: stage %(number)d") % {"number": number}, described(terms))
+        for number, terms in enumerate(stages_of(version), start=1)
+    ]
 
 
 def _shown(version: RoleSettings, name: str) -> Any:
     value = getattr(version, name)
     if name == "notifications":
         return _shown_mail(version)
-    if name in ("approvers", "approver_groups"):
-        return ", ".join(map(str, value.all())) or _("nobody named")
     if name == "activation_authentication":
         return version.get_activation_authentication_display()
     if isinstance(value, bool):

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -11,20 +10,17 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models import Group, User
-from pim_site.templatetags.pim import duration
 from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
 from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, RoleSettings
-from roles.services import SETTINGS_FIELDS
+from roles.services import PLAIN_FIELDS, stages_of
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
 
-from .forms import autocomplete
+from .stages import HOUR, StagesForm, fields_of, initial_of_stages
+from .widgets import DurationSelect, tick
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LONGEST_ACTIVATIONS = [
     HALF_HOUR * steps for steps in range(SHORTEST_MAXIMUM // HALF_HOUR, LONGEST_MAXIMUM // HALF_HOUR + 1)
 ]
-TIMES_TO_DECIDE = [HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY]
 EVENTS = {
     "eligible_assigned": gettext_lazy("Somebody is made eligible"),
     "active_assigned": gettext_lazy("Somebody is assigned as active"),
@@ -77,26 +73,6 @@ class NotificationGrid(forms.Widget):
         return False
 
 
-def _seconds(text: str) -> timedelta:
-    return timedelta(seconds=int(text))
-
-
-class DurationSelect(forms.TypedChoiceField):
-    """One of some lengths of time. A length in use that is none of them has to be offered by `offer`."""
-
-    def __init__(self, lengths: list[timedelta], **kwargs: Any) -> None:
-        self.lengths = lengths
-        super().__init__(coerce=_seconds, **kwargs)
-        self.offer()
-
-    def offer(self, *more: timedelta) -> None:
-        lengths = sorted({*self.lengths, *more})
-        self.choices = [(int(length.total_seconds()), duration(length)) for length in lengths]
-
-    def prepare_value(self, value: Any) -> Any:
-        return int(value.total_seconds()) if isinstance(value, timedelta) else value
-
-
 DAYS = [(days, lazy(lambda days: _("%(days)d days") % {"days": days}, str)(days)) for days in DAYS_OFFERED]
 
 
@@ -104,11 +80,7 @@ def _days(label: Any, help_text: Any, initial: int) -> forms.TypedChoiceField:
     return forms.TypedChoiceField(coerce=int, choices=DAYS, label=label, help_text=help_text, initial=initial)
 
 
-def _tick(label: Any, help_text: Any, initial: bool) -> forms.BooleanField:
-    return forms.BooleanField(label=label, help_text=help_text, initial=initial, required=False)
-
-
-class SettingsForm(forms.Form):
+class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from the fields of its stages
     """What a role is used under. Defaults are those of a new role."""
 
     activation_max_duration = DurationSelect(
@@ -125,12 +97,12 @@ class SettingsForm(forms.Form):
         initial=RoleSettings.Authentication.MFA,
         help_text=gettext_lazy("A fresh one-time code at each activation, even if the person has just signed in."),
     )
-    justification_required = _tick(
+    justification_required = tick(
         gettext_lazy("Ask for a reason"),
         gettext_lazy("Example: “Restore the customer table after the failed release”."),
         True,
     )
-    ticket_required = _tick(
+    ticket_required = tick(
         gettext_lazy("Ask for a ticket"),
         gettext_lazy("The number of a case in another system. Example: CHG-1042."),
         False,
@@ -149,35 +121,12 @@ class SettingsForm(forms.Form):
             "Makes each ticket a link, with its number for {ticket}. Example: https://tickets.example.org/{ticket}"
         ),
     )
-    approval_required = _tick(
+    approval_required = tick(
         gettext_lazy("Ask for approval"),
-        gettext_lazy("The role begins only after one approver has said yes; never the person who asks."),
+        gettext_lazy("The role begins only after others have said yes, in one stage or in several; never who asks."),
         False,
     )
-    approvers = forms.ModelMultipleChoiceField(
-        User.objects.people(),
-        required=False,
-        label=gettext_lazy("Approvers"),
-        widget=autocomplete(RoleSettings, "approvers", multiple=True),
-        help_text=gettext_lazy(
-            "Any one of them decides. With nobody named, the holders of Privileged Role Administrator and of "
-            "Global Administrator do."
-        ),
-    )
-    approver_groups = forms.ModelMultipleChoiceField(
-        Group.objects.all(),
-        required=False,
-        label=gettext_lazy("Approver groups"),
-        widget=autocomplete(RoleSettings, "approver_groups", multiple=True),
-        help_text=gettext_lazy("Every enabled member can decide. Only protected groups. Example: Database on-call."),
-    )
-    approval_timeout = DurationSelect(
-        TIMES_TO_DECIDE,
-        label=gettext_lazy("Time to decide"),
-        initial=DAY,
-        help_text=gettext_lazy("A request that nobody has decided by then closes by itself, and the person is told."),
-    )
-    permanent_eligible_allowed = _tick(
+    permanent_eligible_allowed = tick(
         gettext_lazy("Allow permanent eligible assignments"),
         gettext_lazy("Example: yes for a role of daily work, no for one that nobody should keep unseen."),
         True,
@@ -189,7 +138,7 @@ class SettingsForm(forms.Form):
         ),
         365,
     )
-    permanent_active_allowed = _tick(
+    permanent_active_allowed = tick(
         gettext_lazy("Allow permanent active assignments"),
         gettext_lazy("Standing access, with nothing to activate. Example: for a service account only."),
         True,
@@ -199,12 +148,12 @@ class SettingsForm(forms.Form):
         gettext_lazy("Counts where permanent ones are not allowed. Example: 30 days for the length of a project."),
         180,
     )
-    assign_active_mfa_required = _tick(
+    assign_active_mfa_required = tick(
         gettext_lazy("Ask the administrator for a code"),
         gettext_lazy("A one-time code of whoever assigns the role as active."),
         False,
     )
-    assign_active_justification_required = _tick(
+    assign_active_justification_required = tick(
         gettext_lazy("Ask the administrator for a reason"),
         gettext_lazy("When the role is assigned as active. Example: “Project Atlas until June”."),
         True,
@@ -239,8 +188,11 @@ SETTINGS_FIELDSETS = (
             "ticket_pattern",
             "ticket_link",
         ],
+        (),
     ),
-    (gettext_lazy("Approval"), ["approval_required", "approvers", "approver_groups", "approval_timeout"]),
+    (gettext_lazy("Approval"), ["approval_required", *fields_of(1)], ()),
+    (gettext_lazy("Approval: second stage"), fields_of(2), ("collapse",)),
+    (gettext_lazy("Approval: third stage"), fields_of(3), ("collapse",)),
     (
         gettext_lazy("Assignments"),
         [
@@ -251,12 +203,13 @@ SETTINGS_FIELDSETS = (
             "assign_active_mfa_required",
             "assign_active_justification_required",
         ],
+        (),
     ),
-    (gettext_lazy("Mail"), ["notifications"]),
+    (gettext_lazy("Mail"), ["notifications"], ()),
 )
 
 
 def initial_of(settings: RoleSettings) -> dict[str, Any]:
     """Return what a form of these settings begins with."""
-    values = {name: getattr(settings, name) for name in SETTINGS_FIELDS}
-    return values | {name: list(values[name].all()) for name in ("approvers", "approver_groups")}
+    plain = {name: getattr(settings, name) for name in PLAIN_FIELDS}
+    return plain | initial_of_stages(stages_of(settings))

@@ -184,6 +184,7 @@ class Post:
     is_privileged: bool = False
     approvers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    time_to_decide: timedelta = timedelta(hours=24)
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -221,7 +222,8 @@ ROLES = (
         "Releases payment runs to the bank.",
         True,
         groups=("Payment approvers",),
-        settings=guarded(1, ticket_required=True, approval_timeout=timedelta(hours=4)),
+        time_to_decide=timedelta(hours=4),
+        settings=guarded(1, ticket_required=True),
     ),
     Post("Payroll Clerk", "Payroll", "Prepares the monthly payroll.", settings=settings(8, ticket_required=True)),
     Post(
@@ -270,7 +272,8 @@ ROLES = (
         "Restores files and databases from backups.",
         True,
         groups=("Platform leads",),
-        settings=guarded(2, ticket_required=True, approval_timeout=timedelta(hours=8)),
+        time_to_decide=timedelta(hours=8),
+        settings=guarded(2, ticket_required=True),
     ),
     Post(
         "Staff Records Editor",
@@ -292,7 +295,8 @@ OVERRIDES = (
         "Web shop",
         "",
         groups=("Platform leads",),
-        settings=guarded(1, approval_timeout=timedelta(hours=2)),
+        time_to_decide=timedelta(hours=2),
+        settings=guarded(1),
     ),
     # Whoever reads all of the audit sees much; the tour of the README shows how that is asked for.
     Post(

@@ -20,6 +20,7 @@ from notifications.models import Message
 from roles import services as roles
 from roles.builtin import RIGHTS
 from roles.models import Resource, Role
+from roles.stages import StageTerms
 
 from . import clock, history
 from .organisation import (
@@ -160,11 +161,12 @@ def plant(cast: Cast, parent: Resource, nodes: Iterable[Node]) -> None:
 
 
 def settings_of(cast: Cast, post: Post) -> dict[str, Any]:
-    named = {
-        "approvers": [cast.people[name] for name in post.approvers],
-        "approver_groups": [cast.groups[name] for name in post.groups],
-    }
-    return post.settings | named
+    stage = StageTerms(
+        approvers=tuple(cast.people[name] for name in post.approvers),
+        approver_groups=tuple(cast.groups[name] for name in post.groups),
+        timeout=post.time_to_decide,
+    )
+    return post.settings | {"stages": [stage]}
 
 
 def assigning(cast: Cast, today: datetime) -> list[history.Act]:

@@ -3,16 +3,19 @@
 from .mail import tell
 from .resources import create_resource, label_of, update_resource
 from .roles import create_role, update_role
-from .settings import SETTINGS_FIELDS, save_settings, settings_facts
+from .settings import PLAIN_FIELDS, SETTINGS_FIELDS, save_settings, settings_facts, stages_of, write_stages
 
 __all__ = [
+    "PLAIN_FIELDS",
     "SETTINGS_FIELDS",
     "create_resource",
     "create_role",
     "label_of",
     "save_settings",
     "settings_facts",
+    "stages_of",
     "tell",
     "update_resource",
     "update_role",
+    "write_stages",
 ]

@@ -10,15 +10,18 @@ from accounts.authority import require
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
-from roles.models import Resource, Role, RoleSettings
+from roles.models import ApprovalStage, Resource, Role, RoleSettings
 from roles.rules import RoleRefused, check_scope, check_settings
+from roles.stages import GROUPS, PEOPLE, PLAIN, StageTerms, everybody_named, stage_facts, terms_of
 
-# The fields of `RoleSettings` that people set; the others say which version it is.
-SETTINGS_FIELDS = tuple(
+# The columns of `RoleSettings` that people set; the others say which version it is.
+PLAIN_FIELDS = tuple(
     field.name
-    for field in (*RoleSettings._meta.fields, *RoleSettings._meta.many_to_many)
+    for field in RoleSettings._meta.fields
     if field.name not in {"id", "role", "scope", "version", "changed_by_label", "created_at", "superseded_at"}
 )
+# All that a version says: its columns, and the stages of its approval.
+SETTINGS_FIELDS = (*PLAIN_FIELDS, "stages")
 
 
 @privileged("settings.changed", target="role")
@@ -45,37 +48,52 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
     before = settings_facts(current) if current else None
     # The first row at a scope starts from what counted there until now, so that no approval is lost unseen.
     base = current or RoleSettings.objects.applying_to(role, scope).first()
-    approvers = _chosen(changes, base, "approvers")
-    groups = _chosen(changes, base, "approver_groups")
+    stages = _stages_wanted(changes, base)
     version = _next_version(role, scope, base, changes, actor=actor, at=at)
     version.version = current.version + 1 if current else 1
-    people = User.objects.enabled().people().filter(member_groups__in=groups).distinct().count()
-    check_settings(version, approvers=approvers, groups=groups, group_people=people)
-    after = settings_facts(version, approvers=approvers, groups=groups)
+    check_settings(version, stages, members=_members({group for terms in stages for group in terms.groups}))
+    after = settings_facts(version, stages)
     if current is not None and before == after:
         return current
     if current is not None:
         RoleSettings.objects.filter(pk=current.pk).update(superseded_at=at)
     version.save(force_insert=True)
-    version.approvers.set(approvers)
-    version.approver_groups.set(groups)
-    withdraw_weak_tickets(approvers)
+    write_stages(version, stages)
+    withdraw_weak_tickets(everybody_named(stages))
     record("settings.changed", actor=actor, target=version, role=role, scope=scope, before=before, after=after)
     return version
 
 
-def _chosen(changes: dict[str, Any], base: RoleSettings | None, field: str) -> list[Any]:
-    if field in changes:
-        return list(changes[field])
-    return list(getattr(base, field).all()) if base else []
+def _stages_wanted(changes: dict[str, Any], base: RoleSettings | None) -> list[StageTerms]:
+    """Return the stages to save: at least one, so that a yes is never asked of nobody at all."""
+    if "stages" in changes:
+        return list(changes["stages"]) or [StageTerms()]
+    return stages_of(base) if base else [StageTerms()]
+
+
+def stages_of(settings: RoleSettings) -> list[StageTerms]:
+    named = ("approvers", "approver_groups", "escalation_approvers", "escalation_groups")
+    return [terms_of(stage) for stage in settings.stages.prefetch_related(*named)]
+
+
+def write_stages(version: RoleSettings, stages: Iterable[StageTerms]) -> None:
+    for number, terms in enumerate(stages, start=1):
+        plain = {name: getattr(terms, name) for name in PLAIN}
+        stage = ApprovalStage.objects.create(settings=version, number=number, **plain)
+        for name in (*PEOPLE, *GROUPS):
+            getattr(stage, name).set(getattr(terms, name))
+
+
+def _members(groups: Iterable[Group]) -> dict[Group, list[User]]:
+    people = User.objects.enabled().people()
+    return {group: list(people.filter(member_groups=group)) for group in groups}
 
 
 def _next_version(
     role: Role, scope: Resource, base: RoleSettings | None, changes: dict[str, Any], *, actor: User | None, at: Any
 ) -> RoleSettings:
-    plain = [name for name in SETTINGS_FIELDS if name not in {"approvers", "approver_groups"}]
-    values = {name: getattr(base, name) for name in plain} if base else {}
-    values |= {name: value for name, value in changes.items() if name in plain}
+    values = {name: getattr(base, name) for name in PLAIN_FIELDS} if base else {}
+    values |= {name: value for name, value in changes.items() if name in PLAIN_FIELDS}
     version = RoleSettings(
         role=role,
         scope=scope,
@@ -87,14 +105,7 @@ def _next_version(
     return version
 
 
-def settings_facts(
-    settings: RoleSettings, *, approvers: Iterable[User] | None = None, groups: Iterable[Group] | None = None
-) -> dict[str, Any]:
+def settings_facts(settings: RoleSettings, stages: Iterable[StageTerms] | None = None) -> dict[str, Any]:
     """Return what a version says, in plain values that can be compared, shown and kept."""
-    facts = model_to_dict(settings, fields=[n for n in SETTINGS_FIELDS if n not in {"approvers", "approver_groups"}])
-    named = settings.approvers.all() if approvers is None else approvers
-    named_groups = settings.approver_groups.all() if groups is None else groups
-    return facts | {
-        "approvers": sorted(person.username for person in named),
-        "approver_groups": sorted(group.name for group in named_groups),
-    }
+    named = stages_of(settings) if stages is None else stages
+    return model_to_dict(settings, fields=PLAIN_FIELDS) | {"stages": [stage_facts(terms) for terms in named]}

@@ -17,6 +17,7 @@ from tests.factories import (
     RoleFactory,
     UserFactory,
     holder_of,
+    stage,
 )
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +58,7 @@ def test_approvers_with_nobody_named_are_the_administrators_in_force():
 def test_approver_is_never_who_asked():
     request = asked()
     request.user.member_groups.add(group := GroupFactory(members=[request.user]))
-    save_settings(role=request.role, scope=request.scope, actor=None, approvers=[request.user], approver_groups=[group])
+    save_settings(role=request.role, scope=request.scope, actor=None, stages=[stage([request.user], [group])])
     assert deciders(request, request.user) == set()
 
 
@@ -82,7 +83,7 @@ def test_group_that_lost_its_protection_decides_nothing():
 def test_approvers_are_those_of_the_settings_in_use_now():
     before, after = UserFactory.create_batch(2)
     request = asked([before])
-    save_settings(role=request.role, scope=request.scope, actor=None, approvers=[after])
+    save_settings(role=request.role, scope=request.scope, actor=None, stages=[stage([after])])
     assert deciders(request, before, after) == {after}
 
 
@@ -91,7 +92,7 @@ def test_approvers_are_those_of_the_nearest_scope():
     unit = ResourceFactory()
     request = asked([above], scope=ResourceFactory(parent=unit))
     elsewhere = asked([above])
-    save_settings(role=request.role, scope=unit, actor=None, approval_required=True, approvers=[near])
+    save_settings(role=request.role, scope=unit, actor=None, approval_required=True, stages=[stage([near])])
     assert deciders(request, above, near) == {near}
     assert deciders(elsewhere, above, near) == {above}
 

@@ -57,7 +57,7 @@ def pending(**differs):
 
 
 def decided(request=None, **differs):
-    facts = {"actor": KIM, "is_approver": True, "justification": "Seen.", "at": AT} | differs
+    facts = {"actor": KIM, "is_approver": True, "has_decided": False, "justification": "Seen.", "at": AT} | differs
     return code_of_refusal(check_decision, request or pending(), **facts)
 
 
@@ -67,6 +67,7 @@ def decided(request=None, **differs):
         ({}, None),
         ({"actor": ANA}, "own_request"),
         ({"is_approver": False}, "not_an_approver"),
+        ({"has_decided": True}, "already_decided"),
         ({"justification": " "}, "justification_required"),
         ({"at": AT + HOUR - timedelta(microseconds=1)}, None),
     ],
@@ -95,7 +96,7 @@ def test_check_decision_refuses_what_waits_no_more(status, monkeypatch):
 def test_check_decision_refuses_what_is_overdue_and_not_yet_closed(monkeypatch):
     request = closed(monkeypatch, expires_at=AT)
     with pytest.raises(Exception, match="timed out"):
-        check_decision(request, actor=KIM, is_approver=True, justification="Seen.", at=AT)
+        check_decision(request, actor=KIM, is_approver=True, has_decided=False, justification="Seen.", at=AT)
 
 
 @pytest.mark.parametrize(

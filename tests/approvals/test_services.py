@@ -27,6 +27,7 @@ from tests.factories import (
     holder_of,
     proof_for,
     root,
+    stage,
 )
 from tests.refusals import refused, snapshot
 
@@ -253,7 +254,7 @@ def test_activate_asks_every_approver_but_not_oneself():
     eligible = EligibleFactory()
     kim, lee = UserFactory(username="kim"), UserFactory(username="lee")
     group = GroupFactory(members=[lee, kim, eligible.user])
-    save_settings(role=eligible.role, scope=root(), actor=None, approval_required=True, approver_groups=[group])
+    save_settings(role=eligible.role, scope=root(), actor=None, approval_required=True, stages=[stage([], [group])])
     ask(eligible, ticket="T-1", ticket_system="Desk")
     assert mails() == [("approval_asked", "kim@example.org"), ("approval_asked", "lee@example.org")]
     (event,) = Event.objects.filter(action="activation.requested")

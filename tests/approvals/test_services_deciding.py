@@ -25,6 +25,7 @@ from tests.factories import (
     UserFactory,
     holder_of,
     root,
+    stage,
 )
 from tests.refusals import refused
 
@@ -106,7 +107,7 @@ def test_decision_on_ones_own_request_as_an_administrator_by_default(verb, key):
 
 @VERDICTS
 def test_decision_by_who_was_taken_out_of_the_settings_meanwhile(verb, request_, approver):
-    change_settings(request_, approvers=[UserFactory()])
+    change_settings(request_, stages=[stage([UserFactory()])])
     with refused("not_an_approver"):
         verb(request=request_, actor=approver, justification="Seen.")
 
@@ -146,7 +147,7 @@ def test_decision_under_nearer_settings_is_for_their_approvers(verb, approver):
     unit = ResourceFactory()
     role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
     pending = ask(EligibleFactory(role=role), scope=unit)
-    save_settings(role=role, scope=unit, actor=None, approval_required=True, approvers=[near := UserFactory()])
+    save_settings(role=role, scope=unit, actor=None, approval_required=True, stages=[stage([near := UserFactory()])])
     with refused("not_an_approver"):
         verb(request=pending, actor=approver, justification="Seen.")
     assert verb(request=pending, actor=near, justification="Seen.").settled_at is not None

@@ -598,7 +598,7 @@ def test_decide_without_reason_refused(client, asked, approver, verb):
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])
 def test_decide_own_request_refused(client, asked, verb):
-    asked.settings.approvers.add(asked.user)
+    asked.settings.stages.get().approvers.add(asked.user)
     signed_in(client, asked.user)
 
     page = client.post(url(verb, asked), {"justification": "Mine."})
@@ -611,7 +611,7 @@ def test_decide_own_request_refused(client, asked, verb):
 @pytest.mark.parametrize("verb", ["approve", "deny"])
 def test_decide_meanwhile_decided_says_by_whom(client, asked, approver, verb):
     second = UserFactory()
-    asked.settings.approvers.add(second)
+    asked.settings.stages.get().approvers.add(second)
     services.approve(request=asked, actor=approver, justification="Go on.")
     signed_in(client, second)
 

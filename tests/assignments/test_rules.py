@@ -283,9 +283,10 @@ def test_check_ask_texts(settings, texts, code):
     ("settings", "differs", "code"),
     [
         ({}, {}, None),
-        ({"approval_required": True}, {}, "approval_required"),
-        ({"approval_required": True}, {"approvers": [ANA]}, "approval_required"),
-        ({"approval_required": True}, {"approvers": [ANA, KIM]}, None),
+        ({}, {"needed": 1}, "approval_required"),
+        ({}, {"needed": 1, "approvers": [ANA]}, "approval_required"),
+        ({}, {"needed": 1, "approvers": [ANA, KIM]}, None),
+        ({}, {"needed": 2, "approvers": [KIM, KIM, ANA]}, "approval_required"),
         ({}, {"proved": False}, "mfa_required"),
         ({"activation_authentication": "none"}, {"proved": False}, None),
         ({}, {"justification": ""}, "justification_required"),
@@ -295,8 +296,8 @@ def test_check_ask_texts(settings, texts, code):
     ],
 )
 def test_check_grant(settings, differs, code):
-    facts = {"user": ANA, "reaches": True, "approvers": [], "justification": "Stuck.", "ticket": "", "proved": True}
-    facts |= {"at": AT} | differs
+    facts = {"user": ANA, "reaches": True, "approvers": [], "needed": 0, "justification": "Stuck.", "ticket": ""}
+    facts |= {"proved": True, "at": AT} | differs
     assert code_of_refusal(check_grant, eligibility(), RoleSettings(**settings), **facts) == code
 
 

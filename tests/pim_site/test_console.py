@@ -302,7 +302,7 @@ def test_autocomplete_answers_for_every_chooser(at_console):
     choosers = [
         ("accounts", "user", "manager", client.person),
         ("accounts", "group", "members", client.person),
-        ("roles", "rolesettings", "approvers", client.person),
+        ("roles", "approvalstage", "approvers", client.person),
         ("assignments", "eligibleassignment", "user", client.person),
         ("assignments", "eligibleassignment", "scope", resource),
     ]

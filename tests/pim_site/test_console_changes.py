@@ -11,9 +11,10 @@ from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from notifications.models import Message
+from pim_site.admin.stages import FIELD_NAMES
 from roles.mails import AUDIENCES, EVENTS
 from roles.models import Resource, Role
-from roles.services import SETTINGS_FIELDS
+from roles.services import PLAIN_FIELDS
 from tests.client import signed_in
 from tests.factories import (
     ActivationFactory,
@@ -28,6 +29,7 @@ from tests.factories import (
     code_of,
     holder_of,
     root,
+    stage,
 )
 
 pytestmark = pytest.mark.django_db
@@ -300,7 +302,11 @@ def settings_data(**changes):
         "activation_max_duration": 8 * 3600,
         "activation_authentication": "mfa",
         "justification_required": "on",
-        "approval_timeout": 86400,
+        **{
+            f"stage{number}_{name}": value
+            for number in (1, 2, 3)
+            for name, value in (("quorum", 1), ("timeout", 86400))
+        },
         "permanent_eligible_allowed": "on",
         "eligible_max_days": 365,
         "permanent_active_allowed": "on",
@@ -314,7 +320,7 @@ def settings_data(**changes):
 
 def test_add_role_with_its_settings(role_admin):
     group = GroupFactory(members=[UserFactory()])
-    changes = {"activation_max_duration": 3600, "approval_required": "on", "approver_groups": [group.pk]}
+    changes = {"activation_max_duration": 3600, "approval_required": "on", "stage1_approver_groups": [group.pk]}
     basics = {"resource": root().pk, "name": "Database Operator", "is_privileged": "on"}
 
     role_admin.post(
@@ -325,7 +331,7 @@ def test_add_role_with_its_settings(role_admin):
     settings = role.settings.get()
     assert role.is_privileged
     assert (settings.activation_max_duration, settings.approval_required) == (timedelta(hours=1), True)
-    assert list(settings.approver_groups.all()) == [group]
+    assert list(settings.stages.get().approver_groups.all()) == [group]
     assert (settings.cell("activated", "admin").default, settings.cell("activated", "requestor").default) == (
         False,
         True,
@@ -334,7 +340,7 @@ def test_add_role_with_its_settings(role_admin):
 
 def test_add_role_with_settings_that_make_no_sense_leaves_nothing(role_admin):
     group = GroupFactory(is_protected=False)
-    data = settings_data(approval_required="on", approver_groups=[group.pk])
+    data = settings_data(approval_required="on", stage1_approver_groups=[group.pk])
 
     answer = role_admin.post(reverse("admin:roles_role_add"), data | {"resource": root().pk, "name": "Operator"})
 
@@ -376,14 +382,15 @@ def test_role_cannot_be_given_a_right_that_one_lacks(role_admin):
 
 
 def test_settings_form_shows_what_is_in_use_and_saves_nothing_new(role_admin):
-    role = RoleFactory(settings__approval_timeout=timedelta(minutes=45))
+    role = RoleFactory(settings__stages=[stage(timeout=timedelta(minutes=45)), stage(quorum=2)])
     form = role_admin.get(url(role, "settings")).context["form"]
-    data = settings_data(activation_authentication="none", approval_timeout=45 * 60)
+    data = settings_data(activation_authentication="none", stage1_timeout=45 * 60)
+    data |= {"stage2_used": "on", "stage2_quorum": 2}
 
     role_admin.post(url(role, "settings"), data)
 
-    assert form["approval_timeout"].value() == 45 * 60
-    assert set(form.fields) == set(SETTINGS_FIELDS)
+    assert (form["stage1_timeout"].value(), form["stage2_quorum"].value()) == (45 * 60, 2)
+    assert set(form.fields) == {*PLAIN_FIELDS, *FIELD_NAMES}
     assert role.settings.count() == 1
 
 
@@ -411,7 +418,7 @@ def test_settings_earlier_version_is_kept(role_admin):
 
 
 def test_settings_refused_in_the_form(role_admin):
-    data = settings_data(approval_required="on", approvers=[UserFactory(is_active=False).pk])
+    data = settings_data(approval_required="on", stage1_approvers=[UserFactory(is_active=False).pk])
 
     answer = role_admin.post(url(RoleFactory(), "settings"), data)
 

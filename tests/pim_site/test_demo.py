@@ -26,7 +26,7 @@ from notifications.models import Message
 from pim_site.demo import clock, organisation, seed
 from pim_site.demo.mail import FileBackend
 from pim_site.demo.mailbox import letter, letters
-from roles.models import Role, RoleSettings
+from roles.models import ApprovalStage, Role, RoleSettings
 
 pytestmark = pytest.mark.xdist_group("demo")  # the organisation is made once, by one process
 
@@ -89,7 +89,7 @@ class TestOrganisation:
             assert current.values(field).distinct().count() > 1, field
 
     def test_has_protected_groups_that_approve(self):
-        approving = RoleSettings.objects.current().values("approver_groups")
+        approving = ApprovalStage.objects.in_use().values("approver_groups")
         assert Group.objects.filter(pk__in=approving, is_protected=True).count() >= 3
 
     def test_shows_every_status_of_a_request(self):
@@ -142,7 +142,8 @@ class TestOrganisation:
         settings = [RoleSettings.objects.applying_to(row.role, row.scope)[0] for row in mine]
         assert any(not s.approval_required and not s.ticket_required for s in settings)
         assert any(
-            set(s.approvers.values_list("username", flat=True)) == {"approver", "second_approver"} for s in settings
+            set(s.stages.values_list("approvers__username", flat=True)) == {"approver", "second_approver"}
+            for s in settings
         )
         assert any(s.ticket_required for s in settings)
         assert any(row.role.permissions.exists() for row in mine)

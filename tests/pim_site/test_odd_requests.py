@@ -145,7 +145,12 @@ def test_chooser_for_a_relation_that_comes_back_refused(console):
 # --- what no box offers ---------------------------------------------------------------------------------------
 
 NO_KEYS = ["x", "\0", "9" * 30, "1,2", "None", "\U0001f4a9"]
-SETTINGS = {"activation_max_duration": "x", "notifications": "x", "approvers": "x", "approver_groups": "x"}
+SETTINGS = {
+    "activation_max_duration": "x",
+    "notifications": "x",
+    "stage1_approvers": "x",
+    "stage1_approver_groups": "x",
+}
 
 
 @pytest.mark.parametrize("key", NO_KEYS)
@@ -176,7 +181,7 @@ def test_settings_with_keys_of_nothing_asked_again(console, key):
     answer = console.post(reverse("admin:roles_role_settings", args=[role.pk]), dict.fromkeys(SETTINGS, key))
 
     assert answer.status_code == 200
-    assert {"approvers", "approver_groups"} <= set(answer.context["form"].errors)
+    assert {"stage1_approvers", "stage1_approver_groups"} <= set(answer.context["form"].errors)
 
 
 @pytest.mark.parametrize("page", ["accounts_user", "accounts_group", "roles_resource", "roles_role"])

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils.timezone import now
 
-from roles.models import Resource, RoleSettings
+from roles.models import ApprovalStage, Resource, RoleSettings
 from tests.factories import ResourceFactory, RoleFactory, root
 
 A, B = uuid.UUID(int=10), uuid.UUID(int=11)
@@ -59,6 +59,7 @@ FIELDS = {
     "resource_one_root": "resource_one_root|resource.kind|resource.path|resource_path",  # whichever is looked at first
     "resource_one_per_name": "resource_one_per_name|roles_resource.name",
     "role_one_per_name": "role_one_per_name|roles_role.name",
+    "approvalstage_one_per_number": "approvalstage_one_per_number|approvalstage.number",
     "rolesettings_one_current": "rolesettings_one_current|rolesettings.scope_id$",
     "rolesettings_one_per_version": "rolesettings_one_per_version|rolesettings.version",
 }
@@ -75,7 +76,11 @@ FIELDS = {
         ("rolesettings_one_current", lambda: another(version=2)),
         ("rolesettings_one_per_version", lambda: another(superseded_at=now())),
         ("rolesettings_duration_in_range", lambda: elsewhere(activation_max_duration=timedelta(hours=25))),
-        ("rolesettings_timeout_positive", lambda: elsewhere(approval_timeout=timedelta(0))),
+        ("approvalstage_one_per_number", lambda: another_stage(quorum=1)),
+        ("approvalstage_counts_from_one", lambda: another_stage(number=0)),
+        ("approvalstage_counts_from_one", lambda: another_stage(number=2, quorum=0)),
+        ("approvalstage_times_positive", lambda: another_stage(number=2, timeout=timedelta(0))),
+        ("approvalstage_times_positive", lambda: another_stage(number=2, escalates_after=timedelta(0))),
     ],
 )
 def test_constraint(name, make):
@@ -87,6 +92,10 @@ def another(role=None, **differs):
     """Settings beside those that a role has from the beginning."""
     role = role or RoleFactory()
     return RoleSettings.objects.create(role=role, scope=role.resource, created_at=now(), **differs)
+
+
+def another_stage(**differs):
+    return ApprovalStage.objects.create(settings=RoleFactory().settings.get(), **differs)
 
 
 def elsewhere(**differs):

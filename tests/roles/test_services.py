@@ -8,7 +8,7 @@ from accounts.services import issue_ticket, open_ticket
 from audit.models import Event
 from roles import services
 from roles.models import Resource, Role, RoleSettings
-from tests.factories import GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of, root
+from tests.factories import GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of, root, stage
 from tests.refusals import refused
 
 pytestmark = pytest.mark.django_db
@@ -157,19 +157,20 @@ def save(role, actor=None, scope=None, **changes):
 def test_save_settings_makes_a_new_version_and_keeps_the_old_one(administrator):
     role, approver = RoleFactory(), UserFactory()
     first = role.settings.values().get()
-    second = save(role, administrator, approval_required=True, approvers=[approver])
-    third = save(role, administrator, approval_timeout=HOUR)
+    second = save(role, administrator, approval_required=True, stages=[stage([approver])])
+    third = save(role, administrator, stages=[stage([approver], timeout=HOUR)])
     old, middle, current = role.settings.order_by("version").values()
     assert old == first | {"superseded_at": second.created_at}
     assert (middle["superseded_at"], current["superseded_at"]) == (third.created_at, None)
     assert [row["version"] for row in (old, middle, current)] == [1, 2, 3]
-    assert list(third.approvers.all()) == list(second.approvers.all()) == [approver]
+    kept = [(row.timeout, list(row.approvers.all())) for version in (second, third) for row in version.stages.all()]
+    assert kept == [(24 * HOUR, [approver]), (HOUR, [approver])]
 
 
 def test_save_settings_without_a_change_makes_no_version(administrator):
     role = RoleFactory()
     first = role.settings.get()
-    assert save(role, administrator, approval_required=first.approval_required, approvers=[]) == first
+    assert save(role, administrator, approval_required=first.approval_required, stages=[stage([])]) == first
     assert (role.settings.count(), events()) == (1, [])
 
 
@@ -178,7 +179,7 @@ def test_save_settings_at_a_scope_beneath_starts_from_what_counted_there(adminis
     role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
     there = save(role, administrator, scope=unit, ticket_required=True)
     assert (there.version, there.scope, there.ticket_required) == (1, unit, True)
-    assert (there.approval_required, list(there.approvers.all())) == (True, [approver])
+    assert (there.approval_required, list(there.stages.get().approvers.all())) == (True, [approver])
     assert RoleSettings.objects.current().filter(role=role).count() == 2
 
 
@@ -195,7 +196,7 @@ def test_save_settings_refuses_a_scope_of_another_tree(administrator):
         ({"activation_max_duration": 0.75 * HOUR}, "out_of_range"),
         ({"notifications": {}}, "blank"),
         ({"notifications": {"activated": True}}, "out_of_range"),
-        ({"approval_timeout": timedelta(0)}, "out_of_range"),
+        ({"stages": [stage(timeout=timedelta(0))]}, "out_of_range"),
         ({"activation_max_duration": None}, "null"),
         ({"activation_authentication": "hope"}, "invalid_choice"),
         ({"eligible_max_days": 16}, "out_of_range"),
@@ -213,13 +214,13 @@ def test_save_settings_refuses_approvers_who_could_never_decide(administrator):
     role, disabled = RoleFactory(), UserFactory(is_active=False)
     group = GroupFactory(members=[disabled])
     with refused("nobody_could_approve"):
-        save(role, administrator, approval_required=True, approver_groups=[group])
+        save(role, administrator, approval_required=True, stages=[stage([], [group])])
 
 
 def test_save_settings_refuses_a_group_that_helpdesk_could_change(administrator):
     role, group = RoleFactory(), GroupFactory(is_protected=False, members=[UserFactory()])
     with refused("group_not_protected"):
-        save(role, administrator, approval_required=True, approver_groups=[group])
+        save(role, administrator, approval_required=True, stages=[stage([], [group])])
 
 
 @pytest.mark.parametrize("field", ["version", "role", "superseded_at", "id", "hope"])
@@ -239,7 +240,7 @@ def test_save_settings_says_what_was_before_and_after(administrator):
 def test_becoming_an_approver_withdraws_a_link_of_the_helpdesk(administrator):
     user = UserFactory()
     secret = issue_ticket(user=user, actor=holder_of(Role.HELPDESK_ADMINISTRATOR))
-    save(RoleFactory(), administrator, approval_required=True, approvers=[user])
+    save(RoleFactory(), administrator, approval_required=True, stages=[stage([user])])
     with pytest.raises(ValidationError):
         open_ticket(secret)
 

@@ -102,4 +102,4 @@ def test_shown_names_the_system_of_a_ticket():
     ],
 )
 def test_check_settings_of_tickets(values, code):
-    assert code_of_refusal(check_settings, RoleSettings(**values), approvers=[], groups=[], group_people=0) == code
+    assert code_of_refusal(check_settings, RoleSettings(**values), [], members={}) == code
