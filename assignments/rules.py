@@ -3,6 +3,7 @@
 Figures are those of Microsoft Entra PIM (assign and activate pages): five minutes are the shortest time.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,21 @@ class ActivationRefused(ValidationError):
     ``justification_required``, ``ticket_required``, ``ticket_invalid``, ``mfa_required``, ``approval_required``,
     ``already_active``.
     """
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an assignment says: who holds which role, where, from when until when, and why.
+
+    A start of None is now; an end of None makes it permanent.
+    """
+
+    holder: User | Group
+    role: Role
+    scope: Resource
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    justification: str = ""
 
 
 def whole_second(at: datetime) -> datetime:
@@ -93,31 +109,20 @@ def _check_group(group: Group, role: Role) -> None:
         raise AssignmentRefused(text % {"role": role, "group": group}, code="group_not_protected")
 
 
-def check_assignment(
-    settings: RoleSettings,
-    *,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    eligible: bool,
-    starts_at: datetime,
-    ends_at: datetime | None,
-    justification: str,
-    at: datetime,
-) -> None:
+def check_assignment(settings: RoleSettings, terms: Terms, *, eligible: bool, at: datetime) -> None:
     """Refuse an assignment that its role's settings do not allow.
 
     Args:
         settings: those that count at the scope.
         eligible: an eligible assignment, otherwise an active one.
-        ends_at: None for a permanent one.
         at: the present moment.
 
     Raises:
         AssignmentRefused: with the limit in its text.
     """
-    check_holder(holder, role, eligible=eligible)
-    check_scope(role, scope, refusal=AssignmentRefused)
+    starts_at, ends_at = terms.starts_at or at, terms.ends_at
+    check_holder(terms.holder, terms.role, eligible=eligible)
+    check_scope(terms.role, terms.scope, refusal=AssignmentRefused)
     _check_moments(starts_at, ends_at, at=at, refusal=AssignmentRefused)
     _check_schedule(starts_at, ends_at, at=at)
     permanent, days = (
@@ -126,7 +131,7 @@ def check_assignment(
         else (settings.permanent_active_allowed, settings.active_max_days)
     )
     _check_length(starts_at, ends_at, permanent_allowed=permanent, days=days)
-    if not eligible and settings.assign_active_justification_required and says_nothing(justification):
+    if not eligible and settings.assign_active_justification_required and says_nothing(terms.justification):
         raise AssignmentRefused(
             _("Say why: this role asks for a reason when it is assigned as active."), code="justification_required"
         )

@@ -18,7 +18,7 @@ from approvals.models import Request
 from approvals.rules import RequestRefused, activation_facts, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.rules import ActivationRefused, check_ask, check_eligible, whole_second
+from assignments.rules import ActivationRefused, Terms, check_ask, check_eligible, whole_second
 from audit.services import privileged, record
 from roles import services as roles
 from roles.models import ApprovalStage, Resource, RoleSettings
@@ -267,10 +267,9 @@ def deactivate(*, active: ActiveAssignment, actor: User, justification: str = ""
     if not own:  # an activation can be had again; what was assigned cannot, so ending that is removing it
         require(actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment")
     action = Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE
-    where, origin = (active.holder, active.role, active.scope), active.eligible_assignment
-    request = settled_request(
-        action, actor, *where, justification, active_assignment=active, eligible_assignment=origin
-    )
+    terms = Terms(active.holder, active.role, active.scope, justification=justification)
+    links = {"active_assignment": active, "eligible_assignment": active.eligible_assignment}
+    request = settled_request(action, actor, terms, **links)
     reason = ActiveAssignment.EndReason.DEACTIVATED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
     request.save(force_insert=True)

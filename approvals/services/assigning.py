@@ -1,8 +1,11 @@
 """What administrators do: make assignments and take them away."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils.timezone import now
 
 from accounts.authority import require
@@ -12,10 +15,13 @@ from approvals.models import Request
 from approvals.rules import check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.rules import AssignmentRefused
+from assignments.rules import AssignmentRefused, Terms
 from audit.services import privileged
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
+
+# What takes away, or gives up, what somebody holds.
+TAKING = (Request.Action.ADMIN_REMOVE, Request.Action.SELF_DEACTIVATE)
 
 
 @privileged("eligible.assigned", target="role")
@@ -28,6 +34,7 @@ def assign_eligible(
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
     justification: str = "",
+    validate_only: bool = False,
 ) -> Request:
     """Make somebody eligible for a role. Helpdesk staff may, for roles that are not privileged.
 
@@ -37,6 +44,7 @@ def assign_eligible(
         starts_at: None for now.
         ends_at: None for a permanent assignment, where the settings allow one.
         actor: None for the system.
+        validate_only: do all of it, and then undo it.
 
     Returns:
         The request, with `eligible_assignment`.
@@ -44,13 +52,12 @@ def assign_eligible(
     Raises:
         NotAllowed. AssignmentRefused: see `assignments.rules`.
     """
-    ordinary = () if role.is_privileged else ("assignments.assign_ordinary_eligible",)
-    require(actor, "assignments.assign_eligible", *ordinary)
-    request = settled_request(
-        Request.Action.ADMIN_ASSIGN, actor, holder, role, scope, justification, starts_at, ends_at
-    )
-    request.eligible_assignment = assignments.assign_eligible(**_made(request, actor))
-    return _saved(request, request.eligible_assignment)
+    require_assigner(actor, role, eligible=True)
+    terms = Terms(holder, role, scope, starts_at, ends_at, justification)
+    with kept_unless(validate_only):
+        request = settled_request(Request.Action.ADMIN_ASSIGN, actor, terms)
+        request.eligible_assignment = assignments.assign_eligible(terms=terms, actor=actor, request=request)
+        return saved(request, request.eligible_assignment)
 
 
 @privileged("active.assigned", target="role")
@@ -65,11 +72,14 @@ def assign_active(
     justification: str = "",
     proof: StepUpProof | None = None,
     session: str = "",
+    validate_only: bool = False,
 ) -> Request:
     """Give somebody a role that needs no activation. Arguments as for `assign_eligible`.
 
     Args:
         proof: of the administrator's second factor, made for `assign_facts`, where the settings ask for it.
+        session: the sign-in session that the proof was made in.
+        validate_only: do all of it but ask for the proof, and then undo it.
 
     Returns:
         The request, with `active_assignment`.
@@ -77,93 +87,85 @@ def assign_active(
     Raises:
         NotAllowed. AssignmentRefused. StepUpRefused: ``mfa_required``.
     """
-    require(actor, "assignments.assign_active")
-    request = settled_request(
-        Request.Action.ADMIN_ASSIGN, actor, holder, role, scope, justification, starts_at, ends_at
-    )
-    if actor is not None and request.settings.assign_active_mfa_required:
-        facts = assign_facts(
-            holder=holder, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, justification=justification
-        )
-        proved = consume(proof, user=actor, session=session, action="active.assigned", **facts)
+    require_assigner(actor, role, eligible=False)
+    terms = Terms(holder, role, scope, starts_at, ends_at, justification)
+    with kept_unless(validate_only):
+        request = settled_request(Request.Action.ADMIN_ASSIGN, actor, terms)
+        if not validate_only:
+            facts = assign_facts(terms)
+            prove_assigner(request, proof, session=session, action="active.assigned", facts=facts)
+        request.active_assignment = assignments.assign_active(terms=terms, actor=actor, request=request)
+        return saved(request, request.active_assignment)
+
+
+def require_assigner(actor: User | None, role: Role, *, eligible: bool) -> None:
+    """Refuse unless the actor may give this role. Helpdesk staff make eligible, for roles that are not privileged."""
+    if not eligible:
+        require(actor, "assignments.assign_active")
+        return
+    ordinary = () if role.is_privileged else ("assignments.assign_ordinary_eligible",)
+    require(actor, "assignments.assign_eligible", *ordinary)
+
+
+def prove_assigner(
+    request: Request, proof: StepUpProof | None, *, session: str, action: str, facts: dict[str, Any]
+) -> None:
+    """Take the administrator's proof, where the settings ask for one when the role is given as active.
+
+    Raises:
+        StepUpRefused: ``mfa_required``.
+    """
+    if request.requester is not None and request.settings.assign_active_mfa_required:
+        proved = consume(proof, user=request.requester, session=session, action=action, **facts)
         request.proved_with = proved.method
-    request.active_assignment = assignments.assign_active(**_made(request, actor))
-    return _saved(request, request.active_assignment)
 
 
-def assign_facts(
-    *,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    justification: str,
-) -> dict[str, Any]:
+def assign_facts(terms: Terms) -> dict[str, Any]:
     """Return what a proof for an active assignment is bound to: all of what is being asked."""
-    return {
-        "holder": holder.pk,
-        "role": role.pk,
-        "scope": scope.pk,
-        "starts_at": starts_at,
-        "ends_at": ends_at,
-        "justification": justification,
-    }
+    things = {"holder": terms.holder.pk, "role": terms.role.pk, "scope": terms.scope.pk}
+    return things | {"starts_at": terms.starts_at, "ends_at": terms.ends_at, "justification": terms.justification}
 
 
-def settled_request(
-    action: str,
-    actor: User | None,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    justification: str,
-    starts_at: datetime | None = None,
-    ends_at: datetime | None = None,
-    **links: Any,
-) -> Request:
+@contextmanager
+def kept_unless(validate_only: bool) -> Iterator[None]:
+    """Undo in the end what was done in this block, if all that was wanted was to know whether it can be done."""
+    with transaction.atomic():
+        yield
+        if validate_only:
+            transaction.set_rollback(True)
+
+
+def settled_request(action: str, actor: User | None, terms: Terms, **links: Any) -> Request:
     """Return the record of what needs nobody's yes. Save it when it is done: it may yet be refused, and a row that
     points at the holder before the holder is locked makes two of these wait for each other.
     """
-    check_text(justification, required=action == Request.Action.ADMIN_REMOVE and actor is not None)
-    check_scope(role, scope, refusal=AssignmentRefused)
-    at = now()
     assigned = action == Request.Action.ADMIN_ASSIGN
+    given_up = action == Request.Action.SELF_DEACTIVATE
+    check_text(terms.justification, required=actor is not None and not (assigned or given_up))
+    check_scope(terms.role, terms.scope, refusal=AssignmentRefused)
+    at = now()
     return Request(
         action=action,
-        status=Request.Status.PROVISIONED if assigned else Request.Status.REVOKED,
+        status=Request.Status.REVOKED if action in TAKING else Request.Status.PROVISIONED,
         requester=actor,
-        **{"group" if isinstance(holder, Group) else "user": holder},
-        role=role,
-        scope=scope,
-        settings=RoleSettings.objects.applying_to(role, scope)[0],
-        starts_at=starts_at,
-        ends_at=ends_at,
-        justification=justification.strip(),
+        **{"group" if isinstance(terms.holder, Group) else "user": terms.holder},
+        role=terms.role,
+        scope=terms.scope,
+        settings=RoleSettings.objects.applying_to(terms.role, terms.scope)[0],
+        starts_at=terms.starts_at,
+        ends_at=terms.ends_at,
+        justification=terms.justification.strip(),
         requested_at=at,
         settled_at=at,
         **links,
     )
 
 
-def _saved(request: Request, made: ActiveAssignment | EligibleAssignment) -> Request:
+def saved(request: Request, made: ActiveAssignment | EligibleAssignment) -> Request:
     if made.starts_at > request.requested_at:
         request.status = Request.Status.SCHEDULED
     request.save(force_insert=True)
     return request
-
-
-def _made(request: Request, actor: User | None) -> dict[str, Any]:
-    return {
-        "holder": request.holder,
-        "role": request.role,
-        "scope": request.scope,
-        "starts_at": request.starts_at,
-        "ends_at": request.ends_at,
-        "justification": request.justification,
-        "actor": actor,
-        "request": request,
-    }
 
 
 @privileged("eligible.removed", target="eligible")
@@ -175,8 +177,8 @@ def remove_eligible(*, eligible: EligibleAssignment, actor: User | None, justifi
         ``last_administrator``.
     """
     require(actor, "assignments.remove_assignment")
-    action, where = Request.Action.ADMIN_REMOVE, (eligible.holder, eligible.role, eligible.scope)
-    request = settled_request(action, actor, *where, justification, eligible_assignment=eligible)
+    terms = Terms(eligible.holder, eligible.role, eligible.scope, justification=justification)
+    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, eligible_assignment=eligible)
     assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
     request.save(force_insert=True)
     return request
@@ -190,8 +192,8 @@ def remove_active(*, active: ActiveAssignment, actor: User | None, justification
         As `remove_eligible`.
     """
     require(actor, "assignments.remove_assignment")
-    action, where = Request.Action.ADMIN_REMOVE, (active.holder, active.role, active.scope)
-    request = settled_request(action, actor, *where, justification, active_assignment=active)
+    terms = Terms(active.holder, active.role, active.scope, justification=justification)
+    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, active_assignment=active)
     reason = ActiveAssignment.EndReason.REMOVED
     assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
     request.save(force_insert=True)

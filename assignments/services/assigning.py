@@ -1,5 +1,6 @@
 """Assignments that an administrator makes and takes away, and their end."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,124 +13,77 @@ from accounts.authority import require
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.rules import AssignmentRefused, check_assignment, check_not_self, check_open, whole_second
+from assignments.rules import AssignmentRefused, Terms, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
 
 from .activation import concerned, end, expire_active, lock, mail_facts, tell
 
 
-def assign_eligible(
-    *,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    justification: str,
-    actor: User | None,
-    request: Model | None = None,
-) -> EligibleAssignment:
-    """Make somebody eligible for a role.
-
-    Args:
-        holder: a person, or a group whose members may activate it, each for themselves.
-        starts_at: None for now; later makes a scheduled assignment.
-        ends_at: None for a permanent one.
+def assign_eligible(*, terms: Terms, actor: User | None, request: Model | None = None) -> EligibleAssignment:
+    """Make somebody eligible for a role: a person, or a group whose members may activate it, each for themselves.
 
     Raises:
         AssignmentRefused: what the role's settings forbid; ``self_assignment``, ``already_assigned``.
     """
-    terms = (starts_at, ends_at, justification, actor, request)
-    eligible: EligibleAssignment = _assign(EligibleAssignment, holder, role, scope, *terms)
+    eligible: EligibleAssignment = _assign(EligibleAssignment, terms, actor, request)
     return eligible
 
 
-def assign_active(
-    *,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    justification: str,
-    actor: User | None,
-    request: Model | None = None,
-) -> ActiveAssignment:
-    """Give somebody a role that needs no activation. Arguments and refusals as for `assign_eligible`."""
-    terms = (starts_at, ends_at, justification, actor, request)
-    active: ActiveAssignment = _assign(ActiveAssignment, holder, role, scope, *terms)
+def assign_active(*, terms: Terms, actor: User | None, request: Model | None = None) -> ActiveAssignment:
+    """Give somebody a role that needs no activation. Refusals as for `assign_eligible`."""
+    active: ActiveAssignment = _assign(ActiveAssignment, terms, actor, request)
     return active
 
 
 @transaction.atomic(savepoint=False)
-def _assign(
-    model: Any,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    justification: str,
-    actor: User | None,
-    request: Model | None,
-) -> Any:
+def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None) -> Any:
+    holder, role = terms.holder, terms.role
     check_not_self(holder, actor)
     lock(holder)
     holder.refresh_from_db()
     at = now()
-    eligible = model is EligibleAssignment
-    settings = RoleSettings.objects.applying_to(role, scope).first()
-    if settings is None:  # the scope is not beneath the role's resource: `check_assignment` says so
-        settings = RoleSettings(role=role)
-    starts_at, ends_at = whole_second(starts_at or at), ends_at and whole_second(ends_at)
-    check_assignment(
-        settings,
-        holder=holder,
-        role=role,
-        scope=scope,
-        eligible=eligible,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        justification=justification,
-        at=at,
-    )
-    assignment = _insert(model, holder, role, scope, starts_at=max(starts_at, whole_second(at)), ends_at=ends_at, at=at)
+    settings = settings_for(role, terms.scope)
+    terms = in_seconds(terms)
+    check_assignment(settings, terms, eligible=model is EligibleAssignment, at=at)
+    assignment = _insert(model, terms, at=at)
     if role.is_privileged:
         withdraw_weak_tickets(concerned(assignment, at=at))
-    noun = "eligible" if eligible else "active"
+    noun = "eligible" if model is EligibleAssignment else "active"
     record(
         f"{noun}.assigned",
         actor=actor,
         target=assignment,
         subject=holder,
         role=role,
-        scope=scope,
+        scope=terms.scope,
         request=request,
-        justification=justification,
-        after={"starts_at": assignment.starts_at, "ends_at": assignment.ends_at},
+        justification=terms.justification,
+        after=dates_of(assignment),
     )
-    context = mail_facts(assignment) | {
-        "actor": str(actor or ""),
-        "reason": justification,
-        "starts_at": assignment.starts_at,
-        "ends_at": assignment.ends_at,
-    }
-    tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context, at=at)
+    context = mail_facts(assignment) | {"actor": str(actor or ""), "reason": terms.justification}
+    tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context | dates_of(assignment), at=at)
     return assignment
 
 
-def _insert(
-    model: Any,
-    holder: User | Group,
-    role: Role,
-    scope: Resource,
-    *,
-    starts_at: datetime,
-    ends_at: datetime | None,
-    at: datetime,
-) -> Any:
+def settings_for(role: Role, scope: Resource) -> RoleSettings:
+    """Return the settings that count at the scope; where it is not the role's, defaults, for a rule to refuse it."""
+    return RoleSettings.objects.applying_to(role, scope).first() or RoleSettings(role=role)
+
+
+def in_seconds(terms: Terms) -> Terms:
+    """Return the terms in whole seconds."""
+    starts_at, ends_at = (moment and whole_second(moment) for moment in (terms.starts_at, terms.ends_at))
+    return replace(terms, starts_at=starts_at, ends_at=ends_at)
+
+
+def dates_of(assignment: EligibleAssignment | ActiveAssignment) -> dict[str, datetime | None]:
+    return {"starts_at": assignment.starts_at, "ends_at": assignment.ends_at}
+
+
+def _insert(model: Any, terms: Terms, *, at: datetime) -> Any:
     """Insert the row; the constraint has the last word on there being one."""
+    holder, role, scope = terms.holder, terms.role, terms.scope
     same = model.objects.of(holder).filter(role=role, scope=scope)
     if model is ActiveAssignment:
         same = same.assigned()
@@ -138,11 +92,12 @@ def _insert(
             expire_active(active=past, actor=None)
         else:
             expire_eligible(eligible=past, actor=None)
+    starts_at = whole_second(max(terms.starts_at or at, at))
     try:
         with transaction.atomic():
             held = {"group" if isinstance(holder, Group) else "user": holder}
             return model.objects.create(
-                **held, role=role, scope=scope, starts_at=starts_at, ends_at=ends_at, created_at=at
+                **held, role=role, scope=scope, starts_at=starts_at, ends_at=terms.ends_at, created_at=at
             )
     except IntegrityError as error:
         text = _("%(user)s has this assignment already. Remove it first, or wait for its end.") % {"user": holder}

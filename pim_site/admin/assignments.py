@@ -22,7 +22,7 @@ from approvals import services
 from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
-from assignments.rules import check_assignment
+from assignments.rules import Terms
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
@@ -308,12 +308,11 @@ class ActiveAdmin(AssignmentAdmin):
 
         A code serves once, so what is sure to be refused is refused before it is used up.
         """
-        actor, at = actor_of(request), now()
+        actor = actor_of(request)
         factor: dict[str, Any] = {name: terms.pop(name) for name in ("code", "app", "passkey") if name in terms}
         if settings.assign_active_mfa_required:
-            start = {"starts_at": terms["starts_at"] or at}
-            check_assignment(settings, **target, **terms | start, eligible=False, at=at)
-            intent = intent_digest("active.assigned", **assign_facts(**target, **terms))
+            services.assign_active(actor=actor, **target, **terms, validate_only=True)
+            intent = intent_digest("active.assigned", **assign_facts(Terms(**target, **terms)))
             terms |= {"proof": prove(request, actor, factor, intent), "session": request.session["binding"]}
         made = services.assign_active(actor=actor, **target, **terms).active_assignment
         assert made is not None  # noqa: S101 (a request that was granted has one)

@@ -8,6 +8,7 @@ from approvals import services
 from approvals.models import Request
 from approvals.services.assigning import assign_facts
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import Terms
 from audit.models import Event
 from notifications.models import Message
 from roles.models import Role
@@ -21,7 +22,7 @@ from tests.factories import (
     holder_of,
     proof_for,
 )
-from tests.refusals import refused
+from tests.refusals import refused, snapshot
 
 pytestmark = pytest.mark.django_db
 
@@ -165,6 +166,21 @@ def test_assign_active_needs_a_reason(justification, administrator):
         services.assign_active(**asked)
 
 
+@ASSIGN
+def test_assign_validate_only_answers_alike_and_stores_nothing(verb, administrator):
+    asked, before = terms(administrator, starts_at=now() + DAY), snapshot()
+    request = verb(**asked, validate_only=True)
+    assert (request.status, request.holder, snapshot()) == ("scheduled", asked["holder"], before)
+    verb(**asked)
+    with refused("already_assigned"):
+        verb(**asked, validate_only=True)
+
+
+def test_assign_active_validate_only_asks_for_no_proof(administrator):
+    asked = terms(administrator, settings={"settings__assign_active_mfa_required": True})
+    assert services.assign_active(**asked, validate_only=True).proved_with == ""
+
+
 # --- who may assign -------------------------------------------------------------------------------------------
 
 
@@ -223,7 +239,7 @@ def proved(administrator, **differs):
     asked = terms(administrator, settings={"settings__assign_active_mfa_required": True})
     facts = {name: asked[name] for name in ("holder", "role", "scope", "justification")}
     facts |= {"starts_at": None, "ends_at": None}
-    proof = proof_for(administrator, "active.assigned", **assign_facts(**facts | differs))
+    proof = proof_for(administrator, "active.assigned", **assign_facts(Terms(**facts | differs)))
     return asked | {"proof": proof, "session": "this session"}
 
 

@@ -7,6 +7,7 @@ from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import (
     ActivationRefused,
+    Terms,
     check_ask,
     check_assignment,
     check_eligible,
@@ -96,9 +97,10 @@ LIMITED = {"permanent_eligible_allowed": False, "permanent_active_allowed": Fals
 
 
 def assigned(settings=ANY_LENGTH, **differs):
-    facts = {"holder": ANA, "role": ROLE, "scope": UNIT, "eligible": True, "starts_at": AT, "ends_at": None}
-    facts |= {"justification": "Takes over.", "at": AT} | differs
-    return code_of_refusal(check_assignment, RoleSettings(role=ROLE, **settings), **facts)
+    eligible = differs.pop("eligible", True)
+    facts = {"holder": ANA, "role": ROLE, "scope": UNIT, "starts_at": AT, "justification": "Takes over."}
+    terms = Terms(**facts | differs)
+    return code_of_refusal(check_assignment, RoleSettings(role=ROLE, **settings), terms, eligible=eligible, at=AT)
 
 
 @pytest.mark.parametrize(

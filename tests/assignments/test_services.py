@@ -10,6 +10,7 @@ from accounts.models import User
 from accounts.services import open_ticket
 from assignments import services
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import Terms
 from audit.models import Event
 from notifications.mail import render
 from notifications.models import Message
@@ -51,10 +52,9 @@ def activate(eligible, **differs):
         return services.activate(**facts | differs)
 
 
-def assign(verb, user, role, **differs):
-    facts = {"holder": user, "role": role, "scope": role.resource, "starts_at": None, "ends_at": None}
-    with transaction.atomic():
-        return verb(**facts | {"justification": "Takes over.", "actor": None} | differs)
+def assign(verb, user, role, scope=None, **differs):
+    terms = Terms(user, role, scope or role.resource, justification="Takes over.", **differs)
+    return verb(terms=terms, actor=None)
 
 
 def mails():
