@@ -14,7 +14,9 @@ import warnings
 from pathlib import Path
 
 POSTGRES = os.environ.get("PIM_TEST_DATABASE", "sqlite") == "postgres"
-KEPT = {"PIM_TEST_DATABASE", "PIM_TEST_POSTGRES_URL", "PIM_DATABASE_TIME_ZONE", "PIM_REQUIRE_BROWSER"}
+# Those of the database's sessions, one for each process of a parallel run.
+ZONES = ("America/Los_Angeles", "Asia/Kolkata")
+KEPT = {"PIM_TEST_DATABASE", "PIM_TEST_POSTGRES_URL", "PIM_TEST_TIME_ZONE", "PIM_REQUIRE_BROWSER"}
 
 
 def prepare() -> None:
@@ -33,6 +35,9 @@ def prepare() -> None:
     if POSTGRES:
         if "PIM_TEST_POSTGRES_URL" not in os.environ:
             os.environ["PIM_TEST_POSTGRES_URL"] = start_postgres()
+        process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        zone = os.environ.get("PIM_TEST_TIME_ZONE") or ZONES[process % len(ZONES)]
+        os.environ["PIM_DATABASE_TIME_ZONE"] = zone
         os.environ["PIM_DATABASE_URL"] = os.environ["PIM_TEST_POSTGRES_URL"]
 
 
