@@ -71,6 +71,8 @@ if (window.PublicKeyCredential && navigator.credentials) {
         }
     };
 
+    for (const notice of document.querySelectorAll("[data-passkey-missing]")) notice.hidden = true;
+
     for (const area of document.querySelectorAll("[data-passkey-area]")) {
         const form = area.closest("form");
         const button = area.querySelector("[data-passkey-button]");

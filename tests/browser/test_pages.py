@@ -7,7 +7,15 @@ RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
 
 SELF_SERVICE = {
-    "requester": ["/", "/requests/", "/history/", "/security/", "/security/apps/add/", "/security/recovery-codes/"],
+    "requester": [
+        "/",
+        "/requests/",
+        "/history/",
+        "/security/",
+        "/security/apps/add/",
+        "/security/recovery-codes/",
+        "/security/passkeys/add/",
+    ],
     "approver": ["/", "/approvals/", "/security/password/", "/no-console/", "/no-such-page/"],
 }
 CONSOLE = [
