@@ -86,6 +86,7 @@ class CodeForm(forms.Form):
 
     app = AppChoiceField(label=_("Code from"), queryset=TotpDevice.objects.none(), empty_label=None)
     code_is_required = True  # where not, the service says whether it is
+    passkey_alone = False
 
     def __init__(self, *args: Any, user: User, letters: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,6 +110,12 @@ class CodeForm(forms.Form):
 
     def ask_no_code(self) -> None:
         for name in {"app", "code", "passkey"} & self.fields.keys():
+            del self.fields[name]
+
+    def ask_passkey_alone(self) -> None:
+        """No code will do; the page includes ``accounts/_passkey_alone.html`` in their place."""
+        self.passkey_alone = True
+        for name in {"app", "code"} & self.fields.keys():
             del self.fields[name]
 
     @property

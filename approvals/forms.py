@@ -39,6 +39,7 @@ FIELD_OF = {
     "mfa_reused": "code",
     "throttled": "code",
     "no_passkey": "code",
+    "phishing_resistant_required": "code",
     "passkey_invalid": "code",
     "passkey_expired": "code",
     "passkey_copied": "code",
@@ -146,7 +147,9 @@ class ActivationForm(CodeForm):
         if here.ticket_pattern:
             text = _("Numbers look like this: %(pattern)s")
             self.fields["ticket"].help_text = text % {"pattern": here.ticket_pattern}
-        if here.mfa_required:
+        if all(row.phishing_resistant_required for row in settings):
+            self.ask_passkey_alone()
+        elif here.mfa_required:
             self.fields["code"].widget.attrs["required"] = not self.has_passkey
         elif not any(row.mfa_required for row in settings):
             self.ask_no_code()

@@ -48,7 +48,7 @@ ACTIONS: dict[str, str | Promise] = {
     "session.ended": _("Signed out"),
     "session.started": _("Signed in"),
     "settings.changed": _("Role settings changed"),
-    "step_up.proved": _("One-time code entered"),
+    "step_up.proved": _("Code or passkey used"),
 }
 
 # Why something was refused. A cause that is not here is shown by its code.
@@ -65,8 +65,13 @@ CAUSES: dict[str, str | Promise] = {
     "mfa_invalid": _("wrong code"),
     "mfa_required": _("no code given"),
     "mfa_reused": _("code used before"),
+    "no_passkey": _("no passkey there"),
     "not_eligible": _("not eligible"),
     "own_request": _("own request"),
+    "passkey_copied": _("passkey perhaps copied"),
+    "passkey_expired": _("passkey used too late"),
+    "passkey_invalid": _("passkey not accepted"),
+    "phishing_resistant_required": _("no passkey used"),
     "schedule_invalid": _("time not possible"),
     "scope_invalid": _("scope not possible"),
     "self_assignment": _("for oneself"),

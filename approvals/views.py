@@ -84,9 +84,11 @@ def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
     """Check all but the code first: a code that is used up for a request that could not be taken is lost."""
     asked: dict[str, Any] = {"eligible": form.eligible, **form.asked}
     proof = None
-    if services.activate(actor=request.user, validate_only=True, **asked).settings.mfa_required:
+    settings = services.activate(actor=request.user, validate_only=True, **asked).settings
+    if settings.mfa_required:
         intent = intent_digest("activation.requested", **activation_facts(**asked))
-        proof = prove(request, request.user, form.factor, intent)
+        strict = settings.phishing_resistant_required
+        proof = prove(request, request.user, form.factor, intent, phishing_resistant=strict)
     return services.activate(actor=request.user, proof=proof, session=request.session["binding"], **asked)
 
 

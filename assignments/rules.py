@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import Group, User
+from accounts.rules import PASSKEY
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
 
@@ -37,7 +38,8 @@ class ActivationRefused(ValidationError):
     """A role was not activated.
 
     Codes: ``not_eligible``, ``holder_disabled``, ``scope_invalid``, ``schedule_invalid``, ``too_short``, ``too_long``,
-    ``justification_required``, ``ticket_required``, ``ticket_invalid``, ``mfa_required``, ``approval_required``,
+    ``justification_required``, ``ticket_required``, ``ticket_invalid``, ``mfa_required``,
+    ``phishing_resistant_required``, ``approval_required``,
     ``already_active``.
     """
 
@@ -230,7 +232,7 @@ def check_grant(
     needed: int,
     justification: str,
     ticket: str,
-    proved: bool,
+    proved_with: str,
     at: datetime,
 ) -> None:
     """What must hold at the moment at which access is given. If settings became stricter since, the stricter hold.
@@ -239,7 +241,7 @@ def check_grant(
         reaches: as for `check_ask`.
         approvers: those who said yes; the holder does not count, and nobody counts twice.
         needed: how many different people the settings ask.
-        proved: a second factor was proved when the role was asked for.
+        proved_with: the method of the second factor that was proved when the role was asked for; empty if none was.
 
     Raises:
         ActivationRefused
@@ -247,8 +249,11 @@ def check_grant(
     check_eligible(eligible, user=user, reaches=reaches, at=at)
     if len({person.pk for person in approvers} - {user.pk}) < needed:
         raise ActivationRefused(_("More people must approve this first."), code="approval_required")
-    if settings.mfa_required and not proved:
+    if settings.mfa_required and not proved_with:
         raise ActivationRefused(_("This role now asks for a one-time code. Ask again."), code="mfa_required")
+    if settings.phishing_resistant_required and proved_with != PASSKEY:
+        text = _("This role now takes a passkey and nothing else. Ask again, with one.")
+        raise ActivationRefused(text, code="phishing_resistant_required")
     if settings.justification_required and says_nothing(justification):
         raise ActivationRefused(_("This role now asks for a reason. Ask again."), code="justification_required")
     if settings.ticket_required and says_nothing(ticket):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from accounts.forms import passkeys_of
 from accounts.models import User
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
@@ -52,11 +53,13 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     settings = RoleSettings.objects.applying_to_each(
         [*places, *((request.role, request.settings.scope) for request in pending)]
     )
+    strict = any(each.phishing_resistant_required for each in settings.values())
     return {
         "active": active,
         "waiting": [Waiting(row, settings[row.role_id, row.settings.scope_id]) for row in pending],
         "scheduled": _scheduled(later, requests),
         "eligible": _eligible(eligible, settings, [*active, *later], pending, at),
+        "needs_passkey": strict and not passkeys_of(user).exists(),
     }
 
 

@@ -192,7 +192,8 @@ class RoleSettings(models.Model):
 
     class Authentication(models.TextChoices):
         NONE = "none", _("none")
-        MFA = "mfa", _("a fresh one-time code")
+        MFA = "mfa", _("a fresh one-time code or passkey")
+        PHISHING_RESISTANT = "phishing_resistant", _("a passkey, nothing else")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.CASCADE, related_name="settings")
@@ -249,6 +250,10 @@ class RoleSettings(models.Model):
     @property
     def mfa_required(self) -> bool:
         return self.activation_authentication != self.Authentication.NONE
+
+    @property
+    def phishing_resistant_required(self) -> bool:
+        return self.activation_authentication == self.Authentication.PHISHING_RESISTANT
 
     def takes_ticket(self, ticket: str) -> bool:
         """Is it a number as the pattern describes them, or none at all?"""

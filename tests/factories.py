@@ -151,13 +151,13 @@ def code_of(device, *, steps=0):
     return pyotp.TOTP(factors.shown_key(device.encrypted_key)).at(now() + timedelta(seconds=30 * steps))
 
 
-def proof_for(user, action, *, session="this session", **facts):
+def proof_for(user, action, *, session="this session", method="totp", **facts):
     """A second factor that `user` proved an instant ago, for just this."""
     return StepUpProof.objects.create(
         user=user,
         session_digest=factors.digest(session),
         intent_digest=intent_digest(action, **facts),
-        method="totp",
+        method=method,
         created_at=now(),
     )
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import StepUpProof, User
+from accounts.rules import check_phishing_resistant
 from accounts.services import consume
 from approvals.approvers import stages_in_use
 from approvals.models import Request
@@ -56,7 +57,8 @@ def activate(
         The request: provisioned, scheduled or pending_approval; not saved when `validate_only`.
 
     Raises:
-        ActivationRefused, RequestRefused: with what to do in the text. StepUpRefused: ``mfa_required``.
+        ActivationRefused, RequestRefused: with what to do in the text. StepUpRefused: ``mfa_required``,
+        ``phishing_resistant_required``.
     """
     scope = scope or eligible.scope
     asked = activation_facts(
@@ -78,6 +80,8 @@ def activate(
     method = ""
     if settings.mfa_required:
         method = consume(proof, user=user, session=session, action="activation.requested", **asked).method
+    if settings.phishing_resistant_required:
+        check_phishing_resistant(method)
     request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
     if settings.approval_required:
         _ask_approvers(request, at=at)
@@ -245,7 +249,7 @@ def grant(request: Request, *, actor: User, approvers: list[User], duration: tim
         justification=request.justification,
         ticket=request.ticket,
         ticket_system=request.ticket_system,
-        proved=bool(request.proved_with),
+        proved_with=request.proved_with,
         approvers=approvers,
         request=request,
     )

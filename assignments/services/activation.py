@@ -44,7 +44,7 @@ def activate(
     justification: str,
     ticket: str,
     ticket_system: str = "",
-    proved: bool,
+    proved_with: str,
     approvers: Iterable[User],
     request: Model | None = None,
 ) -> ActiveAssignment:
@@ -57,7 +57,7 @@ def activate(
         scope: the eligibility's or one beneath.
         starts_at: None, or a time gone by, for now.
         duration: capped by the role's settings and by the end of the eligibility.
-        proved: a second factor was proved when the role was asked for.
+        proved_with: how a second factor was proved when the role was asked for; empty if it was not.
         approvers: who said yes.
         request: the request that this answers, for the audit.
 
@@ -78,7 +78,7 @@ def activate(
         needed=settings.approvals_needed,
         justification=justification,
         ticket=ticket,
-        proved=proved,
+        proved_with=proved_with,
         at=at,
     )
     starts_at = max(whole_second(at), starts_at or at)

@@ -95,7 +95,10 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
         label=gettext_lazy("Proof on activation"),
         choices=RoleSettings.Authentication.choices,
         initial=RoleSettings.Authentication.MFA,
-        help_text=gettext_lazy("A fresh one-time code at each activation, even if the person has just signed in."),
+        help_text=gettext_lazy(
+            "Asked afresh at each activation, even if the person has just signed in. Codes can be lured out of people; "
+            "passkeys cannot. Example: a passkey for a role that gives out other roles. Holders need one beforehand."
+        ),
     )
     justification_required = tick(
         gettext_lazy("Ask for a reason"),

@@ -261,11 +261,13 @@ def test_activate_asks_every_approver_but_not_oneself():
     assert (event.ticket, event.justification) == ("T-1 (Desk)", "Stuck.")
 
 
-def proved(eligible):
+def proved(eligible, method="totp"):
     """Arguments of a request with the proof that was made for it."""
     asked = {"scope": eligible.scope, "starts_at": None, "duration": HOUR, "justification": "Stuck."}
     asked |= {"ticket": "", "ticket_system": ""}
-    proof = proof_for(eligible.user, "activation.requested", **activation_facts(eligible=eligible, **asked))
+    proof = proof_for(
+        eligible.user, "activation.requested", method=method, **activation_facts(eligible=eligible, **asked)
+    )
     return asked | {"proof": proof, "session": "this session"}
 
 
@@ -280,6 +282,22 @@ def test_activate_with_its_proof(stepped_up):
     request = ask(eligible, **asked)
     assert (request.status, request.proved_with) == ("provisioned", "totp")
     assert StepUpProof.objects.get().consumed_at is not None
+
+
+@pytest.fixture
+def strict():
+    return EligibleFactory(role=RoleFactory(settings__activation_authentication="phishing_resistant"))
+
+
+@pytest.mark.parametrize("method", ["totp", "recovery"])
+def test_activate_refuses_all_but_a_passkey_where_nothing_else_will_do(strict, method):
+    asked = proved(strict, method)
+    with refused("phishing_resistant_required"):
+        ask(strict, **asked)
+
+
+def test_activate_with_a_passkey_where_nothing_else_will_do(strict):
+    assert ask(strict, **proved(strict, "passkey")).proved_with == "passkey"
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,13 @@ MEANWHILE = {
     "holder disabled": (disable, "holder_disabled"),
     "role assigned": (give, "already_active"),
     "proof asked": (lambda request: change_settings(request, activation_authentication="mfa"), "mfa_required"),
+    "passkey asked": (
+        lambda request: (
+            Request.objects.filter(pk=request.pk).update(proved_with="totp"),
+            change_settings(request, activation_authentication="phishing_resistant"),
+        ),
+        "phishing_resistant_required",
+    ),
     "ticket asked": (lambda request: change_settings(request, ticket_required=True), "ticket_required"),
     "other tickets asked": (other_tickets, "ticket_invalid"),
 }

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.timezone import now
 
-from accounts.models import StepUpProof
+from accounts.models import PasskeyChallenge, StepUpProof
 from approvals import services
 from approvals.history import ACTIONS
 from approvals.models import Decision, Request
@@ -33,6 +33,7 @@ from tests.factories import (
     code_of,
     holder_of,
 )
+from tests.passkeys import passkey_of
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +122,81 @@ def test_activate_with_a_code(client, guarded):
 
     assert Request.objects.get().proved_with == "totp"
     assert ActiveAssignment.objects.in_force(now()).exists()
+
+
+def test_activate_with_a_passkey_asked_in_the_same_form(client, guarded):
+    signed_in(client, guarded.user)
+    _row, key = passkey_of(guarded.user)
+
+    options = client.post(activate_url(guarded), filled(passkey="ask")).json()
+    assert not Request.objects.exists()
+    client.post(activate_url(guarded), filled(passkey=key.sign(options)))
+
+    assert Request.objects.get().proved_with == "passkey"
+
+
+def test_activate_with_the_answer_to_another_form_is_refused(client, guarded):
+    signed_in(client, guarded.user)
+    _row, key = passkey_of(guarded.user)
+
+    options = client.post(activate_url(guarded), filled(passkey="ask")).json()
+    page = client.post(activate_url(guarded), filled(passkey=key.sign(options), justification="Something else."))
+
+    assert errors(page) == {"code": ["passkey_expired"]}
+    assert not Request.objects.exists()
+
+
+def test_activate_that_would_be_refused_asks_for_no_passkey(client, guarded):
+    signed_in(client, guarded.user)
+    passkey_of(guarded.user)
+
+    page = client.post(activate_url(guarded), filled(passkey="ask", justification=""))
+
+    assert errors(page) == {"justification": ["justification_required"]}
+    assert not PasskeyChallenge.objects.exists()
+
+
+@pytest.fixture
+def strict():
+    """An eligibility whose use takes a passkey and nothing else."""
+    return EligibleFactory(role=RoleFactory(settings__activation_authentication="phishing_resistant"))
+
+
+def test_activate_says_what_to_do_without_a_passkey(client, strict):
+    signed_in(client, strict.user)
+
+    page = client.get(activate_url(strict)).text
+
+    assert "you have none yet" in page
+    assert "/security/passkeys/add/" in page
+    assert "one-time-code" not in page
+
+
+def test_activate_refuses_a_code_where_a_passkey_is_asked_and_leaves_it_unused(client, strict):
+    app = signed_in(client, strict.user)
+    passkey_of(strict.user)
+
+    page = client.post(activate_url(strict), filled(code=code_of(app)))
+
+    assert errors(page) == {"__all__": ["phishing_resistant_required"]}
+    app.refresh_from_db()
+    assert app.last_step == -1
+
+
+def test_activate_with_a_passkey_where_nothing_else_will_do(client, strict):
+    signed_in(client, strict.user)
+    _row, key = passkey_of(strict.user)
+
+    options = client.post(activate_url(strict), filled(passkey="ask")).json()
+    client.post(activate_url(strict), filled(passkey=key.sign(options)))
+
+    assert ActiveAssignment.objects.in_force(now()).get().user == strict.user
+
+
+def test_code_that_was_refused_is_not_shown_again(client, guarded):
+    signed_in(client, guarded.user)
+
+    assert "000000" not in client.post(activate_url(guarded), filled(code="000000")).text
 
 
 def test_activate_with_the_chosen_app(client, guarded):

@@ -289,8 +289,17 @@ def test_check_ask_texts(settings, texts, code):
         ({}, {"needed": 1, "approvers": [ANA]}, "approval_required"),
         ({}, {"needed": 1, "approvers": [ANA, KIM]}, None),
         ({}, {"needed": 2, "approvers": [KIM, KIM, ANA]}, "approval_required"),
-        ({}, {"proved": False}, "mfa_required"),
-        ({"activation_authentication": "none"}, {"proved": False}, None),
+        ({}, {"proved_with": ""}, "mfa_required"),
+        ({"activation_authentication": "none"}, {"proved_with": ""}, None),
+        ({"activation_authentication": "phishing_resistant"}, {"proved_with": ""}, "mfa_required"),
+        ({"activation_authentication": "phishing_resistant"}, {"proved_with": "totp"}, "phishing_resistant_required"),
+        (
+            {"activation_authentication": "phishing_resistant"},
+            {"proved_with": "recovery"},
+            "phishing_resistant_required",
+        ),
+        ({"activation_authentication": "phishing_resistant"}, {"proved_with": "passkey"}, None),
+        ({}, {"proved_with": "passkey"}, None),
         ({}, {"justification": ""}, "justification_required"),
         ({"ticket_required": True}, {}, "ticket_required"),
         ({}, {"reaches": False}, "not_eligible"),
@@ -299,7 +308,7 @@ def test_check_ask_texts(settings, texts, code):
 )
 def test_check_grant(settings, differs, code):
     facts = {"user": ANA, "reaches": True, "approvers": [], "needed": 0, "justification": "Stuck.", "ticket": ""}
-    facts |= {"proved": True, "at": AT} | differs
+    facts |= {"proved_with": "totp", "at": AT} | differs
     assert code_of_refusal(check_grant, eligibility(), RoleSettings(**settings), **facts) == code
 
 

@@ -47,7 +47,7 @@ def activate(eligible, **differs):
         "scope": eligible.scope,
         "starts_at": None,
     }
-    facts |= {"duration": HOUR, "justification": "Stuck.", "ticket": "", "proved": False, "approvers": []}
+    facts |= {"duration": HOUR, "justification": "Stuck.", "ticket": "", "proved_with": "", "approvers": []}
     with transaction.atomic():
         return services.activate(**facts | differs)
 

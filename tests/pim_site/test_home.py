@@ -22,6 +22,7 @@ from tests.factories import (
     UserFactory,
     holder_of,
 )
+from tests.passkeys import passkey_of
 
 pytestmark = pytest.mark.django_db
 
@@ -82,9 +83,23 @@ def test_home_says_beforehand_what_it_takes(home, person):
 
     page = home()
 
-    assert "up to 4 h reason ticket one-time code approval by Finance leads" in text_of(page)
+    assert "up to 4 h reason ticket code or passkey approval by Finance leads" in text_of(page)
     assert reverse("approvals:eligible-activate", args=[eligible.pk]) in page.text
     assert ">Request<" in page.text
+
+
+@pytest.mark.parametrize(
+    ("has_one", "words"), [(False, "passkey You have no passkey yet: add one first"), (True, "passkey")]
+)
+def test_home_says_what_a_role_for_passkeys_alone_takes(home, person, has_one, words):
+    EligibleFactory(user=person, role=RoleFactory(settings__activation_authentication="phishing_resistant"))
+    if has_one:
+        passkey_of(person)
+
+    found = text_of(home())
+
+    assert f"up to 8 h reason {words}" in found
+    assert ("add one first" in found) is not has_one
 
 
 def test_home_offers_activate_where_nobody_approves(home, person):
