@@ -159,8 +159,16 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # django-
         return any(perm.startswith(f"{app_label}.") for perm in self.get_all_permissions())
 
 
+class GroupManager(models.Manager["Group"]):
+    def get_queryset(self) -> models.QuerySet["Group"]:
+        return super().get_queryset().filter(deleted_at=None)
+
+
 class Group(models.Model):
-    """People who are named together: as approvers, and as holders of roles."""
+    """People who are named together: as approvers, and as holders of roles.
+
+    The row of a group that was deleted stays, empty and in no list: assignments and requests of the past point at it.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=150)
@@ -175,6 +183,9 @@ class Group(models.Model):
             "otherwise whoever manages groups could make approvers."
         ),
     )
+    deleted_at = models.DateTimeField(_("deleted"), null=True, editable=False)
+
+    objects = GroupManager()
 
     class Meta:
         verbose_name = _("group")
@@ -185,6 +196,7 @@ class Group(models.Model):
         constraints = [
             models.UniqueConstraint(
                 Lower("name"),
+                condition=models.Q(deleted_at=None),
                 name="group_one_per_name",
                 violation_error_message=_("There is a group with this name already."),
             )

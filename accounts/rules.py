@@ -42,7 +42,7 @@ class PersonRefused(ValidationError):
 
 
 class GroupRefused(ValidationError):
-    """A group could not be saved. Codes: ``name_taken``, ``self_assignment``."""
+    """A group could not be changed. Codes: ``name_taken``, ``self_assignment``."""
 
 
 class NotAllowed(PermissionDenied):

@@ -71,13 +71,15 @@ class EligibleAssignmentQuerySet(AssignmentQuerySet):
 class ActiveAssignmentQuerySet(AssignmentQuerySet):
     def in_force(self, at: datetime) -> Self:
         """Also the eligibility must still hold, where it came from one, and the membership, where a group has it."""
-        group = "eligible_assignment__group"
-        carried = Exists(_standing(group)) | Exists(_activated(at, group))
-        return self._within_eligibility(at).filter(Q(**{group: None}) | Q(carried))
+        return self._within_eligibility(at).filter(Q(eligible_assignment__group=None) | _carried(at))
 
     def _within_eligibility(self, at: datetime) -> Self:
         valid = Q(eligible_assignment=None) | _within(at, "eligible_assignment__")
         return super().in_force(at).filter(valid)
+
+    def adrift(self, at: datetime) -> Self:
+        """Not yet closed, but activated through a group that the person is no member of any more."""
+        return self.lasting(at).filter(eligible_assignment__group__isnull=False).exclude(_carried(at))
 
     def memberships(self, at: datetime) -> Self:
         """Rows in force that make a person a member of a governed group. No group holds such a row."""
@@ -96,14 +98,12 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
         return self if user.has_perm("assignments.view_activeassignment") else self.reaching(user, at)
 
 
-def _standing(group: str) -> models.QuerySet[Any]:
-    """Standing memberships of the row's person in the group that the path leads to."""
-    return Group.members.through.objects.filter(group_id=OuterRef(group), user_id=OuterRef("user"))
-
-
-def _activated(at: datetime, group: str) -> models.QuerySet[Any]:
-    """Memberships for a time, of the row's person in the group that the path leads to."""
-    return ActiveAssignment.objects.memberships(at).filter(role__resource__group=OuterRef(group), user=OuterRef("user"))
+def _carried(at: datetime) -> Q:
+    """Of an activation through a group: its person is a member, standing or for a time."""
+    group, user = OuterRef("eligible_assignment__group"), OuterRef("user")
+    standing = Group.members.through.objects.filter(group_id=group, user_id=user)
+    activated = ActiveAssignment.objects.memberships(at).filter(role__resource__group=group, user=user)
+    return Q(Exists(standing) | Exists(activated))
 
 
 def groups_of(user: User, at: datetime) -> models.QuerySet[Group]:
@@ -116,6 +116,22 @@ def members_of(group: Group, at: datetime) -> UserQuerySet:
     """Return the enabled members of a group: standing, or by a membership in force."""
     carried = ActiveAssignment.objects.memberships(at).filter(role__resource__group=group)
     return User.objects.enabled().filter(Q(pk__in=group.members.values("pk")) | Q(pk__in=carried.values("user")))
+
+
+def may_be_in(user: User, group: Group, at: datetime) -> bool:
+    """Is somebody a member of a group, or do they have that as a role, to activate or to come?"""
+    part = {"role__group_part": Role.GroupPart.MEMBER, "role__resource__group": group, "user": user}
+    rows = [model.objects.lasting(at).filter(**part) for model in (EligibleAssignment, ActiveAssignment)]
+    return group.members.filter(pk=user.pk).exists() or any(each.exists() for each in rows)
+
+
+def membership_until(user: User, group: Group, at: datetime) -> datetime | None:
+    """Return when a person's membership of a group ends; None: it stands, or lasts until somebody ends it."""
+    if group.members.filter(pk=user.pk).exists():
+        return None
+    rows = ActiveAssignment.objects.memberships(at).filter(user=user, role__resource__group=group)
+    ends = [row.carries_until for row in rows.select_related("eligible_assignment")]
+    return None if None in ends else max((end for end in ends if end is not None), default=at)
 
 
 class Assignment(models.Model):
@@ -272,6 +288,12 @@ class ActiveAssignment(Assignment):
     @property
     def is_activated(self) -> bool:
         return self.eligible_assignment_id is not None
+
+    @property
+    def carries_until(self) -> datetime | None:
+        """When it ends by its own times or by those of its eligibility; None: by neither."""
+        ends = [self.ends_at, self.eligible_assignment.ends_at if self.eligible_assignment else None]
+        return min((end for end in ends if end is not None), default=None)
 
     def _state_by_times(self, at: datetime) -> str:
         """An activation is over with its eligibility, and begins no sooner."""

@@ -3,6 +3,7 @@
 Figures are those of Microsoft Entra PIM (assign and activate pages): five minutes are the shortest time.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -30,17 +31,16 @@ class AssignmentRefused(ValidationError):
 
     Codes: ``holder_disabled``, ``holder_invalid``, ``group_not_protected``, ``self_assignment``, ``scope_invalid``,
     ``schedule_invalid``, ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``,
-    ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``.
+    ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``, ``group_needed``.
     """
 
 
 class ActivationRefused(ValidationError):
     """A role was not activated.
 
-    Codes: ``not_eligible``, ``holder_disabled``, ``scope_invalid``, ``schedule_invalid``, ``too_short``, ``too_long``,
-    ``justification_required``, ``ticket_required``, ``ticket_invalid``, ``mfa_required``,
-    ``phishing_resistant_required``, ``approval_required``,
-    ``already_active``.
+    Codes: ``not_eligible``, ``holder_disabled``, ``holder_invalid``, ``scope_invalid``, ``schedule_invalid``,
+    ``too_short``, ``too_long``, ``justification_required``, ``ticket_required``, ``ticket_invalid``,
+    ``mfa_required``, ``phishing_resistant_required``, ``approval_required``, ``already_active``.
     """
 
 
@@ -76,8 +76,13 @@ def _check_moments(*moments: datetime | None, at: datetime, refusal: type[Valida
             raise refusal(text, code="schedule_invalid")
 
 
-def check_not_self(holder: User | Group, actor: User | None) -> None:
-    if actor is not None and actor.pk == holder.pk:
+def check_not_self(holder: User | Group, actor: User | None, *, through_group: bool = False) -> None:
+    """Refuse what somebody does for themselves.
+
+    Args:
+        through_group: the holder is a group that the actor is in, or may come into.
+    """
+    if actor is not None and (actor.pk == holder.pk or through_group):
         raise AssignmentRefused(
             _("Nobody gives a role to themselves. Ask another administrator."), code="self_assignment"
         )
@@ -103,12 +108,33 @@ def check_holder(holder: User | Group, role: Role, *, eligible: bool) -> None:
 
 
 def _check_group(group: Group, role: Role) -> None:
+    if group.deleted_at is not None:
+        raise AssignmentRefused(_("%(group)s was deleted.") % {"group": group}, code="holder_invalid")
     if role.group_part:
         text = _("A group cannot be in a group: choose the people.")
         raise AssignmentRefused(text, code="holder_invalid")
     if role.is_privileged and not group.is_protected:
         text = _("%(role)s is privileged, and %(group)s is not protected: whoever manages groups could take the role.")
         raise AssignmentRefused(text % {"role": role, "group": group}, code="group_not_protected")
+
+
+def check_unprotected(group: Group, *, privileged: Iterable[Role], approves_for: Iterable[Role]) -> None:
+    """Refuse to take its protection from a group that has power by it.
+
+    Args:
+        privileged: the privileged roles that the group holds, or may activate.
+        approves_for: the roles whose requests it decides.
+    """
+    if names := ", ".join(sorted({str(role) for role in (*privileged, *approves_for)})):
+        text = _("%(group)s must stay protected: it holds or approves %(roles)s. Take these from it first.")
+        raise AssignmentRefused(text % {"group": group, "roles": names}, code="group_not_protected")
+
+
+def check_group_unneeded(group: Group, *, approves_for: Iterable[Role]) -> None:
+    """Refuse to delete a group that decides requests: who decides instead is for somebody to say."""
+    if names := ", ".join(sorted({str(role) for role in approves_for})):
+        text = _("%(group)s approves requests for %(roles)s. Name other approvers there first.")
+        raise AssignmentRefused(text % {"group": group, "roles": names}, code="group_needed")
 
 
 def check_assignment(settings: RoleSettings, terms: Terms, *, eligible: bool, at: datetime) -> None:
@@ -201,6 +227,9 @@ def check_eligible(eligible: "EligibleAssignment", *, user: User, reaches: bool,
     """What must hold when asked, and again when granted, however long the wait was."""
     if not user.is_active:
         raise ActivationRefused(_("This account is disabled."), code="holder_disabled")
+    if not user.is_person:
+        text = _("A service account cannot activate a role: it holds what is assigned to it as active.")
+        raise ActivationRefused(text, code="holder_invalid")
     if not reaches or eligible.state(at) != "active":
         raise ActivationRefused(
             _("You are not eligible for this role now. An administrator can make you eligible."), code="not_eligible"
@@ -212,6 +241,13 @@ def _check_start(eligible: "EligibleAssignment", starts_at: datetime, *, at: dat
         raise ActivationRefused(_("The start has passed already. Choose now or a later time."), code="schedule_invalid")
     if eligible.ends_at is not None and starts_at >= eligible.ends_at:
         raise ActivationRefused(_("Your eligibility ends before that start."), code="schedule_invalid")
+
+
+def check_lasts(starts_at: datetime, ends_at: datetime) -> None:
+    """Refuse an activation that what it comes from, or the membership that carries it, would end before it began."""
+    if ends_at <= starts_at:
+        text = _("Your eligibility, or your membership of the group, ends before that start.")
+        raise ActivationRefused(text, code="schedule_invalid")
 
 
 def _check_duration(duration: timedelta, longest: timedelta) -> None:

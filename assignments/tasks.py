@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.timezone import now
 
 from .models import ActiveAssignment, EligibleAssignment
-from .services import expire_active, expire_eligible, remind
+from .services import end_adrift, expire_active, expire_eligible, remind
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,12 @@ def each_by_itself(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
 
 
 def expire_due() -> int:
-    """Close every assignment whose time is up; return how many this run closed."""
+    """Close every assignment whose time is up, or whose membership is over; return how many this run closed."""
     at = now()
-    actives = each_by_itself(ActiveAssignment.objects.due(at), lambda row: expire_active(active=row, actor=None))
+    ended = each_by_itself(ActiveAssignment.objects.adrift(at), lambda row: bool(end_adrift(actor=None, pk=row.pk)))
+    actives = ended + each_by_itself(
+        ActiveAssignment.objects.due(at), lambda row: expire_active(active=row, actor=None)
+    )
     return actives + each_by_itself(
         EligibleAssignment.objects.due(at), lambda row: expire_eligible(eligible=row, actor=None)
     )

@@ -17,6 +17,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("approvals.tasks.start_due", Request.objects.starting),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),
+    ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),
     ("notifications.tasks.deliver_due", Message.objects.due),
 ]
 

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 class ResourceRefused(ValidationError):
-    """A resource could not be saved. Codes: ``name_taken``, ``scope_invalid``."""
+    """A resource could not be saved. Codes: ``name_taken``, ``scope_invalid``, ``governed``, ``already_governed``."""
 
 
 class RoleRefused(ValidationError):
-    """A role could not be saved. Codes: ``name_taken``, ``built_in``, ``scope_invalid``, ``must_be_privileged``."""
+    """A role could not be saved.
+
+    Codes: ``name_taken``, ``built_in``, ``governed``, ``scope_invalid``, ``must_be_privileged``.
+    """
 
 
 class SettingsRefused(ValidationError):
@@ -33,8 +36,20 @@ class SettingsRefused(ValidationError):
     """
 
 
+def check_resource_change(resource: Resource, *, name: str, kind: str) -> None:
+    """A resource that stands for a group goes by the group's name."""
+    if resource.group_id is not None and (name, kind) != (resource.name, resource.kind):
+        raise ResourceRefused(_("This stands for a group. Rename the group instead."), code="governed")
+
+
 def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
-    """A built-in role keeps its name, its rights and its weight: the product counts on them."""
+    """A built-in role keeps its name, its rights and its weight: the product counts on them.
+
+    So do the roles of a governed group, which are privileged just when the group is protected.
+    """
+    if role.group_part and (name != role.name or is_privileged != role.is_privileged):
+        text = _("Members and owners of a group: the name stays, and the group says whether it is protected.")
+        raise RoleRefused(text, code="governed")
     if role.is_built_in and (name != role.name or is_privileged != role.is_privileged):
         raise RoleRefused(_("A built-in role keeps its name and stays privileged or not."), code="built_in")
 

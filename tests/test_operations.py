@@ -87,6 +87,16 @@ def update_group():
     )
 
 
+def delete_group():
+    group = GroupFactory(members=[UserFactory()])
+    EligibleFactory(user=None, group=group)
+    return Scenario({"actor": administrator(), "group": group, "justification": "Nobody is on call any more."})
+
+
+def govern_group():
+    return Scenario({"actor": administrator(), "group": GroupFactory()})
+
+
 def enrol():
     app = TotpDeviceFactory.build()
     secret = issue_ticket(user=UserFactory(), actor=None)
@@ -279,6 +289,8 @@ SCENARIOS = {
     "person.enabled": enable_person,
     "group.created": create_group,
     "group.updated": update_group,
+    "group.deleted": delete_group,
+    "group.governed": govern_group,
     "enrolment.issued": issue_enrolment,
     "enrolment.completed": enrol,
     "factor.added": add_app,

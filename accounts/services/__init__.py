@@ -12,7 +12,8 @@ from .factors import (
     renew_recovery_codes,
     rotate_keys,
 )
-from .people import change_person, create_group, create_person, issue_ticket, update_group, withdraw_weak_tickets
+from .groups import change_group, check_protection, create_group, drop_group, own_group
+from .people import change_person, create_person, issue_ticket, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove
 
@@ -20,23 +21,26 @@ __all__ = [
     "ASK",
     "add_app",
     "add_passkey",
+    "change_group",
     "change_password",
     "change_person",
     "check_new_app",
     "check_password",
+    "check_protection",
     "consume",
     "create_group",
     "create_person",
+    "drop_group",
     "enrol",
     "issue_ticket",
     "new_passkey_options",
     "open_ticket",
+    "own_group",
     "prove",
     "remove_factor",
     "renew_recovery_codes",
     "rotate_keys",
     "sign_in",
     "sign_out",
-    "update_group",
     "withdraw_weak_tickets",
 ]

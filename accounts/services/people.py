@@ -1,4 +1,4 @@
-"""People and groups."""
+"""People, and the links by which they come in."""
 
 import secrets
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from accounts import factors
 from accounts.authority import require
 from accounts.links import link
-from accounts.models import EnrolmentTicket, Group, User
-from accounts.rules import GroupRefused, NotAllowed, PersonRefused, check_username
+from accounts.models import EnrolmentTicket, User
+from accounts.rules import PersonRefused, check_username
 from audit.services import privileged, record
 from notifications.services import queue
 
@@ -134,99 +134,3 @@ def withdraw_weak_tickets(users: Iterable[User]) -> None:
     issuers = User.objects.filter(pk__in=tickets.values("issued_by"))
     weak = [issuer for issuer in issuers if not issuer.has_perm("accounts.enrol_privileged_user")]
     tickets.filter(issued_by__in=weak).update(used_at=now())
-
-
-@privileged("group.created", target=None)
-def create_group(
-    *,
-    actor: User | None,
-    name: str,
-    description: str = "",
-    owners: Iterable[User] = (),
-    members: Iterable[User] = (),
-    is_protected: bool = False,
-) -> Group:
-    """Make a group.
-
-    Raises:
-        NotAllowed: the actor may not; making a protected group needs the right to change one.
-        ValidationError: a field is wrong, or the name is taken.
-        GroupRefused: code ``self_assignment``.
-    """
-    require(actor, "accounts.add_group")
-    group = Group(name=name.strip(), description=description, is_protected=is_protected)
-    owners, members = list(owners), list(members)
-    _check_group_change(group, actor=actor, was_protected=False, added={*owners, *members})
-    _save_group(group)
-    _put_into(group, owners, members)
-    record("group.created", actor=actor, target=group, after=_group_facts(group))
-    return group
-
-
-@privileged("group.updated", target="group")
-def update_group(
-    *,
-    group: Group,
-    actor: User | None,
-    name: str,
-    description: str,
-    owners: Iterable[User],
-    members: Iterable[User],
-    is_protected: bool,
-) -> Group:
-    """Change a group and who is in it.
-
-    Raises:
-        NotAllowed: the actor may not; a protected group needs a right of its own.
-        ValidationError: a field is wrong, or the name is taken.
-        GroupRefused: code ``self_assignment``: nobody puts themselves into a protected group.
-    """
-    require(actor, "accounts.change_group")
-    group = Group.objects.select_for_update().get(pk=group.pk)
-    before, was_protected = _group_facts(group), group.is_protected
-    owners, members = list(owners), list(members)
-    # Who is in a group that becomes protected is put into a protected group by that.
-    present = {*group.owners.all(), *group.members.all()} if was_protected else set()
-    group.name, group.description, group.is_protected = name.strip(), description, is_protected
-    _check_group_change(group, actor=actor, was_protected=was_protected, added={*owners, *members} - present)
-    _save_group(group)
-    _put_into(group, owners, members)
-    record("group.updated", actor=actor, target=group, before=before, after=_group_facts(group))
-    return group
-
-
-def _check_group_change(group: Group, *, actor: User | None, was_protected: bool, added: set[User]) -> None:
-    if not (group.is_protected or was_protected):
-        return
-    if actor is not None and not actor.has_perm("accounts.change_protected_group"):
-        raise NotAllowed(_("This group is protected: only a role administrator may change it."))
-    if actor is not None and actor in added:
-        raise GroupRefused(
-            _("Nobody puts themselves into a protected group. Ask another administrator."), code="self_assignment"
-        )
-
-
-def _save_group(group: Group) -> None:
-    group.full_clean()
-    try:
-        with transaction.atomic():
-            group.save()
-    except IntegrityError as error:
-        raise GroupRefused(_("There is a group with this name already."), code="name_taken") from error
-
-
-def _put_into(group: Group, owners: list[User], members: list[User]) -> None:
-    group.owners.set(owners)
-    group.members.set(members)
-    if group.is_protected:
-        withdraw_weak_tickets(members)
-
-
-def _group_facts(group: Group) -> dict[str, Any]:
-    return {
-        "name": group.name,
-        "description": group.description,
-        "is_protected": group.is_protected,
-        "owners": sorted(map(str, group.owners.all())),
-        "members": sorted(map(str, group.members.all())),
-    }

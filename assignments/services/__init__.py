@@ -4,17 +4,20 @@ These functions know nothing of requests, but refuse by themselves what a role's
 those that give or take a role: they call `approvals.services`, which keeps the request.
 """
 
-from .activation import activate, end, expire_active, lock, reaches
+from .activation import activate, end, end_adrift, expire_active, lock, reaches
 from .assigning import assign_active, assign_eligible, expire_eligible, remind, remove_eligible
+from .groups import delete_group, update_group
 from .people import disable_person, enable_person, issue_enrolment, update_person
 
 __all__ = [
     "activate",
     "assign_active",
     "assign_eligible",
+    "delete_group",
     "disable_person",
     "enable_person",
     "end",
+    "end_adrift",
     "expire_active",
     "expire_eligible",
     "issue_enrolment",
@@ -22,5 +25,6 @@ __all__ = [
     "reaches",
     "remind",
     "remove_eligible",
+    "update_group",
     "update_person",
 ]

@@ -1,6 +1,7 @@
 """Active assignments: how an eligibility becomes one, and how one ends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,15 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import Group, User
-from assignments.models import ActiveAssignment, EligibleAssignment, administrators, members_of, people_reached
-from assignments.rules import ActivationRefused, check_grant, check_not_last, check_open, whole_second
+from assignments.models import (
+    ActiveAssignment,
+    EligibleAssignment,
+    administrators,
+    holders_in_force,
+    members_of,
+    membership_until,
+)
+from assignments.rules import ActivationRefused, check_grant, check_lasts, check_not_last, check_open, whole_second
 from audit.services import privileged, record
 from roles import services as roles
 from roles.models import Resource, Role, RoleSettings
@@ -28,6 +36,7 @@ END_ACTIONS = {
 TAKEN = {
     ActiveAssignment.EndReason.REMOVED,
     ActiveAssignment.EndReason.ELIGIBILITY_ENDED,
+    ActiveAssignment.EndReason.MEMBERSHIP_ENDED,
     ActiveAssignment.EndReason.HOLDER_DISABLED,
 }
 
@@ -56,7 +65,8 @@ def activate(
         actor: who caused it: the holder, or the approver whose yes was the last.
         scope: the eligibility's or one beneath.
         starts_at: None, or a time gone by, for now.
-        duration: capped by the role's settings and by the end of the eligibility.
+        duration: capped by the role's settings, by the end of the eligibility, and, through a group, by the end of the
+            membership.
         proved_with: how a second factor was proved when the role was asked for; empty if it was not.
         approvers: who said yes.
         request: the request that this answers, for the audit.
@@ -82,9 +92,10 @@ def activate(
         at=at,
     )
     starts_at = max(whole_second(at), starts_at or at)
+    limits = [eligible.ends_at, membership_until(user, eligible.group, at) if eligible.group else None]
     ends_at = starts_at + min(duration, settings.activation_max_duration)
-    if eligible.ends_at is not None:
-        ends_at = min(ends_at, eligible.ends_at)
+    ends_at = min([ends_at, *(limit for limit in limits if limit is not None)])
+    check_lasts(whole_second(starts_at), whole_second(ends_at))
     active = _open(eligible, user, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
     facts = {"starts_at": active.starts_at, "ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
     named = {"ticket": shown(ticket, ticket_system)}
@@ -169,38 +180,64 @@ def end(
     active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
     at = now()
     check_open(active, at=at)
-    if reason in TAKEN or not active.is_activated:
-        guard_last_holder(active, at=at)
-    active.ended_at, active.end_reason = at, reason
-    active.save(update_fields=["ended_at", "end_reason"])
-    common: dict[str, Any] = {"justification": justification, "request": request}
-    action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
-    _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
-    _tell_ended(active, actor=actor, why=justification, at=at)
+    # An activation can be had again, so whoever is done with one may be the last.
+    taken = reason in TAKEN or not active.is_activated
+    with administrators_kept() if taken and _gives_power(active) else nullcontext():
+        active.ended_at, active.end_reason = at, reason
+        active.save(update_fields=["ended_at", "end_reason"])
+        common: dict[str, Any] = {"justification": justification, "request": request}
+        action = END_ACTIONS.get(ActiveAssignment.EndReason(reason), "assignment.removed")
+        _record(action, active, actor=actor, after={"ended_at": at, "cause": reason}, **common)
+        _tell_ended(active, actor=actor, why=justification, at=at)
+        _end_carried(active, actor=actor, **common)
     return active
 
 
-def lock(holder: User | Group) -> None:
-    """Lock the holder's row: first of all, so that nobody waits for each other."""
-    type(holder).objects.select_for_update(of=("self",)).get(pk=holder.pk)
+def _end_carried(active: ActiveAssignment, *, actor: User | None, **facts: Any) -> None:
+    """With a membership ends what its person activated through the group, unless another membership carries it."""
+    if active.role.group_part == Role.GroupPart.MEMBER:
+        group = active.role.resource.group_id
+        end_adrift(actor=actor, user=active.user_id, eligible_assignment__group=group, **facts)
 
 
-def guard_last_holder(active: ActiveAssignment, *, at: datetime, leaving: User | None = None) -> None:
-    """Refuse if nobody else would hold a role that somebody must hold. The role's row is the lock of the count.
+def end_adrift(
+    *, actor: User | None, justification: str = "", request: Model | None = None, **chosen: Any
+) -> list[ActiveAssignment]:
+    """End what was activated through groups by people who are no members any more; return what ended.
 
     Args:
-        leaving: who leaves the group that holds it, or is disabled; None: the assignment itself ends.
+        chosen: which rows to look at, as for `filter`; all without any.
     """
-    if active.role.built_in_key not in Role.GUARDED or active.scope.path != "/":
-        return
-    Role.objects.select_for_update(of=("self",)).get(pk=active.role_id)
-    in_force = ActiveAssignment.objects.in_force(at).filter(role=active.role_id, scope=active.scope_id)
-    if in_force.filter(pk=active.pk).exists():
-        rest = in_force if leaving else in_force.exclude(pk=active.pk)
-        # A service account holds no console: it cannot give the role back to anybody.
-        gone = leaving or active.user
-        others = people_reached(rest, at).people().exclude(pk__in=[gone.pk] if gone else [])
-        check_not_last(active.role, others=others.count())
+    at, reason = now(), ActiveAssignment.EndReason.MEMBERSHIP_ENDED
+    rows = ActiveAssignment.objects.adrift(at).filter(**chosen)
+    common: dict[str, Any] = {"justification": justification, "request": request}
+    return [end(active=row, actor=actor, reason=reason, **common) for row in rows.order_by("user", "pk")]
+
+
+def _gives_power(active: ActiveAssignment) -> bool:
+    """Might its end leave nobody who could give roles?"""
+    return bool(active.role.group_part) or active.role.built_in_key in Role.GUARDED
+
+
+def lock(holder: User | Group) -> None:
+    """Lock the holder's row, a deleted group's too: first of all, so that nobody waits for each other."""
+    type(holder)._base_manager.select_for_update(of=("self",)).get(pk=holder.pk)
+
+
+@contextmanager
+def administrators_kept() -> Iterator[None]:
+    """Refuse what is done in the block if it leaves nobody who holds a role that somebody must hold.
+
+    The rows of the roles are the lock of the count, which is made when everything is done.
+
+    Raises:
+        AssignmentRefused: ``last_administrator``.
+    """
+    at = now()
+    held = [key for key in Role.GUARDED if holders_in_force(key, at=at).exists()]
+    yield
+    for role in Role.objects.select_for_update(of=("self",)).filter(built_in_key__in=held).order_by("pk"):
+        check_not_last(role, others=holders_in_force(str(role.built_in_key), at=now()).count())
 
 
 @privileged("assignment.expired", target="active")
@@ -223,6 +260,7 @@ def expire_active(*, active: ActiveAssignment, actor: User | None) -> bool:
         settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
         context = mail_facts(active) | {"kind_of": "active", "ended_at": active.ended_at}
         tell(active, settings, "active_assigned", "assignment_expired", context, at=at)
+    _end_carried(active, actor=actor)
     return True
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
-from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.models import ActiveAssignment, EligibleAssignment, may_be_in
 from assignments.rules import AssignmentRefused, Terms, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
@@ -39,10 +39,11 @@ def assign_active(*, terms: Terms, actor: User | None, request: Model | None = N
 @transaction.atomic(savepoint=False)
 def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None) -> Any:
     holder, role = terms.holder, terms.role
-    check_not_self(holder, actor)
     lock(holder)
     holder.refresh_from_db()
     at = now()
+    joins = isinstance(holder, Group) and actor is not None and may_be_in(actor, holder, at)
+    check_not_self(holder, actor, through_group=joins)
     settings = settings_for(role, terms.scope)
     terms = in_seconds(terms)
     check_assignment(settings, terms, eligible=model is EligibleAssignment, at=at)

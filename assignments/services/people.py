@@ -12,9 +12,9 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
-from roles.models import ApprovalStage
+from roles.models import ApprovalStage, Role
 
-from .activation import end, guard_last_holder
+from .activation import administrators_kept, end
 
 # What somebody signs in with, and where the mail about what they hold goes.
 IDENTITY = ("username", "email")
@@ -50,20 +50,18 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if not user.is_active:
         raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
-    _end_all(user, actor=actor, justification=justification)
-    user.is_active = False
-    user.save(update_fields=["is_active"])
+    with administrators_kept():
+        _end_all(user, actor=actor, justification=justification)
+        user.is_active = False
+        user.save(update_fields=["is_active"])
     record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
     return user
 
 
 def _end_all(user: User, *, actor: User | None, justification: str) -> None:
-    at = now()
-    held = ActiveAssignment.objects.lasting(at).described()
-    # All that might refuse comes first, and locks the rows of two guarded roles in one order.
-    for active in sorted(held.reaching(user, at), key=lambda active: active.role_id):
-        guard_last_holder(active, at=at, leaving=user)
-    for active in held.of(user):
+    held = ActiveAssignment.objects.lasting(now()).of(user).select_related("role")
+    # A membership takes with it what was activated through its group, so it comes last.
+    for active in sorted(held, key=lambda active: active.role.group_part == Role.GroupPart.MEMBER):
         reason = ActiveAssignment.EndReason.HOLDER_DISABLED
         end(active=active, actor=actor, reason=reason, justification=justification)
 
@@ -125,6 +123,7 @@ def _has_power(user: User) -> bool:
     return (
         any(rows.filter(role__is_privileged=True).exists() for rows in held)
         or groups_of(user, at).filter(is_protected=True).exists()
+        or user.owned_groups.filter(is_protected=True).exists()
         or ApprovalStage.objects.in_use().deciding(user).exists()
         or ApprovalStage.objects.in_use().escalating_to(user).exists()
     )

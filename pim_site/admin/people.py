@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from accounts.links import link as link_to_page
 from accounts.models import EnrolmentTicket, Group, User, default_zone
-from accounts.services import create_group, create_person, update_group
+from accounts.services import create_group, create_person
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.services import disable_person, enable_person, issue_enrolment, update_person
+from assignments.services import disable_person, enable_person, issue_enrolment, update_group, update_person
 from audit.models import Event
 from pim_site.templatetags.pim import dot, moment
 

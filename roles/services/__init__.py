@@ -1,5 +1,6 @@
 """Every change to resources, roles and their settings. Nothing else writes these tables."""
 
+from .groups import follow_group, govern_group
 from .mail import tell
 from .resources import create_resource, label_of, update_resource
 from .roles import create_role, update_role
@@ -10,6 +11,8 @@ __all__ = [
     "SETTINGS_FIELDS",
     "create_resource",
     "create_role",
+    "follow_group",
+    "govern_group",
     "label_of",
     "save_settings",
     "settings_facts",

@@ -10,7 +10,7 @@ from accounts.authority import require
 from accounts.models import User
 from audit.services import privileged, record
 from roles.models import Resource
-from roles.rules import ResourceRefused
+from roles.rules import ResourceRefused, check_resource_change
 
 
 def label_of(name: str, parent: Resource | None) -> str:
@@ -48,10 +48,16 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
     """Rename or describe a resource; what is beneath keeps its place and gets the new name in its label.
 
     Raises:
-        NotAllowed: the actor may not. ResourceRefused: ``name_taken``. ValidationError: a field is wrong.
+        NotAllowed: the actor may not. ResourceRefused: ``governed``, ``name_taken``. ValidationError: a field is wrong.
     """
     require(actor, "roles.change_resource")
     resource = Resource.objects.select_for_update(of=("self",)).select_related("parent").get(pk=resource.pk)
+    check_resource_change(resource, name=name.strip(), kind=kind)
+    return change_resource(resource, actor=actor, name=name, kind=kind, description=description)
+
+
+def change_resource(resource: Resource, *, actor: User | None, name: str, kind: str, description: str) -> Resource:
+    """Change a resource, whose row is locked. Called by those who know that the actor may."""
     before, old_label = _resource_facts(resource), resource.label
     resource.name, resource.kind, resource.description = name.strip(), kind, description
     resource.label = label_of(resource.name, resource.parent)

@@ -3,7 +3,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import services
 from accounts.models import EnrolmentTicket, Group, User
-from assignments.services import update_person
+from assignments.services import update_group, update_person
 from audit.models import Event
 from notifications.models import Message
 from roles.models import Role
@@ -125,7 +125,7 @@ def test_create_person_by_helpdesk_cannot_make_an_emergency_account():
 
 def change(group, actor, **changes):
     facts = {"name": group.name, "description": "", "owners": [], "members": [], "is_protected": group.is_protected}
-    return services.update_group(group=group, actor=actor, **facts | changes)
+    return update_group(group=group, actor=actor, **facts | changes)
 
 
 def test_create_group_by_helpdesk():

@@ -39,7 +39,7 @@ def test_ready(client, alive):
 
 def test_readiness_costs_few_queries(client, alive, django_assert_max_num_queries):
     client.get("/readyz")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         client.get("/readyz")
 
 
