@@ -6,11 +6,15 @@ from pathlib import Path
 
 import django
 import pytest
+from django.conf import settings
 
-from tests.environment import POSTGRES, prepare
+from tests.environment import POSTGRES, prepare, session_zone
 
 prepare()
 django.setup()  # now, because the conftest files beneath this one import models
+if POSTGRES:
+    # Not by the environment: in a process of a parallel run the settings are made before this file is read.
+    settings.DATABASES["default"]["TIME_ZONE"] = session_zone()
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 

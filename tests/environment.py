@@ -35,10 +35,13 @@ def prepare() -> None:
     if POSTGRES:
         if "PIM_TEST_POSTGRES_URL" not in os.environ:
             os.environ["PIM_TEST_POSTGRES_URL"] = start_postgres()
-        process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-        zone = os.environ.get("PIM_TEST_TIME_ZONE") or ZONES[process % len(ZONES)]
-        os.environ["PIM_DATABASE_TIME_ZONE"] = zone
         os.environ["PIM_DATABASE_URL"] = os.environ["PIM_TEST_POSTGRES_URL"]
+
+
+def session_zone() -> str:
+    """The zone of the database's sessions in this process."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    return os.environ.get("PIM_TEST_TIME_ZONE") or ZONES[process % len(ZONES)]
 
 
 def start_postgres() -> str:
