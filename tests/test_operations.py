@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.utils.timezone import now
 
 import approvals.services  # noqa: F401
+import pim_site.ascode.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
 from accounts.services import issue_ticket, new_passkey_options
@@ -22,6 +23,7 @@ from audit.models import Event
 from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
 from notifications.services import queue
+from pim_site.ascode.reading import read
 from roles.models import Role
 from tests.environment import POSTGRES
 from tests.factories import (
@@ -282,6 +284,11 @@ def requeue_message():
     return Scenario({"message": message, "actor": administrator()})
 
 
+def import_organisation():
+    content = b"version: 1\nresources:\n  - path: /New\n"
+    return Scenario({"actor": None, "document": read(content)}, {"actor": administrator()})
+
+
 SCENARIOS = {
     "person.created": create_person,
     "person.updated": update_person,
@@ -318,6 +325,7 @@ SCENARIOS = {
     "request.canceled": cancel,
     "request.timed_out": time_out,
     "message.requeued": requeue_message,
+    "organisation.imported": import_organisation,
 }
 every_operation = pytest.mark.parametrize("action", SCENARIOS)
 
