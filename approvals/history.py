@@ -50,6 +50,7 @@ ACTIONS: dict[str, str | Promise] = {
     "session.ended": _("Signed out"),
     "session.started": _("Signed in"),
     "settings.changed": _("Role settings changed"),
+    "settings.removed": _("Role settings of a scope removed"),
     "step_up.proved": _("Code or passkey used"),
 }
 

@@ -39,6 +39,10 @@ class AssignmentQuerySet(models.QuerySet[Any]):
     def scheduled(self, at: datetime) -> Self:
         return self.open().filter(starts_at__gt=at)
 
+    def over(self, at: datetime) -> Self:
+        """Not lasting any more: ended, or past its end."""
+        return self.filter(Q(ended_at__isnull=False) | Q(ends_at__lte=at))
+
     def due(self, at: datetime) -> Self:
         """Past its end and not yet closed."""
         return self.open().filter(ends_at__lte=at)

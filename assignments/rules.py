@@ -285,6 +285,11 @@ def check_grant(
     check_eligible(eligible, user=user, reaches=reaches, at=at)
     if len({person.pk for person in approvers} - {user.pk}) < needed:
         raise ActivationRefused(_("More people must approve this first."), code="approval_required")
+    check_brought(settings, justification=justification, ticket=ticket, proved_with=proved_with)
+
+
+def check_brought(settings: RoleSettings, *, justification: str, ticket: str, proved_with: str) -> None:
+    """Refuse to grant what was asked for without all that these settings ask for."""
     if settings.mfa_required and not proved_with:
         raise ActivationRefused(_("This role now asks for a one-time code. Ask again."), code="mfa_required")
     if settings.phishing_resistant_required and proved_with != PASSKEY:

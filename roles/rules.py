@@ -14,6 +14,8 @@ from .stages import MOST_APPROVALS, MOST_STAGES, TIMEOUT_RANGE, StageTerms, ever
 from .tickets import is_link, steps_of
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from accounts.models import Group, User
 
 
@@ -32,7 +34,8 @@ class SettingsRefused(ValidationError):
     """Settings could not be saved.
 
     Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``address_invalid``,
-    ``too_many_addresses``, ``no_addresses``, ``nobody_could_approve``, ``quorum_unreachable``, ``group_not_protected``.
+    ``too_many_addresses``, ``no_addresses``, ``changed_meanwhile``, ``no_own_settings``, ``settings_needed``,
+    ``nobody_could_approve``, ``quorum_unreachable``, ``group_not_protected``.
     """
 
 
@@ -70,6 +73,24 @@ def check_scope(role: Role, scope: Resource, *, refusal: type[ValidationError]) 
     if not role.is_usable_at(scope):
         text = _("%(role)s belongs to %(resource)s: choose that or something beneath it as the scope.")
         raise refusal(text % {"role": role, "resource": role.resource}, code="scope_invalid")
+
+
+def check_unchanged(current: RoleSettings | None, seen: "UUID | None") -> None:
+    """Refuse a change that was thought of when other settings counted.
+
+    Args:
+        current: the version that counts at the scope.
+        seen: the id of the one that counted then; None: whichever does.
+    """
+    if seen is not None and (current is None or current.pk != seen):
+        text = _("Somebody has saved other settings meanwhile. Look at what they changed, then save again.")
+        raise SettingsRefused(text, code="changed_meanwhile")
+
+
+def check_removal(role: Role, scope: Resource) -> None:
+    """A role always has settings at its own resource."""
+    if scope == role.resource:
+        raise SettingsRefused(_("The settings of the role itself stay: change them."), code="settings_needed")
 
 
 def check_settings(

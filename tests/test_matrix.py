@@ -28,7 +28,7 @@ from audit.models import Event
 from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
-from roles.models import Role
+from roles.models import Role, RoleSettings
 from tests.client import signed_in
 from tests.factories import (
     PASSWORD,
@@ -232,6 +232,10 @@ def bulk(slug, kind):
     return lambda cast, key: {"action": slug, "_selected_action": str(cast.others[kind]), "confirmed": "1"}
 
 
+def in_use(role):
+    return RoleSettings.objects.current().filter(role=role).values_list("pk", flat=True).first() or ""
+
+
 SENT = {
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
@@ -244,7 +248,7 @@ SENT = {
     "/console/roles/resource/<path:object_id>/change/": lambda cast, key: {"name": "Renamed", "kind": "other"},
     "/console/roles/role/add/": lambda cast, key: SETTINGS | {"name": "New", "resource": root().pk},
     "/console/roles/role/<path:object_id>/change/": lambda cast, key: {"name": "Renamed"},
-    "/console/roles/role/<uuid:pk>/settings/": lambda cast, key: SETTINGS,
+    "/console/roles/role/<uuid:pk>/settings/": lambda cast, key: SETTINGS | {"step": "save", "seen": in_use(key)},
     "/console/assignments/eligibleassignment/": bulk("remove", "eligibleassignment"),
     "/console/assignments/activeassignment/": bulk("remove", "activeassignment"),
     "/console/notifications/message/": bulk("send-again", "message"),

@@ -24,7 +24,7 @@ from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
 from notifications.services import queue
 from pim_site.ascode.reading import read
-from roles.models import Role
+from roles.models import Role, RoleSettings
 from tests.environment import POSTGRES
 from tests.factories import (
     PASSWORD,
@@ -182,6 +182,12 @@ def save_settings():
     return Scenario({"actor": administrator(), "role": role, "scope": role.resource, "approval_required": True})
 
 
+def remove_settings():
+    role, scope = RoleFactory(), ResourceFactory()
+    RoleSettings.objects.create(role=role, scope=scope, created_at=now())
+    return Scenario({"actor": administrator(), "role": role, "scope": scope})
+
+
 def expire_active():
     administrator()
     return Scenario({"actor": None, "active": ActiveFactory(ends_at=now().replace(microsecond=0))})
@@ -311,6 +317,7 @@ SCENARIOS = {
     "role.created": create_role,
     "role.updated": update_role,
     "settings.changed": save_settings,
+    "settings.removed": remove_settings,
     "eligible.assigned": assign,
     "eligible.removed": remove_eligible,
     "eligible.expired": expire_eligible,

@@ -1,48 +1,48 @@
 """Resources, roles, and the settings that each role is used under."""
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminForm
+from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.rules import NotAllowed
+from approvals.history import ACTIONS
 from assignments.models import ActiveAssignment, EligibleAssignment
-from pim_site.templatetags.pim import duration
+from audit.admin import CappedPaginator
+from audit.models import Event
+from pim_site.templatetags.pim import dot, moment
 from roles.builtin import OUR_APPS
-from roles.mails import USED
-from roles.models import Role, RoleSettings
-from roles.services import (
-    PLAIN_FIELDS,
-    SETTINGS_FIELDS,
-    create_role,
-    save_settings,
-    stages_of,
-    update_role,
-)
-from roles.stages import described
+from roles.models import Role
+from roles.presets import PRESETS
+from roles.services import create_role, update_role
 
 from .assignments import assign_links, assignment_row
-from .base import Button, Section, ServiceAdmin, actor_of, list_of, page_of
-from .forms import ServiceForm, add_refusal
-from .settings_form import AUDIENCES, EVENTS, LEVELS, SETTINGS_FIELDSETS, SettingsForm, initial_of
+from .base import Button, Section, ServiceAdmin, link, list_of
+from .forms import ServiceForm
+from .settings import SettingsPages
+from .settings_form import SettingsForm, settings_fieldsets
 
 SHOWN = 20
+EVENTS_SHOWN = 50
+EVENT_HEADS: list[Any] = [
+    gettext_lazy("When"),
+    gettext_lazy("What"),
+    gettext_lazy("By"),
+    gettext_lazy("About"),
+    gettext_lazy("Scope"),
+    gettext_lazy("Outcome"),
+]
 
 
 class RoleForm(ServiceForm):
@@ -85,8 +85,9 @@ def count_link(model: Any, role: Role, count: int) -> SafeString:
 
 
 @admin.register(Role)
-class RoleAdmin(ServiceAdmin):
+class RoleAdmin(SettingsPages, ServiceAdmin):
     form = RoleForm
+    change_form_template = "admin/role_record.html"
     list_display = ["name", "resource", "is_privileged", "built_in", "eligible", "active"]
     list_filter = ["is_privileged"]
     narrowed_by = ("resource",)
@@ -118,9 +119,8 @@ class RoleAdmin(ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> Any:
         fields = ["resource", "name", "description", "is_privileged"]
         if obj is None:
-            settings = settings_fieldsets()
             rights = (_("Rights in this site"), {"fields": ["permissions"], "classes": ["collapse"]})
-            return [(None, {"fields": fields}), *settings, rights]
+            return [(None, {"fields": fields}), *settings_fieldsets(), rights]
         editable = self.has_change_permission(request, obj) and not obj.is_built_in
         return [(None, {"fields": [*fields, "permissions" if editable else "rights"]})]
 
@@ -148,134 +148,53 @@ class RoleAdmin(ServiceAdmin):
         return update_role(role=row, actor=actor, **kept | values)
 
     def links(self, request: HttpRequest, row: Role) -> list[Button]:
-        settings = [Button(_("Settings"), page_of(row, "settings"))] if may_see_settings(request) else []
-        return [*settings, *assign_links(request, ["eligible", "active"], role=row.pk)]
+        return assign_links(request, ["eligible", "active"], role=row.pk)
 
     def sections(self, request: HttpRequest, row: Role) -> list[Section]:
         may, at = request.user.has_perm, now()
+        eligible, active = EligibleAssignment.objects, ActiveAssignment.objects
         shown = [
-            (_("Eligible"), EligibleAssignment.objects.lasting(at), "assignments.view_eligibleassignment"),
-            (_("Active"), ActiveAssignment.objects.lasting(at), "assignments.view_activeassignment"),
+            (_("Eligible"), eligible.lasting(at), "assignments.view_eligibleassignment"),
+            (_("Active"), active.lasting(at), "assignments.view_activeassignment"),
+            (_("Expired eligible assignments"), eligible.over(at), "assignments.view_eligibleassignment"),
+            (_("Expired active assignments"), active.over(at), "assignments.view_activeassignment"),
         ]
         return [holder_section(title, rows, row) for title, rows, permission in shown if may(permission)]
 
-    # --- settings -------------------------------------------------------------------------------------------
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with our defaults, or with a preset over them."""
+        preset = PRESETS.get(request.GET.get("preset", ""))
+        return dict(preset.values) if preset else {}
 
-    def get_urls(self) -> list[URLPattern]:
-        pages = [
-            self.page("<uuid:pk>/settings/", "settings", self.settings_view),
-            self.page("<uuid:pk>/settings/<int:version>/", "version", self.version_view),
-        ]
-        return [*pages, *super().get_urls()]
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        presets = [] if kwargs.get("obj") else [(f"?preset={key}", preset) for key, preset in PRESETS.items()]
+        context |= {"presets": presets, "tab": "assignments", "row": kwargs.get("obj")}
+        return super().render_change_form(request, context, *args, **kwargs)
 
-    def settings_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Show the settings in use and their history; with the right to, save a new version."""
-        role = self._found_with_settings(request, pk)
-        current = RoleSettings.objects.applying_to(role, role.resource)[0]
-        form = SettingsForm(request.POST if request.method == "POST" else None, initial=initial_of(current))
-        may_change = request.user.has_perm("roles.change_rolesettings")
-        if request.method == "POST" and (not may_change or form.is_valid()):
-            try:
-                saved = save_settings(role=role, scope=role.resource, actor=actor_of(request), **_changes(form))
-                return self._saved(request, role, current, saved)
-            except ValidationError as refusal:
-                add_refusal(form, refusal)
-        context = {"current": current, "may_change": may_change, "facts": facts_of(current), "form": form}
-        context |= {"adminform": _adminform(form), "versions": _versions(role)}
-        return self.shown(request, "admin/role_settings.html", _("Settings"), row=role, **context)
-
-    def _saved(self, request: HttpRequest, role: Role, before: RoleSettings, after: RoleSettings) -> HttpResponse:
-        if after.pk == before.pk:
-            messages.info(request, _("Nothing was changed."))
-        else:
-            text = _("Version %(version)d is in use now. Requests that wait keep to whichever version is stricter.")
-            messages.success(request, text % {"version": after.version})
-        return redirect(page_of(role, "settings"))
-
-    def version_view(self, request: HttpRequest, pk: Any, version: int) -> HttpResponse:
-        role = self._found_with_settings(request, pk)
-        shown = _versions(role).filter(version=version).first()
-        if shown is None:
-            raise Http404
-        title = _("Settings, version %(version)d") % {"version": version}
-        return self.shown(request, "admin/role_version.html", title, row=role, version=shown, facts=facts_of(shown))
-
-    def _found_with_settings(self, request: HttpRequest, pk: Any) -> Role:
-        if not may_see_settings(request):
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what happened to the role, its settings and who holds it."""
+        role = self.found(request, object_id)
+        if not request.user.has_perm("audit.view_event"):
             raise NotAllowed
-        return cast("Role", self.found(request, str(pk)))
+        events = Event.objects.filter(Q(role_id=role.pk) | Q(target_type="roles.role", target_id=str(role.pk)))
+        page = CappedPaginator(events.order_by("-id"), EVENTS_SHOWN).get_page(request.GET.get("page"))
+        section = Section(_("What happened"), EVENT_HEADS, [event_row(event) for event in page])
+        context = {"page_obj": page, "section": section, "tab": "history"}
+        return self.shown(request, "admin/role_history.html", _("History"), row=role, **context)
 
 
-def may_see_settings(request: HttpRequest) -> bool:
-    return request.user.has_perm("roles.view_rolesettings") or request.user.has_perm("roles.change_rolesettings")
+def event_row(event: Event) -> list[Any]:
+    """Return the cells of an event in the history of a role."""
+    what = link(event, ACTIONS.get(event.action, event.action))
+    outcome = dot(event.outcome, event.code or None)
+    return [moment(event.at), what, event.actor_label, event.subject_label, event.scope_label, outcome]
 
 
 def holder_section(title: str, rows: Any, role: Role) -> Section:
     heads = [_("Holder"), _("Scope"), _("Start"), _("End"), _("State")]
     cells = [assignment_row(row, row.holder) for row in rows.filter(role=role).described()[:SHOWN]]
     return Section(title, heads, cells, list_of(rows.model, role__id__exact=role.pk))
-
-
-def _changes(form: SettingsForm) -> dict[str, Any]:
-    return {name: form.cleaned_data[name] for name in SETTINGS_FIELDS} if form.is_valid() else {}
-
-
-def _versions(role: Role) -> QuerySet[RoleSettings]:
-    return RoleSettings.objects.filter(role=role, scope=role.resource).order_by("-version")
-
-
-def _adminform(form: SettingsForm) -> AdminForm:
-    return AdminForm(form, settings_fieldsets(), {})
-
-
-def settings_fieldsets() -> list[tuple[Any, dict[str, Any]]]:
-    return [(name, {"fields": names, "classes": classes}) for name, names, classes in SETTINGS_FIELDSETS]
-
-
-def facts_of(version: RoleSettings) -> list[tuple[Any, Any]]:
-    """Return what a version says, as pairs of words for people."""
-    facts: list[tuple[Any, Any]] = []
-    for _title, names, _classes in SETTINGS_FIELDSETS:
-        plain = [name for name in names if name in PLAIN_FIELDS]
-        facts += [(SettingsForm.base_fields[name].label, _shown(version, name)) for name in plain]
-        if "approval_required" in names:
-            facts += _stages_shown(version)
-    return facts
-
-
-def _stages_shown(version: RoleSettings) -> list[tuple[Any, Any]]:
-    return [
-        (_("Approval: stage %(number)d") % {"number": number}, described(terms))
-        for number, terms in enumerate(stages_of(version), start=1)
-    ]
-
-
-def _shown(version: RoleSettings, name: str) -> Any:
-    value = getattr(version, name)
-    if name == "notifications":
-        return _shown_mail(version)
-    if name == "activation_authentication":
-        return version.get_activation_authentication_display()
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if isinstance(value, str):
-        return value or _("none")
-    if isinstance(value, timedelta):
-        return duration(value)
-    return ngettext("%(count)d day", "%(count)d days", value) % {"count": value}
-
-
-def _shown_mail(version: RoleSettings) -> str:
-    return " ".join(
-        _("%(event)s: %(told)s.") % {"event": label, "told": "; ".join(_told(version, event))}
-        for event, label in EVENTS.items()
-    )
-
-
-def _told(version: RoleSettings, event: str) -> Iterator[str]:
-    """Say for each kind of recipients of an event who is told, and of what."""
-    for audience, word in AUDIENCES.items():
-        if (event, audience) in USED:
-            cell = version.cell(event, audience)
-            people = [_("told") if cell.default else _("not told"), *cell.also]
-            yield f"{word} {', '.join(people)}" + (f" ({LEVELS[cell.level]})" if cell.level != "all" else "")

@@ -5,18 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.models import User
+from assignments.models import EligibleAssignment
 from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
-from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, RoleSettings
-from roles.services import PLAIN_FIELDS, stages_of
+from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from roles.services import PLAIN_FIELDS
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
 
 from .stages import HOUR, StagesForm, fields_of, initial_of_stages
-from .widgets import DurationSelect, tick
+from .widgets import DurationSelect, autocomplete, tick
 
 LONGEST_ACTIVATIONS = [
     HALF_HOUR * steps for steps in range(SHORTEST_MAXIMUM // HALF_HOUR, LONGEST_MAXIMUM // HALF_HOUR + 1)
@@ -114,12 +117,14 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
         label=gettext_lazy("Pattern of ticket numbers (optional)"),
         required=False,
         max_length=LONGEST_PATTERN,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text=gettext_lazy("A number that does not look so is refused. Example: CHG-\\d{4,7}|INC\\d+"),
     )
     ticket_link = forms.CharField(
         label=gettext_lazy("Address of tickets (optional)"),
         required=False,
         max_length=LONGEST_LINK,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text=gettext_lazy(
             "Makes each ticket a link, with its number for {ticket}. Example: https://tickets.example.org/{ticket}"
         ),
@@ -212,7 +217,66 @@ SETTINGS_FIELDSETS = (
 )
 
 
-def initial_of(settings: RoleSettings) -> dict[str, Any]:
-    """Return what a form of these settings begins with."""
-    plain = {name: getattr(settings, name) for name in PLAIN_FIELDS}
-    return plain | initial_of_stages(stages_of(settings))
+def settings_fieldsets() -> list[tuple[Any, dict[str, Any]]]:
+    return [(name, {"fields": names, "classes": classes}) for name, names, classes in SETTINGS_FIELDSETS]
+
+
+def initial_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a form of these settings begins with.
+
+    Args:
+        values: as of `roles.services.values_of`.
+    """
+    return {name: values[name] for name in PLAIN_FIELDS} | initial_of_stages(values["stages"])
+
+
+class ScopeForm(forms.Form):
+    """Which scope beneath the role's resource gets settings of its own."""
+
+    scope = forms.ModelChoiceField(
+        Resource.objects.all(),
+        label=gettext_lazy("Scope"),
+        widget=autocomplete(RoleSettings, "scope"),
+        help_text=gettext_lazy("Something beneath the role's resource. Example: /Finance/Payroll"),
+    )
+
+
+class PersonForm(forms.Form):
+    """For whom one wants to know who could approve."""
+
+    person = forms.ModelChoiceField(
+        User.objects.people(), label=gettext_lazy("Person"), widget=autocomplete(EligibleAssignment, "user")
+    )
+
+
+class CompareForm(forms.Form):
+    """Two versions of one place, or another role."""
+
+    left = forms.ModelChoiceField(RoleSettings.objects.none(), label=gettext_lazy("Version"), required=False)
+    right = forms.ModelChoiceField(RoleSettings.objects.none(), label=gettext_lazy("with version"), required=False)
+    role = forms.ModelChoiceField(
+        Role.objects.select_related("resource"),
+        label=gettext_lazy("or with another role"),
+        required=False,
+        widget=autocomplete(EligibleAssignment, "role"),
+    )
+
+    def __init__(self, *args: Any, versions: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("left", "right"):
+            field: Any = self.fields[name]
+            field.queryset, field.to_field_name = versions, "version"
+            field.label_from_instance = lambda row: _("Version %(version)d") % {"version": row.version}
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not values.get("role") and not (values.get("left") and values.get("right")) and not self.errors:
+            raise ValidationError(_("Choose two versions, or another role."), code="incomplete")
+        return values
+
+    def sides(self, current: RoleSettings) -> tuple[RoleSettings, RoleSettings]:
+        """Return what to compare: the chosen version, or the current one, with the other or with the other role's."""
+        values = self.cleaned_data
+        if role := values["role"]:
+            return values["left"] or current, RoleSettings.objects.applying_to(role, role.resource)[0]
+        return values["left"], values["right"]

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
+from django.db.models import Max
 from django.forms.models import model_to_dict
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import ApprovalStage, Resource, Role, RoleSettings
-from roles.rules import RoleRefused, check_scope, check_settings
+from roles.rules import RoleRefused, SettingsRefused, check_removal, check_scope, check_settings, check_unchanged
 from roles.stages import GROUPS, PEOPLE, PLAIN, StageTerms, everybody_named, stage_facts, terms_of
 
 # The columns of `RoleSettings` that people set; the others say which version it is.
@@ -25,36 +28,48 @@ SETTINGS_FIELDS = (*PLAIN_FIELDS, "stages")
 
 
 @privileged("settings.changed", target="role")
-def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes: Any) -> RoleSettings:
+def save_settings(
+    *,
+    role: Role,
+    scope: Resource,
+    actor: User | None,
+    seen: UUID | None = None,
+    validate_only: bool = False,
+    **changes: Any,
+) -> RoleSettings:
     """Put a new version of the settings of `role` at `scope` in use; return it, or the current one if nothing changed.
 
     Args:
         role: the role; its row is locked, so that versions count up without gaps.
         scope: where they count, and beneath: the role's resource or below.
         actor: who saves.
+        seen: the id of the version that counted at the scope when the change was thought of; None: whichever does.
+        validate_only: check all, and store nothing.
         changes: the fields of `SETTINGS_FIELDS` that differ from the current version; at a scope without one, from what
             counts there until now; for a new role, from the defaults.
 
     Raises:
-        NotAllowed: the actor may not. SettingsRefused: see `rules.check_settings`. ValidationError: a field is wrong.
+        NotAllowed: the actor may not. SettingsRefused: ``changed_meanwhile``; see `rules.check_settings`.
+        ValidationError: a field is wrong.
     """
     require(actor, "roles.change_rolesettings")
     if unknown := set(changes) - set(SETTINGS_FIELDS):
         raise TypeError(f"not fields of role settings: {sorted(unknown)}")
-    role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
-    check_scope(role, scope, refusal=RoleRefused)
+    role = _locked(role, scope)
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
     before = settings_facts(current) if current else None
     # The first row at a scope starts from what counted there until now, so that no approval is lost unseen.
     base = current or RoleSettings.objects.applying_to(role, scope).first()
+    check_unchanged(base, seen)
     stages = _stages_wanted(changes, base)
     version = _next_version(role, scope, base, changes, actor=actor, at=at)
-    version.version = current.version + 1 if current else 1
     check_settings(version, stages, members=_members({group for terms in stages for group in terms.groups}))
     after = settings_facts(version, stages)
     if current is not None and before == after:
         return current
+    if validate_only:
+        return version
     if current is not None:
         RoleSettings.objects.filter(pk=current.pk).update(superseded_at=at)
     version.save(force_insert=True)
@@ -62,6 +77,42 @@ def save_settings(*, role: Role, scope: Resource, actor: User | None, **changes:
     withdraw_weak_tickets(everybody_named(stages))
     record("settings.changed", actor=actor, target=version, role=role, scope=scope, before=before, after=after)
     return version
+
+
+@privileged("settings.removed", target="role")
+def remove_settings(*, role: Role, scope: Resource, actor: User | None, seen: UUID | None = None) -> RoleSettings:
+    """Take back the own settings of a scope beneath the role's resource; return those that count there from now on.
+
+    The versions stay, for the requests that were made under them and to be restored.
+
+    Raises:
+        NotAllowed: the actor may not. SettingsRefused: ``changed_meanwhile``, ``no_own_settings``, ``settings_needed``.
+    """
+    require(actor, "roles.change_rolesettings")
+    role = _locked(role, scope)
+    at = now()
+    current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
+    check_removal(role, scope)
+    check_unchanged(current, seen)
+    if current is None:
+        raise SettingsRefused(_("This scope has no settings of its own."), code="no_own_settings")
+    RoleSettings.objects.filter(pk=current.pk).update(superseded_at=at)
+    left = RoleSettings.objects.applying_to(role, scope)[0]
+    before, after = settings_facts(current), settings_facts(left)
+    record("settings.removed", actor=actor, target=current, role=role, scope=scope, before=before, after=after)
+    return left
+
+
+def _locked(role: Role, scope: Resource) -> Role:
+    """Lock the role: its settings are changed by one at a time."""
+    role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
+    check_scope(role, scope, refusal=RoleRefused)
+    return role
+
+
+def values_of(settings: RoleSettings) -> dict[str, Any]:
+    """Return what `save_settings` takes to say the same again: for a copy, or to restore a version."""
+    return {name: getattr(settings, name) for name in PLAIN_FIELDS} | {"stages": stages_of(settings)}
 
 
 def _stages_wanted(changes: dict[str, Any], base: RoleSettings | None) -> list[StageTerms]:
@@ -94,9 +145,11 @@ def _next_version(
 ) -> RoleSettings:
     values = {name: getattr(base, name) for name in PLAIN_FIELDS} if base else {}
     values |= {name: value for name, value in changes.items() if name in PLAIN_FIELDS}
+    last = RoleSettings.objects.filter(role=role, scope=scope).aggregate(last=Max("version"))["last"]
     version = RoleSettings(
         role=role,
         scope=scope,
+        version=(last or 0) + 1,
         changed_by_label=str(actor or "")[:200],
         created_at=at,
         **values,

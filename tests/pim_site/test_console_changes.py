@@ -381,12 +381,18 @@ def test_role_cannot_be_given_a_right_that_one_lacks(role_admin):
     assert not role.permissions.exists()
 
 
+def save_settings(client, role, step="save", **changes):
+    seen = role.settings.current().get(scope=role.resource).pk
+    return client.post(url(role, "settings"), settings_data(**changes) | {"seen": seen, "step": step})
+
+
 def test_settings_form_shows_what_is_in_use_and_saves_nothing_new(role_admin):
     role = RoleFactory(settings__stages=[stage(timeout=timedelta(minutes=45)), stage(quorum=2)])
     form = role_admin.get(url(role, "settings")).context["form"]
     data = settings_data(activation_authentication="none", stage1_timeout=45 * 60)
     data |= {"stage2_used": "on", "stage2_quorum": 2}
 
+    data |= {"seen": role.settings.get().pk, "step": "save"}
     role_admin.post(url(role, "settings"), data)
 
     assert (form["stage1_timeout"].value(), form["stage2_quorum"].value()) == (45 * 60, 2)
@@ -397,7 +403,7 @@ def test_settings_form_shows_what_is_in_use_and_saves_nothing_new(role_admin):
 def test_settings_saved_as_a_new_version(role_admin):
     role = RoleFactory()
 
-    role_admin.post(url(role, "settings"), settings_data(activation_max_duration=1800, ticket_required="on"))
+    save_settings(role_admin, role, activation_max_duration=1800, ticket_required="on")
 
     current = role.settings.current().get()
     assert (current.version, current.activation_max_duration) == (2, timedelta(minutes=30))
@@ -409,7 +415,7 @@ def test_settings_saved_as_a_new_version(role_admin):
 
 def test_settings_earlier_version_is_kept(role_admin):
     role = RoleFactory()
-    role_admin.post(url(role, "settings"), settings_data(activation_max_duration=1800))
+    save_settings(role_admin, role, activation_max_duration=1800)
 
     page = role_admin.get(reverse("admin:roles_role_version", args=[role.pk, 1]))
 
@@ -418,9 +424,9 @@ def test_settings_earlier_version_is_kept(role_admin):
 
 
 def test_settings_refused_in_the_form(role_admin):
-    data = settings_data(approval_required="on", stage1_approvers=[UserFactory(is_active=False).pk])
+    disabled = UserFactory(is_active=False)
 
-    answer = role_admin.post(url(RoleFactory(), "settings"), data)
+    answer = save_settings(role_admin, RoleFactory(), "review", approval_required="on", stage1_approvers=[disabled.pk])
 
     assert "Nobody among these approvers could ever decide" in errors(answer)
 
@@ -428,7 +434,7 @@ def test_settings_refused_in_the_form(role_admin):
 def test_settings_are_read_only_for_helpdesk(helpdesk):
     role = RoleFactory()
 
-    assert "Save as a new version" not in helpdesk.get(url(role, "settings")).content.decode()
+    assert "Review before saving" not in helpdesk.get(url(role, "settings")).content.decode()
     assert helpdesk.post(url(role, "settings"), settings_data()).status_code == 403
     assert role.settings.count() == 1
     assert (last_event().action, last_event().code) == ("settings.changed", "not_allowed")

@@ -8,6 +8,8 @@ from accounts.services import issue_ticket, open_ticket
 from audit.models import Event
 from roles import services
 from roles.models import Resource, Role, RoleSettings
+from roles.presets import PRESETS
+from roles.stages import StageTerms
 from tests.factories import GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of, root, stage
 from tests.refusals import refused
 
@@ -181,6 +183,86 @@ def test_save_settings_at_a_scope_beneath_starts_from_what_counted_there(adminis
     assert (there.version, there.scope, there.ticket_required) == (1, unit, True)
     assert (there.approval_required, list(there.stages.get().approvers.all())) == (True, [approver])
     assert RoleSettings.objects.current().filter(role=role).count() == 2
+
+
+def test_save_settings_that_somebody_changed_meanwhile_is_refused_and_loses_nothing(administrator):
+    role = RoleFactory()
+    seen = role.settings.get()
+    theirs = save(role, ticket_required=True)
+    with refused("changed_meanwhile"):
+        save(role, administrator, seen=seen.pk, approval_required=True)
+    ours = save(role, administrator, seen=theirs.pk, approval_required=True)
+    assert (ours.version, ours.ticket_required, ours.approval_required) == (3, True, True)
+
+
+def test_save_settings_at_a_scope_notices_that_what_it_inherits_changed(administrator):
+    role, unit = RoleFactory(), ResourceFactory()
+    seen = role.settings.get()
+    save(role, ticket_required=True)
+    with refused("changed_meanwhile"):
+        save(role, administrator, scope=unit, seen=seen.pk, approval_required=True)
+
+
+def test_save_settings_validates_only(administrator):
+    role = RoleFactory()
+    version = save(role, administrator, validate_only=True, ticket_required=True)
+    assert (version.version, version.ticket_required, role.settings.count(), events()) == (2, True, 1, [])
+    nobody = [StageTerms(approvers=(UserFactory(is_active=False),))]
+    with refused("nobody_could_approve"):
+        save(role, administrator, validate_only=True, approval_required=True, stages=nobody)
+
+
+def test_save_settings_restores_a_version(administrator):
+    approver = UserFactory()
+    role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    first = role.settings.get()
+    save(role, administrator, approval_required=False, stages=[], ticket_link="https://t.example.org/{ticket}")
+    third = save(role, administrator, **services.values_of(first))
+    assert services.settings_facts(third) == services.settings_facts(first)
+    assert (third.version, services.stages_of(third)[0].approvers) == (3, (approver,))
+
+
+def test_save_settings_restores_nothing_that_nobody_could_approve_any_more(administrator):
+    approver = UserFactory()
+    role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    first = role.settings.get()
+    save(role, administrator, approval_required=False, stages=[])
+    type(approver).objects.filter(pk=approver.pk).update(is_active=False)
+    with refused("nobody_could_approve"):
+        save(role, administrator, **services.values_of(first))
+
+
+def test_remove_settings_falls_back_to_what_is_inherited(administrator):
+    unit, role = ResourceFactory(), RoleFactory()
+    leaf = ResourceFactory(parent=unit)
+    save(role, scope=unit, ticket_required=True)
+    own = save(role, scope=leaf, approval_required=True)
+    left = services.remove_settings(role=role, scope=leaf, actor=administrator, seen=own.pk)
+    assert (left.scope, RoleSettings.objects.applying_to(role, leaf)[0]) == (unit, left)
+    event = Event.objects.latest("id")
+    assert (event.action, event.scope_id) == ("settings.removed", leaf.pk)
+    assert (event.facts["before"]["approval_required"], event.facts["after"]["approval_required"]) == (True, False)
+    again = save(role, administrator, scope=leaf, approval_required=True)
+    assert (again.version, own.version) == (2, 1)
+
+
+def test_remove_settings_refuses_those_of_the_role_itself_and_those_that_are_not_there(administrator):
+    unit, role = ResourceFactory(), RoleFactory()
+    with refused("settings_needed"):
+        services.remove_settings(role=role, scope=role.resource, actor=administrator)
+    with refused("no_own_settings"):
+        services.remove_settings(role=role, scope=unit, actor=administrator)
+    own = save(role, scope=unit, ticket_required=True)
+    save(role, scope=unit, ticket_required=False)
+    with refused("changed_meanwhile"):
+        services.remove_settings(role=role, scope=unit, actor=administrator, seen=own.pk)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_settings_that_can_be_saved(administrator, preset):
+    settings = save(RoleFactory(), administrator, **PRESETS[preset].values)
+    values = services.values_of(settings)
+    assert {name: values[name] for name in PRESETS[preset].values} == PRESETS[preset].values
 
 
 def test_save_settings_refuses_a_scope_of_another_tree(administrator):
