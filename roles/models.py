@@ -72,7 +72,8 @@ class Resource(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.label
+        """The way to it; the organisation by its name, because "/" says nothing to people."""
+        return self.label if self.parent_id else self.name
 
     @property
     def lineage(self) -> list[str]:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 class ResourceRefused(ValidationError):
-    """A resource could not be saved. Codes: ``name_taken``, ``scope_invalid``, ``governed``, ``already_governed``."""
+    """A resource could not be saved.
+
+    Codes: ``name_taken``, ``name_invalid``, ``scope_invalid``, ``governed``,
+    ``already_governed``.
+    """
 
 
 class RoleRefused(ValidationError):
@@ -55,6 +59,19 @@ def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
         raise RoleRefused(text, code="governed")
     if role.is_built_in and (name != role.name or is_privileged != role.is_privileged):
         raise RoleRefused(_("A built-in role keeps its name and stays privileged or not."), code="built_in")
+
+
+def check_resource_name(name: str) -> None:
+    """The way to a resource is its names with "/" between them: one with "/" in it would read as two."""
+    if "/" in name:
+        raise ResourceRefused({"name": ValidationError(_("A name has no “/” in it."), code="name_invalid")})
+
+
+def check_rights_place(resource: Resource, *, gives_rights: bool) -> None:
+    """Rights in this site come from roles held at the organisation itself, where others cannot be held."""
+    if gives_rights and resource.parent_id is not None:
+        text = _("Only a role of the organisation itself gives rights in this site. Leave them out.")
+        raise RoleRefused(text, code="scope_invalid")
 
 
 def check_weight(*, is_privileged: bool, codenames: Collection[str]) -> None:

@@ -21,7 +21,7 @@ from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.services import disable_person, enable_person, issue_enrolment, update_group, update_person
 from audit.models import Event
-from pim_site.templatetags.pim import dot, moment
+from pim_site.templatetags.pim import dot, duration, moment
 
 from .assignments import assign_links, assignment_row
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
@@ -46,9 +46,8 @@ def what_enabling_does(user: User) -> Iterator[str]:
 
 
 def what_enrolment_does(user: User) -> Iterator[str]:
-    hours = EnrolmentTicket.LIFETIME // timedelta(hours=1)
-    yield _("A link is made that works once, within %(hours)d hours. It is shown once, on the next page.") % {
-        "hours": hours
+    yield _("A link is made that works once, within %(time)s. It is shown once, on the next page.") % {
+        "time": duration(EnrolmentTicket.LIFETIME)
     }
     yield _("Whoever opens it sets the password and the authenticator app of %(user)s: hand it to nobody else.") % {
         "user": user

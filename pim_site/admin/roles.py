@@ -119,8 +119,17 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> Any:
         fields = ["resource", "name", "description", "is_privileged"]
         if obj is None:
-            rights = (_("Rights in this site"), {"fields": ["permissions"], "classes": ["collapse"]})
+            rights = (
+                _("Rights in this site"),
+                {
+                    "fields": ["permissions"],
+                    "classes": ["collapse"],
+                    "description": _("For a role of the organisation itself only."),
+                },
+            )
             return [(None, {"fields": fields}), *settings_fieldsets(), rights]
+        if obj.resource.parent_id is not None:  # what it would give, it could never give
+            return [(None, {"fields": fields})]
         editable = self.has_change_permission(request, obj) and not obj.is_built_in
         return [(None, {"fields": [*fields, "permissions" if editable else "rights"]})]
 

@@ -10,12 +10,17 @@ from accounts.authority import require
 from accounts.models import User
 from audit.services import privileged, record
 from roles.models import Resource
-from roles.rules import ResourceRefused, check_resource_change
+from roles.rules import ResourceRefused, check_resource_change, check_resource_name
 
 
 def label_of(name: str, parent: Resource | None) -> str:
     """Return the way to a resource as people read it: "/", "/Finance", "/Finance/Payroll"."""
     return "/" if parent is None else f"{parent.label.rstrip('/')}/{name}"
+
+
+def lock_tree() -> None:
+    """One change to the tree at a time: labels are copied from above, and a name above may be changing."""
+    Resource.objects.select_for_update(of=("self",)).get(path="/")
 
 
 @privileged("resource.created", target=None)
@@ -25,10 +30,14 @@ def create_resource(
     """Make a resource beneath `parent`.
 
     Raises:
-        NotAllowed: the actor may not. ResourceRefused: ``name_taken``. ValidationError: a field is wrong.
+        NotAllowed: the actor may not. ResourceRefused: ``name_invalid``, ``name_taken``.
+        ValidationError: a field is wrong.
     """
     require(actor, "roles.add_resource")
+    lock_tree()
+    parent = Resource.objects.get(pk=parent.pk)  # under the lock: its label may have changed while we waited
     pk, name = uuid.uuid4(), name.strip()
+    check_resource_name(name)
     resource = Resource(
         pk=pk,
         parent=parent,
@@ -51,6 +60,7 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
         NotAllowed: the actor may not. ResourceRefused: ``governed``, ``name_taken``. ValidationError: a field is wrong.
     """
     require(actor, "roles.change_resource")
+    lock_tree()
     resource = Resource.objects.select_for_update(of=("self",)).select_related("parent").get(pk=resource.pk)
     check_resource_change(resource, name=name.strip(), kind=kind)
     return change_resource(resource, actor=actor, name=name, kind=kind, description=description)
@@ -58,6 +68,7 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
 
 def change_resource(resource: Resource, *, actor: User | None, name: str, kind: str, description: str) -> Resource:
     """Change a resource, whose row is locked. Called by those who know that the actor may."""
+    check_resource_name(name)
     before, old_label = _resource_facts(resource), resource.label
     resource.name, resource.kind, resource.description = name.strip(), kind, description
     resource.label = label_of(resource.name, resource.parent)

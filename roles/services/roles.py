@@ -13,7 +13,7 @@ from accounts.rules import NotAllowed
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
-from roles.rules import RoleRefused, check_role_change, check_weight
+from roles.rules import RoleRefused, check_rights_place, check_role_change, check_weight
 
 from .settings import save_settings, settings_facts
 
@@ -38,6 +38,7 @@ def create_role(
     role = Role(resource=resource, name=name.strip(), description=description, is_privileged=is_privileged)
     chosen = set(permissions)
     _check_permissions(chosen, actor=actor)
+    check_rights_place(resource, gives_rights=bool(chosen))
     check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
     _save_role(role)
     role.permissions.set(chosen)
@@ -70,6 +71,7 @@ def update_role(
     if role.is_built_in and chosen != held:
         raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
     _check_permissions(chosen - held, actor=actor)
+    check_rights_place(role.resource, gives_rights=bool(chosen - held))
     check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
     role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
     _save_role(role)

@@ -60,6 +60,38 @@ def test_update_resource_relabels_what_is_beneath_and_moves_nothing(administrato
     assert Resource.objects.get(pk=leaf.pk).path == leaf.path
 
 
+@pytest.mark.parametrize("name", ["Fin/ance", "/", "Finance/"])
+def test_names_of_resources_have_no_slash(administrator, name):
+    with refused("name_invalid"):
+        services.create_resource(actor=administrator, parent=root(), name=name)
+    resource = ResourceFactory()
+    with refused("name_invalid"):
+        services.update_resource(resource=resource, actor=administrator, name=name, kind="unit", description="")
+
+
+def test_create_resource_beneath_one_that_was_renamed_meanwhile(administrator):
+    unit = ResourceFactory(name="Finance")
+    stale = Resource.objects.get(pk=unit.pk)
+    services.update_resource(resource=unit, actor=administrator, name="Money", kind="unit", description="")
+    assert services.create_resource(actor=administrator, parent=stale, name="Payroll").label == "/Money/Payroll"
+
+
+def test_the_organisation_reads_as_its_name_and_what_is_beneath_as_the_way_there(administrator):
+    unit = services.create_resource(actor=administrator, parent=root(), name="Finance")
+    assert [str(root()), str(unit)] == ["Organisation", "/Finance"]
+
+
+def test_role_of_another_resource_gives_no_rights_in_this_site(administrator):
+    rights = [permission("assignments.assign_active")]
+    facts = {"is_privileged": True, "permissions": rights, "actor": administrator}
+    unit = ResourceFactory()
+    with refused("scope_invalid"):
+        services.create_role(resource=unit, name="X", **facts)
+    role = RoleFactory(resource=unit, is_privileged=True)
+    with refused("scope_invalid"):
+        services.update_role(role=role, name=role.name, description="", **facts)
+
+
 def test_update_resource_keeps_the_root_an_organisation(administrator):
     with pytest.raises(ValidationError):
         services.update_resource(resource=root(), actor=administrator, name="All", kind="unit", description="")

@@ -13,6 +13,7 @@ from approvals import services as approvals
 from assignments import services as assignments
 from assignments.models import holders_in_force
 from audit.context import bind
+from pim_site.templatetags.pim import duration
 from roles.models import Resource, Role
 
 QUESTIONS = {"username": "Username", "email": "E-mail address", "name": "Name, as others see it"}
@@ -39,8 +40,8 @@ class Command(BaseCommand):
             secret = create_administrator(username=username, email=email, name=name)
         except ValidationError as refusal:
             raise CommandError("; ".join(refusal.messages)) from refusal
-        hours = int(EnrolmentTicket.LIFETIME.total_seconds() // 3600)
-        self.stdout.write(f"{name} is Global Administrator. Open this link within {hours} hours; it works once:")
+        time = duration(EnrolmentTicket.LIFETIME)
+        self.stdout.write(f"{name} is Global Administrator. Open this link within {time}; it works once:")
         self.stdout.write(link("accounts:enrol", secret))
 
 
