@@ -54,7 +54,8 @@ def activate(eligible, **differs):
 
 def assign(verb, user, role, scope=None, **differs):
     terms = Terms(user, role, scope or role.resource, justification="Takes over.", **differs)
-    return verb(terms=terms, actor=None)
+    with transaction.atomic():
+        return verb(terms=terms, actor=None)
 
 
 def mails():
