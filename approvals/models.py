@@ -10,7 +10,8 @@ from django.db.models.functions import Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
-from assignments.models import ActiveAssignment, EligibleAssignment, administrators
+from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
+from assignments.rules import RENEW_WINDOW
 from roles.models import ApprovalStage, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
@@ -42,6 +43,29 @@ class RequestQuerySet(models.QuerySet["Request"]):
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""
         return self.pending().filter(expires_at__lte=at)
+
+    def extending(self, row: AnyAssignment) -> Self:
+        """Those that wait for an administrator to extend or renew this assignment: one at most."""
+        column = f"{row.noun}_assignment"
+        return self.filter(**{column: row}, status=Request.Status.PENDING_ADMIN_DECISION)
+
+    def awaiting_administrator(self, user: User) -> Self:
+        """Extensions and renewals that `user` may decide: of what they may assign, and never their own."""
+        if not user.is_active or not user.is_person:
+            return self.none()
+        waiting = self.filter(status=Request.Status.PENDING_ADMIN_DECISION).exclude(user=user)
+        active = Q(active_assignment__isnull=False) if user.has_perm("assignments.assign_active") else Q(pk=None)
+        if user.has_perm("assignments.assign_eligible"):
+            return waiting.filter(active | Q(active_assignment=None))
+        if user.has_perm("assignments.assign_ordinary_eligible"):
+            return waiting.filter(active | Q(active_assignment=None, role__is_privileged=False))
+        return waiting.filter(active)
+
+    def lapsed(self, at: datetime) -> Self:
+        """Asked to extend or renew what ended too long ago for either."""
+        until = at - RENEW_WINDOW
+        over = Q(eligible_assignment__ends_at__lte=until) | Q(active_assignment__ends_at__lte=until)
+        return self.filter(over, status=Request.Status.PENDING_ADMIN_DECISION)
 
     def starting(self, at: datetime) -> Self:
         """Granted for a start that has come."""
@@ -96,12 +120,18 @@ class Request(models.Model):
 
     class Action(models.TextChoices):
         ADMIN_ASSIGN = "admin_assign", _("assign")
+        ADMIN_UPDATE = "admin_update", _("change")
+        ADMIN_EXTEND = "admin_extend", _("extend")
+        ADMIN_RENEW = "admin_renew", _("renew")
         ADMIN_REMOVE = "admin_remove", _("remove")
         SELF_ACTIVATE = "self_activate", _("activate")
         SELF_DEACTIVATE = "self_deactivate", _("end early")
+        SELF_EXTEND = "self_extend", _("ask to extend")
+        SELF_RENEW = "self_renew", _("ask to renew")
 
     class Status(models.TextChoices):
         PENDING_APPROVAL = "pending_approval", _("waiting for approval")
+        PENDING_ADMIN_DECISION = "pending_admin_decision", _("waiting for an administrator")
         SCHEDULED = "scheduled", _("scheduled")
         PROVISIONED = "provisioned", _("granted")
         REVOKED = "revoked", _("taken away")
@@ -112,7 +142,7 @@ class Request(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     action = models.CharField(_("action"), max_length=20, choices=Action.choices)
-    status = models.CharField(_("status"), max_length=20, choices=Status.choices)
+    status = models.CharField(_("status"), max_length=30, choices=Status.choices)
     requester = models.ForeignKey(
         User,
         verbose_name=_("asked by"),
@@ -174,6 +204,14 @@ class Request(models.Model):
                 condition=Q(status="pending_approval"),
                 name="request_one_open_per_eligibility",
             ),
+            *(
+                models.UniqueConstraint(
+                    fields=[f"{kind}_assignment"],
+                    condition=Q(status="pending_admin_decision"),
+                    name=f"request_one_extension_per_{kind}",
+                )
+                for kind in ("eligible", "active")
+            ),
             models.CheckConstraint(
                 # A comparison with nothing is neither true nor false, and passes; so it is asked for by name.
                 condition=~Q(status="pending_approval")
@@ -232,9 +270,30 @@ class Request(models.Model):
 
     @property
     def is_cancelable(self) -> bool:
-        """Is it an activation that waits for its decision or its start?"""
+        """Is it an activation that waits for its decision or its start, or waits for an administrator?"""
         open_ = (self.Status.PENDING_APPROVAL, self.Status.SCHEDULED)
-        return self.action == self.Action.SELF_ACTIVATE and self.status in open_
+        return self.waits_for_administrator or (self.action == self.Action.SELF_ACTIVATE and self.status in open_)
+
+    @property
+    def waits_for_administrator(self) -> bool:
+        return self.status == self.Status.PENDING_ADMIN_DECISION
+
+    @property
+    def assignment(self) -> AnyAssignment | None:
+        """What it asks about, or what it made."""
+        return self.active_assignment or self.eligible_assignment
+
+    @property
+    def lapses_at(self) -> datetime | None:
+        """When an extension or renewal closes by itself: what it asks about can no longer be renewed then."""
+        ends_at = self.assignment.ends_at if self.assignment else None
+        return ends_at + RENEW_WINDOW if self.waits_for_administrator and ends_at else None
+
+    @property
+    def mail_event(self) -> str:
+        """Return the event of the settings' cells that its mails belong to."""
+        about = None if self.action == self.Action.SELF_ACTIVATE else self.assignment
+        return f"{about.noun}_assigned" if about else "activated"
 
     def state(self, at: datetime) -> str:
         """Return the status, or, of what was granted, what it is now: "scheduled", "active", "eligible" or "ended"."""

@@ -104,6 +104,19 @@ def check_decision(
     check_text(justification, required=True)
 
 
+def check_administrator(request: "Request", *, actor: "User", justification: str) -> None:
+    """Refuse a decision about an extension or renewal that is one's own, too late, or without a reason.
+
+    Raises:
+        DecisionRefused, RequestRefused
+    """
+    if actor.pk in (request.requester_id, request.user_id):
+        raise DecisionRefused(_("Nobody decides their own request. Another administrator must."), code="own_request")
+    if not request.waits_for_administrator:
+        raise DecisionRefused(already_decided(request), code="already_decided")
+    check_text(justification, required=True)
+
+
 def already_decided(request: "Request") -> str:
     """Say who was first, and what came of it."""
     decision = request.decisions.select_related("person").last()
@@ -118,11 +131,13 @@ def already_decided(request: "Request") -> str:
 
 
 def check_cancel(request: "Request", *, at: datetime) -> None:
-    if request.action != request.Action.SELF_ACTIVATE:
+    if request.waits_for_administrator:
+        return
+    if not request.action.startswith("self_") or request.action == request.Action.SELF_DEACTIVATE:
         raise CancelRefused(
-            _("Only an activation can be canceled. Remove the assignment instead."), code="not_canceled"
+            _("Only what was asked for can be canceled. Remove the assignment instead."), code="not_canceled"
         )
-    if request.status not in (request.Status.PENDING_APPROVAL, request.Status.SCHEDULED):
+    if not request.is_cancelable:
         raise CancelRefused(already_decided(request), code="already_decided")
     if request.active_assignment is not None and request.active_assignment.starts_at <= at:
         raise CancelRefused(_("It has begun already. End the role instead."), code="already_active")

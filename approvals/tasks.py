@@ -5,12 +5,14 @@ from django.utils.timezone import now
 from assignments.tasks import each_by_itself
 
 from .models import Request
-from .services import note_start, time_out
+from .services import lapse, note_start, time_out
 
 
 def time_out_due() -> int:
     """Close every request that nobody decided in time; return how many this run closed."""
-    return each_by_itself(Request.objects.overdue(now()), lambda request: time_out(request=request, actor=None))
+    at = now()
+    late = each_by_itself(Request.objects.overdue(at), lambda request: time_out(request=request, actor=None))
+    return late + each_by_itself(Request.objects.lapsed(at), lambda request: lapse(request=request, actor=None))
 
 
 def start_due() -> int:

@@ -33,7 +33,12 @@ def _asked(request: Request) -> Step:
         Request.Action.SELF_ACTIVATE: _("%(who)s asked for the role"),
         Request.Action.SELF_DEACTIVATE: _("%(who)s ended the activation early"),
         Request.Action.ADMIN_ASSIGN: _("%(who)s made the assignment"),
+        Request.Action.ADMIN_UPDATE: _("%(who)s changed the assignment"),
+        Request.Action.ADMIN_EXTEND: _("%(who)s extended the assignment"),
+        Request.Action.ADMIN_RENEW: _("%(who)s renewed the assignment"),
         Request.Action.ADMIN_REMOVE: _("%(who)s took the role away"),
+        Request.Action.SELF_EXTEND: _("%(who)s asked to extend it"),
+        Request.Action.SELF_RENEW: _("%(who)s asked to renew it"),
     }
     what = sentences[Request.Action(request.action)] % {"who": request.requester or _("The system")}
     return Step("ok", what, request.requested_at, request.justification)
@@ -50,6 +55,8 @@ def _closed(request: Request) -> Iterator[Step]:
     """The ends that no decision tells of; who canceled, and why it failed, is known to the audit alone."""
     if request.is_pending:
         yield Step("waiting", _("Closes by itself if nobody decides"), request.expires_at)
+    elif request.waits_for_administrator:
+        yield Step("waiting", _("Closes by itself if no administrator decides"), request.lapses_at)
     elif request.status == Request.Status.TIMED_OUT:
         yield Step("ended", _("Nobody decided in time"), request.settled_at)
     elif request.status == Request.Status.CANCELED:

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -150,6 +150,9 @@ class Assignment(models.Model):
         MEMBERSHIP_ENDED = "membership_ended", _("the membership of the group ended")
         HOLDER_DISABLED = "holder_disabled", _("the holder was disabled")
 
+    # What events and mails call the kind.
+    noun: ClassVar[str]
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, verbose_name=_("holder"), null=True, on_delete=models.PROTECT)
     group = models.ForeignKey(Group, verbose_name=_("group"), null=True, on_delete=models.PROTECT)
@@ -176,12 +179,31 @@ class Assignment(models.Model):
         assert holder is not None  # noqa: S101 (a constraint says so)
         return holder
 
+    @property
+    def is_activated(self) -> bool:
+        """Did it come from an eligibility, for a few hours?"""
+        return False
+
+    @property
+    def holder_is_enabled(self) -> bool:
+        return self.user is None or self.user.is_active
+
+    def removal_reason(self, at: datetime) -> str:
+        """Return why it ends when somebody takes it away: before its start, it never was in force."""
+        return self.EndReason.CANCELED if self.starts_at > at else self.EndReason.REMOVED
+
+    def is_replaced(self, at: datetime) -> bool:
+        """Does the same holder have the same again, in force or scheduled?"""
+        rows: Any = type(self)._default_manager
+        same = rows.lasting(at).of(self.holder).filter(role=self.role_id, scope=self.scope_id)
+        return bool((same.assigned() if self.noun == "active" else same).exclude(pk=self.pk).exists())
+
     def state(self, at: datetime) -> str:
         """Return "scheduled", "active" (just when it is `in_force`) or "ended".
 
         That an activation through a group is over with the membership is for `in_force` to say, which asks for it.
         """
-        return self._state_by_times(at) if self.user is None or self.user.is_active else "ended"
+        return self._state_by_times(at) if self.holder_is_enabled else "ended"
 
     def _state_by_times(self, at: datetime) -> str:
         if (self.ended_at and self.ended_at <= at) or (self.ends_at and self.ends_at <= at):
@@ -208,6 +230,7 @@ def _common_constraints(table: str) -> list[models.BaseConstraint]:
 class EligibleAssignment(Assignment):
     """The right to activate a role. Gives nothing until it is used."""
 
+    noun = "eligible"
     objects = EligibleAssignmentQuerySet.as_manager()
 
     class Meta(Assignment.Meta):
@@ -250,6 +273,7 @@ class ActiveAssignment(Assignment):
         related_name="activations",
     )
 
+    noun = "active"
     objects = ActiveAssignmentQuerySet.as_manager()
 
     class Meta(Assignment.Meta):
@@ -305,6 +329,9 @@ class ActiveAssignment(Assignment):
         if self.eligible_assignment is not None:
             states.add(self.eligible_assignment._state_by_times(at))
         return next(state for state in ("ended", "scheduled", "active") if state in states)
+
+
+AnyAssignment = EligibleAssignment | ActiveAssignment
 
 
 def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:

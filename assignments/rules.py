@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .models import ActiveAssignment, EligibleAssignment
 
 SHORTEST = timedelta(minutes=5)
+# When an extension can be asked for before the end, and a renewal after it (Entra PIM, renew and extend).
+EXTEND_WINDOW = timedelta(days=14)
+RENEW_WINDOW = timedelta(days=30)
 # A form that was open for a while asks for a start that has just gone by; it means "now".
 LATE_START = timedelta(minutes=5)
 # No plan reaches further; sums of later times would leave the calendar of the databases and of Python.
@@ -31,7 +34,8 @@ class AssignmentRefused(ValidationError):
 
     Codes: ``holder_disabled``, ``holder_invalid``, ``group_not_protected``, ``self_assignment``, ``scope_invalid``,
     ``schedule_invalid``, ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``,
-    ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``, ``group_needed``.
+    ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``, ``emergency_access``,
+    ``is_activated``, ``not_own``, ``outside_window``, ``group_needed``.
     """
 
 
@@ -311,6 +315,70 @@ def _check_ticket(settings: RoleSettings, ticket: str) -> None:
 def check_open(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> None:
     if assignment.ended_at is not None or (assignment.ends_at and assignment.ends_at <= at):
         raise AssignmentRefused(_("This has ended already. Nothing was changed."), code="already_ended")
+
+
+def can_extend(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> bool:
+    """Is its end so near that its holder may ask for more, and not there yet?"""
+    if assignment.is_activated or assignment.ends_at is None:
+        return False
+    return assignment.state(at) == "active" and assignment.ends_at - at <= EXTEND_WINDOW
+
+
+def can_renew(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> bool:
+    """Did its time run out, not longer ago than 30 days? What was taken away is not renewed."""
+    if assignment.is_activated or assignment.ends_at is None:
+        return False
+    ran_out = assignment.end_reason in ("", assignment.EndReason.EXPIRED)
+    return ran_out and assignment.ends_at <= at < assignment.ends_at + RENEW_WINDOW
+
+
+def check_own(assignment: "ActiveAssignment | EligibleAssignment", *, user: User) -> None:
+    """What came through a group is the group's: no member asks to extend it."""
+    if assignment.user_id != user.pk:
+        text = _("You have this through a group, or not at all: its administrators extend it for all members.")
+        raise AssignmentRefused(text, code="not_own")
+
+
+def check_change(
+    assignment: "ActiveAssignment | EligibleAssignment", *, starts_at: datetime | None, at: datetime
+) -> None:
+    """Refuse other dates for an activation and for what has ended, and another start for what has begun."""
+    check_assigned(assignment)
+    check_open(assignment, at=at)
+    if starts_at is not None and starts_at != assignment.starts_at <= at:
+        text = _("It has begun already: its start stays. Leave the start empty.")
+        raise AssignmentRefused(text, code="schedule_invalid")
+
+
+def check_assigned(assignment: "ActiveAssignment | EligibleAssignment") -> None:
+    if assignment.is_activated:
+        text = _("This was activated, for as long as was asked for. End it and activate it anew instead.")
+        raise AssignmentRefused(text, code="is_activated")
+
+
+def check_longer(assignment: "ActiveAssignment | EligibleAssignment", ends_at: datetime | None) -> None:
+    """An extension ends later than what it extends."""
+    if assignment.ends_at is None or (ends_at is not None and ends_at <= assignment.ends_at):
+        text = _("This is no later than the end that it has. Choose a later one.")
+        raise AssignmentRefused(text, code="schedule_invalid")
+
+
+def check_renewal(assignment: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> None:
+    check_assigned(assignment)
+    if not can_renew(assignment, at=at):
+        text = _("Only what has run out can be renewed, up to %(days)d days after its end. Assign it anew instead.")
+        raise AssignmentRefused(text % {"days": RENEW_WINDOW.days}, code="outside_window")
+
+
+def check_emergency(holder: User | Group, *, meant: bool) -> None:
+    """What is there for emergencies is not taken away in passing, among many others.
+
+    Args:
+        meant: somebody said that they mean just this account.
+    """
+    if isinstance(holder, User) and holder.is_emergency_access and not meant:
+        text = _("%(user)s is an emergency-access account and was left out. Open its own page if you mean it.")
+        raise AssignmentRefused(text % {"user": holder}, code="emergency_access")
 
 
 def check_not_last(role: Role, *, others: int) -> None:

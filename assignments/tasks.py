@@ -7,12 +7,14 @@ from typing import Any
 from django.utils.timezone import now
 
 from .models import ActiveAssignment, EligibleAssignment
+from .rules import EXTEND_WINDOW
 from .services import end_adrift, expire_active, expire_eligible, remind
 
 logger = logging.getLogger(__name__)
 
-# Notices before the end, in days (Entra PIM's figures: 14 and 1; the end itself is told by the expiry).
-REMINDERS = (1, 14)
+# Notices before the end, in days: when an extension can be asked for, and the last day (Entra PIM's figures: 14 and 1;
+# the end itself is told by the expiry).
+REMINDERS = (1, EXTEND_WINDOW.days)
 
 
 def each_by_itself(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:

@@ -14,6 +14,7 @@ Due = Callable[[datetime], QuerySet[Any]]
 
 DUTIES: list[tuple[str, Due]] = [
     ("approvals.tasks.time_out_due", Request.objects.overdue),
+    ("approvals.tasks.time_out_due", Request.objects.lapsed),
     ("approvals.tasks.start_due", Request.objects.starting),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),

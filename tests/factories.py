@@ -146,6 +146,16 @@ class RequestFactory(DjangoModelFactory):
     stage = 1
 
 
+class ExtensionFactory(RequestFactory):
+    """What somebody asked an administrator: to extend an eligible assignment."""
+
+    action = Request.Action.SELF_EXTEND
+    status = Request.Status.PENDING_ADMIN_DECISION
+    duration = None
+    expires_at = None
+    stage = None
+
+
 def code_of(device, *, steps=0):
     """The code that the person's app shows now, or so many steps of 30 s later."""
     return pyotp.TOTP(factors.shown_key(device.encrypted_key)).at(now() + timedelta(seconds=30 * steps))

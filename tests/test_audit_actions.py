@@ -14,7 +14,7 @@ from audit.services import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 OUR_APPS = ("accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site")
-RECORDERS = {"record", "_record", "_record_end", "privileged"}
+RECORDERS = {"record", "record_about", "_record", "_record_end", "privileged"}
 # Where the first argument of such a call is no literal: what it can be.
 ELSEWHERE: set[str] = set()  # passed on, from a call that is looked at itself
 NOT_LITERAL = {
@@ -23,6 +23,9 @@ NOT_LITERAL = {
     ("assignments/services/activation.py", "action"): {*END_ACTIONS.values(), "assignment.removed"},
     ("approvals/services/deciding.py", "f'request.{verdict}'"): {f"request.{verdict}" for verdict in Decision.Verdict},
     ("approvals/services/deciding.py", "action"): ELSEWHERE,
+    ("approvals/services/extending.py", "f'{verb}.requested'"): {"extension.requested", "renewal.requested"},
+    ("approvals/services/changing.py", "action"): ELSEWHERE,
+    ("assignments/services/changing.py", "action"): {"assignment.updated", "assignment.extended"},
     ("audit/services.py", "action"): ELSEWHERE,
 }
 

@@ -31,6 +31,7 @@ from tests.factories import (
     ActivationFactory,
     ActiveFactory,
     EligibleFactory,
+    ExtensionFactory,
     GroupFactory,
     RequestFactory,
     ResourceFactory,
@@ -254,6 +255,63 @@ def remove_active():
     return Scenario({"active": ActiveFactory(), "actor": administrator(), "justification": "Moved on."})
 
 
+def ending(factory=EligibleFactory, **differs):
+    """Held for two months, ends in a week."""
+    return factory(starts_at=now() - timedelta(days=60), ends_at=now() + timedelta(days=7), **differs)
+
+
+def change(row):
+    later = {"ends_at": now() + timedelta(days=30), "justification": "Still needed."}
+    return Scenario({"assignment": row, "actor": administrator(), "session": "this session"} | later)
+
+
+def update():
+    return change(ending(ActiveFactory))
+
+
+def extend():
+    return change(ending())
+
+
+def renew():
+    row = EligibleFactory(starts_at=now() - timedelta(days=60), ends_at=now() - timedelta(days=2))
+    return change(row)
+
+
+def make_eligible():
+    arguments = {"active": ActiveFactory(), "actor": administrator(), "justification": "Seldom needed."}
+    return Scenario(arguments)
+
+
+def self_extend():
+    row = ending()
+    administrator()
+    return Scenario({"assignment": row, "actor": row.user, "justification": "Still on call."}, code="not_own")
+
+
+def self_renew():
+    row = EligibleFactory(starts_at=now() - timedelta(days=60), ends_at=now() - timedelta(days=2))
+    return Scenario({"assignment": row, "actor": row.user, "justification": "Still on call."}, code="not_own")
+
+
+def asked_extension(**differs):
+    return ExtensionFactory(eligible_assignment=ending(), **differs)
+
+
+def grant_extension():
+    later = {"ends_at": now() + timedelta(days=30), "justification": "Right.", "session": "this session"}
+    return Scenario({"request": asked_extension(), "actor": administrator()} | later)
+
+
+def deny_extension():
+    return Scenario({"request": asked_extension(), "actor": administrator(), "justification": "No more."})
+
+
+def lapse():
+    row = EligibleFactory(starts_at=now() - timedelta(days=90), ends_at=now() - timedelta(days=30))
+    return Scenario({"request": ExtensionFactory(eligible_assignment=row), "actor": None})
+
+
 def pending():
     approver = UserFactory()
     role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
@@ -331,6 +389,15 @@ SCENARIOS = {
     "request.denied": decide,
     "request.canceled": cancel,
     "request.timed_out": time_out,
+    "assignment.updated": update,
+    "assignment.extended": extend,
+    "assignment.renewed": renew,
+    "assignment.converted": make_eligible,
+    "extension.requested": self_extend,
+    "renewal.requested": self_renew,
+    "extension.granted": grant_extension,
+    "extension.denied": deny_extension,
+    "extension.timed_out": lapse,
     "message.requeued": requeue_message,
     "organisation.imported": import_organisation,
 }

@@ -4,8 +4,10 @@ Pages, API, console, commands and worker call these functions and nothing beneat
 """
 
 from .activating import activate, deactivate
-from .assigning import assign_active, assign_eligible, remove_active, remove_eligible
+from .assigning import assign_active, assign_eligible
+from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .deciding import approve, cancel, deny, note_start, time_out
+from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 
 __all__ = [
     "activate",
@@ -15,8 +17,17 @@ __all__ = [
     "cancel",
     "deactivate",
     "deny",
+    "deny_extension",
+    "extend",
+    "grant_extension",
+    "lapse",
+    "make_eligible",
     "note_start",
     "remove_active",
     "remove_eligible",
+    "renew",
+    "self_extend",
+    "self_renew",
     "time_out",
+    "update",
 ]

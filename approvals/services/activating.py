@@ -202,7 +202,7 @@ def asking_facts(request: Request) -> dict[str, Any]:
 def tell(kind: str, request: Request, audience: str, *, to: Iterable[User], context: dict[str, Any]) -> None:
     """Queue a mail about a request, as far as the settings in use now say so."""
     settings = RoleSettings.objects.applying_to(request.role, request.scope)[0]
-    where = {"event": "activated", "audience": audience}
+    where = {"event": request.mail_event, "audience": audience}
     roles.tell(kind, **where, settings=settings, to=to, about=request, context=request_mail_facts(request) | context)
 
 

@@ -92,8 +92,8 @@ def assign_active(
     with kept_unless(validate_only):
         request = settled_request(Request.Action.ADMIN_ASSIGN, actor, terms)
         if not validate_only:
-            facts = assign_facts(terms)
-            prove_assigner(request, proof, session=session, action="active.assigned", facts=facts)
+            made_for: dict[str, Any] = {"action": "active.assigned", "facts": assign_facts(terms)}
+            request.proved_with = prove_assigner(actor, request.settings, proof, session=session, **made_for)
         request.active_assignment = assignments.assign_active(terms=terms, actor=actor, request=request)
         return saved(request, request.active_assignment)
 
@@ -108,16 +108,25 @@ def require_assigner(actor: User | None, role: Role, *, eligible: bool) -> None:
 
 
 def prove_assigner(
-    request: Request, proof: StepUpProof | None, *, session: str, action: str, facts: dict[str, Any]
-) -> None:
-    """Take the administrator's proof, where the settings ask for one when the role is given as active.
+    actor: User | None,
+    settings: RoleSettings,
+    proof: StepUpProof | None,
+    *,
+    session: str,
+    action: str,
+    facts: dict[str, Any],
+) -> str:
+    """Take the administrator's proof, where the settings ask for one when a role is given as active.
+
+    Returns:
+        What it was proved with; nothing where nothing was asked.
 
     Raises:
         StepUpRefused: ``mfa_required``.
     """
-    if request.requester is not None and request.settings.assign_active_mfa_required:
-        proved = consume(proof, user=request.requester, session=session, action=action, **facts)
-        request.proved_with = proved.method
+    if actor is None or not settings.assign_active_mfa_required:
+        return ""
+    return consume(proof, user=actor, session=session, action=action, **facts).method
 
 
 def assign_facts(terms: Terms) -> dict[str, Any]:
@@ -162,39 +171,7 @@ def settled_request(action: str, actor: User | None, terms: Terms, **links: Any)
 
 
 def saved(request: Request, made: ActiveAssignment | EligibleAssignment) -> Request:
-    if made.starts_at > request.requested_at:
+    if made.starts_at > made.created_at:
         request.status = Request.Status.SCHEDULED
-    request.save(force_insert=True)
-    return request
-
-
-@privileged("eligible.removed", target="eligible")
-def remove_eligible(*, eligible: EligibleAssignment, actor: User | None, justification: str) -> Request:
-    """Take an eligibility away, and with it what was activated from it.
-
-    Raises:
-        NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``,
-        ``last_administrator``.
-    """
-    require(actor, "assignments.remove_assignment")
-    terms = Terms(eligible.holder, eligible.role, eligible.scope, justification=justification)
-    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, eligible_assignment=eligible)
-    assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
-    request.save(force_insert=True)
-    return request
-
-
-@privileged("assignment.removed", target="active")
-def remove_active(*, active: ActiveAssignment, actor: User | None, justification: str) -> Request:
-    """Take an active assignment away.
-
-    Raises:
-        As `remove_eligible`.
-    """
-    require(actor, "assignments.remove_assignment")
-    terms = Terms(active.holder, active.role, active.scope, justification=justification)
-    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, active_assignment=active)
-    reason = ActiveAssignment.EndReason.REMOVED
-    assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
     request.save(force_insert=True)
     return request

@@ -13,7 +13,7 @@ from approvals.approvers import stage_of, stage_to_pass, stages_in_use, standing
 from approvals.models import Decision, Request
 from approvals.rules import check_cancel, check_decision, check_shortened, check_text
 from assignments import services as assignments
-from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from assignments.rules import ActivationRefused
 from audit.services import privileged, record, refusal_code
 from notifications.services import suppress
@@ -62,7 +62,7 @@ def approve(*, request: Request, actor: User, justification: str, duration: time
 
 def _go_on(request: Request, actor: User, stage: ApprovalStage, justification: str, *, at: datetime) -> None:
     """Keep waiting: for more people of the same stage, or for those of another, with the whole of its time."""
-    _record(
+    record_about(
         "request.approved", request, actor=actor, justification=justification, after={"waits_for_stage": stage.number}
     )
     if stage.number == request.stage:
@@ -133,7 +133,7 @@ def _settle(request: Request, actor: User, verdict: str, justification: str, *, 
     request.settled_at = at
     request.save(update_fields=["status", "settled_at", "failure_code"])
     suppress("approval_asked", about=request)
-    _record(f"request.{verdict}", request, actor=actor, justification=justification)
+    record_about(f"request.{verdict}", request, actor=actor, justification=justification)
     if request.status != Request.Status.FAILED:
         _tell_decided(request, actor, verdict, justification, at=at)
 
@@ -154,7 +154,7 @@ def _tell_decided(request: Request, actor: User, verdict: str, justification: st
 def _fail(request: Request, actor: User, refusal: ActivationRefused) -> None:
     request.status, request.failure_code = Request.Status.FAILED, refusal_code(refusal)
     cause = " ".join(refusal.messages)
-    _record("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
+    record_about("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
     tell("request_failed", request, "requestor", to=[request.person], context={"cause": cause})
 
 
@@ -171,26 +171,33 @@ def cancel(*, request: Request, actor: User, justification: str = "") -> Request
         require(actor, "approvals.cancel_request")
     check_text(justification, required=not own)
     request = _locked(request)
-    at, was_pending = now(), request.is_pending
+    at, waited_for = now(), request.status
     check_cancel(request, at=at)
-    if request.active_assignment is not None:
+    if request.active_assignment is not None and not request.waits_for_administrator:
         reason = ActiveAssignment.EndReason.CANCELED
         assignments.end(active=request.active_assignment, actor=actor, reason=reason, request=request)
     request.status, request.settled_at = Request.Status.CANCELED, at
     request.save(update_fields=["status", "settled_at"])
-    _record("request.canceled", request, actor=actor, justification=justification)
-    _tell_canceled(request, actor, to_approvers=was_pending, at=at)
+    record_about("request.canceled", request, actor=actor, justification=justification)
+    tell_canceled(request, actor, waited_for=waited_for, at=at)
     return request
 
 
-def _tell_canceled(request: Request, actor: User, *, to_approvers: bool, at: datetime) -> None:
+def tell_canceled(request: Request, actor: User | None, *, waited_for: str, at: datetime) -> None:
     """Those who were asked hear that it is over, unless the question had not gone out yet; so does the requester."""
-    suppressed, context = suppress("approval_asked", about=request), {"actor": str(actor)}
-    if actor.pk != request.user_id:
+    kinds = ("approval_asked", "extension_asked")
+    suppressed, context = sum(suppress(kind, about=request) for kind in kinds), {"actor": str(actor or "")}
+    by = actor.pk if actor else None
+    if by != request.user_id:
         tell("request_canceled", request, "requestor", to=[request.person], context=context)
-    if to_approvers and not suppressed:
-        others = request.approvers(at).exclude(pk=actor.pk)
+    if suppressed:
+        return
+    if waited_for == Request.Status.PENDING_APPROVAL:
+        others = request.approvers(at).exclude(pk__in=[by])
         tell("request_canceled", request, "approver", to=others, context=context)
+    elif waited_for == Request.Status.PENDING_ADMIN_DECISION:
+        others = administrators(at).exclude(pk__in=[by, request.user_id])
+        tell("request_canceled", request, "admin", to=others, context=context)
 
 
 @privileged("request.timed_out", target="request")
@@ -207,7 +214,7 @@ def time_out(*, request: Request, actor: User | None) -> bool:
         return False
     request = Request.objects.described().get(pk=request.pk)
     suppress("approval_asked", about=request)
-    _record("request.timed_out", request, actor=actor)
+    record_about("request.timed_out", request, actor=actor)
     tell("request_timed_out", request, "requestor", to=[request.person], context={"asked_at": request.requested_at})
     return True
 
@@ -227,11 +234,11 @@ def note_start(*, request: Request, actor: User | None) -> bool:
     if not starting.update(status=Request.Status.PROVISIONED if begun else Request.Status.REVOKED):
         return False
     if begun:  # what ended it before has its own event
-        _record("assignment.started", request, actor=actor)
+        record_about("assignment.started", request, actor=actor)
     return True
 
 
-def _record(action: str, request: Request, *, actor: User | None, justification: str = "", **facts: Any) -> None:
+def record_about(action: str, request: Request, *, actor: User | None, justification: str = "", **facts: Any) -> None:
     record(
         action,
         actor=actor,

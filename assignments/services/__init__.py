@@ -5,7 +5,8 @@ those that give or take a role: they call `approvals.services`, which keeps the 
 """
 
 from .activation import activate, end, end_adrift, expire_active, lock, reaches
-from .assigning import assign_active, assign_eligible, expire_eligible, remind, remove_eligible
+from .assigning import assign_active, assign_eligible, dates_of, expire_eligible, remind, remove_eligible, settings_for
+from .changing import change, locked, replace_kind
 from .groups import delete_group, update_group
 from .people import disable_person, enable_person, issue_enrolment, update_person
 
@@ -13,6 +14,8 @@ __all__ = [
     "activate",
     "assign_active",
     "assign_eligible",
+    "change",
+    "dates_of",
     "delete_group",
     "disable_person",
     "enable_person",
@@ -22,9 +25,12 @@ __all__ = [
     "expire_eligible",
     "issue_enrolment",
     "lock",
+    "locked",
     "reaches",
     "remind",
     "remove_eligible",
+    "replace_kind",
+    "settings_for",
     "update_group",
     "update_person",
 ]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
-from assignments.models import ActiveAssignment, EligibleAssignment, may_be_in
+from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, may_be_in
 from assignments.rules import AssignmentRefused, Terms, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
@@ -42,15 +42,14 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     lock(holder)
     holder.refresh_from_db()
     at = now()
-    joins = isinstance(holder, Group) and actor is not None and may_be_in(actor, holder, at)
-    check_not_self(holder, actor, through_group=joins)
+    check_not_own(holder, actor, at=at)
     settings = settings_for(role, terms.scope)
     terms = in_seconds(terms)
     check_assignment(settings, terms, eligible=model is EligibleAssignment, at=at)
     assignment = _insert(model, terms, at=at)
     if role.is_privileged:
         withdraw_weak_tickets(concerned(assignment, at=at))
-    noun = "eligible" if model is EligibleAssignment else "active"
+    noun = model.noun
     record(
         f"{noun}.assigned",
         actor=actor,
@@ -67,6 +66,12 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     return assignment
 
 
+def check_not_own(holder: User | Group, actor: User | None, *, at: datetime) -> None:
+    """Nobody gives anything to themselves, nor to a group that they are in or may come into."""
+    joins = isinstance(holder, Group) and actor is not None and may_be_in(actor, holder, at)
+    check_not_self(holder, actor, through_group=joins)
+
+
 def settings_for(role: Role, scope: Resource) -> RoleSettings:
     """Return the settings that count at the scope; where it is not the role's, defaults, for a rule to refuse it."""
     return RoleSettings.objects.applying_to(role, scope).first() or RoleSettings(role=role)
@@ -78,7 +83,7 @@ def in_seconds(terms: Terms) -> Terms:
     return replace(terms, starts_at=starts_at, ends_at=ends_at)
 
 
-def dates_of(assignment: EligibleAssignment | ActiveAssignment) -> dict[str, datetime | None]:
+def dates_of(assignment: AnyAssignment) -> dict[str, datetime | None]:
     return {"starts_at": assignment.starts_at, "ends_at": assignment.ends_at}
 
 
@@ -126,7 +131,7 @@ def remove_eligible(
             justification=justification,
             request=request,
         )
-    eligible.ended_at, eligible.end_reason = at, EligibleAssignment.EndReason.REMOVED
+    eligible.ended_at, eligible.end_reason = at, eligible.removal_reason(at)
     eligible.save(update_fields=["ended_at", "end_reason"])
     _record_end("eligible.removed", eligible, actor=actor, justification=justification, request=request)
     _tell_removed(eligible, actor=actor, reason=justification, at=at)
@@ -173,13 +178,13 @@ def _record_end(action: str, eligible: EligibleAssignment, *, actor: User | None
 
 
 @transaction.atomic
-def remind(*, assignment: EligibleAssignment | ActiveAssignment, days: int) -> bool:
+def remind(*, assignment: AnyAssignment, days: int) -> bool:
     """Tell the holder and the administrators that an assignment ends soon. Return False if they were told already."""
     at, model = now(), type(assignment)
     if not model.objects.to_remind(at, days).filter(pk=assignment.pk).update(reminded_days=days):
         return False
     settings = RoleSettings.objects.applying_to(assignment.role, assignment.scope)[0]
-    noun = "eligible" if model is EligibleAssignment else "active"
+    noun = model.noun
     context = mail_facts(assignment) | {"kind_of": noun, "ends_at": assignment.ends_at}
     tell(assignment, settings, f"{noun}_assigned", "assignment_expiring", context, at=at)
     return True

@@ -2,10 +2,12 @@
 
 import itertools
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils.timezone import now
 
+from accounts.models import User
 from approvals import services
 from approvals.models import Request
 from assignments import services as assignments
@@ -95,6 +97,52 @@ def time_out(stage):
     services.time_out(request=request, actor=None)
 
 
+def near_its_end(stage, factory):
+    return factory(**stage.where(), starts_at=now() - timedelta(days=60), ends_at=now() + timedelta(days=7))
+
+
+def extend(stage, factory):
+    later = {"ends_at": now() + timedelta(days=60), "justification": "Still needed."}
+    services.extend(assignment=near_its_end(stage, factory), actor=None, **later)
+
+
+def ask_extension(stage, factory):
+    row = near_its_end(stage, factory)
+    return services.self_extend(assignment=row, actor=stage.holder, justification="Still on call.")
+
+
+def other_administrator():
+    """Who decides, and so is not told."""
+    there = User.objects.filter(username="colleague").first()
+    return there or holder_of(Role.GLOBAL_ADMINISTRATOR, username="colleague")
+
+
+def deny_extension(stage, factory):
+    request = ask_extension(stage, factory)
+    services.deny_extension(request=request, actor=other_administrator(), justification="No more.")
+
+
+def cancel_extension(stage, factory):
+    request = ask_extension(stage, factory)
+    Message.objects.update(state="sent")
+    services.cancel(request=request, actor=other_administrator(), justification="No more.")
+
+
+def let_lapse(stage, factory):
+    request = ask_extension(stage, factory)
+    factory._meta.model.objects.filter(role=stage.role).update(ends_at=now() - timedelta(days=30))
+    services.lapse(request=request, actor=None)
+
+
+EXTENDING = {
+    "assignment_updated": extend,
+    "extension_asked": ask_extension,
+    "extension_decided": deny_extension,
+    "request_canceled": cancel_extension,
+    "request_timed_out": let_lapse,
+}
+
+
 # What makes each mail go out.
 CAUSES = {
     ("eligible_assigned", "eligible_assigned"): lambda stage: assign(stage, services.assign_eligible),
@@ -120,6 +168,10 @@ CAUSES = {
     ("request_canceled", "activated"): cancel,
     ("request_timed_out", "activated"): time_out,
     ("approval_asked", "activated"): Stage.asked,
+} | {
+    (kind, f"{factory._meta.model.noun}_assigned"): partial(cause, factory=factory)
+    for kind, cause in EXTENDING.items()
+    for factory in (EligibleFactory, ActiveFactory)
 }
 # Mails that belong to no role.
 PERSONAL = {"account_created", "factors_changed"}
@@ -139,7 +191,11 @@ def test_every_mail_about_a_role_is_in_the_table_and_has_a_cause():
 
 
 def test_only_what_asks_for_a_decision_is_critical():
-    assert [mail for mail, critical in MAILS.items() if critical] == [("approval_asked", "activated", "approver")]
+    assert [mail for mail, critical in MAILS.items() if critical] == [
+        ("extension_asked", "eligible_assigned", "admin"),
+        ("extension_asked", "active_assigned", "admin"),
+        ("approval_asked", "activated", "approver"),
+    ]
 
 
 @pytest.mark.parametrize("mail", MAILS, ids="-".join)
@@ -165,7 +221,7 @@ def tidy():
             ended_at=now(), end_reason="removed"
         )
     Message.objects.all().delete()
-    Request.objects.filter(status="pending_approval").update(status="canceled", settled_at=now())
+    Request.objects.filter(status__startswith="pending").update(status="canceled", settled_at=now())
 
 
 @pytest.mark.parametrize("mail", MAILS, ids="-".join)

@@ -57,6 +57,9 @@ KINDS = {
     "role_activated": "user role scope starts_at ends_at reason ticket ticket_url approver url",
     "role_ended": "user role scope ended_at actor url",
     "assignment_expiring": "user role scope ends_at url",
+    "assignment_updated": "user actor role scope starts_at ends_at reason url",
+    "extension_asked": "user role scope ends_at reason url",
+    "extension_decided": "user decider role scope justification starts_at ends_at url",
     "assignment_expired": "user role scope ended_at url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
@@ -77,6 +80,14 @@ CHOICES = {
     "role_ended": [one | {"cause": cause} for one in BOTH for cause in CAUSES],
     "assignment_expiring": EACH,
     "assignment_expired": EACH,
+    "assignment_updated": EACH,
+    "extension_asked": [{"action": action} for action in ("extension", "renewal")],
+    "extension_decided": [
+        one | {"action": action, "outcome": outcome}
+        for one in BOTH
+        for action in ("extension", "renewal")
+        for outcome in ("approved", "denied")
+    ],
 }
 CASES = [(kind, choice) for kind in KINDS for choice in [{}, *CHOICES.get(kind, [])]]
 # Facts that are shown as they are, on one line.
