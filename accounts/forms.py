@@ -119,6 +119,11 @@ class CodeForm(forms.Form):
             del self.fields[name]
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What was filled in besides."""
+        return {name: value for name, value in self.cleaned_data.items() if name not in Factor.__annotations__}
+
+    @property
     def factor(self) -> Factor:
         typed = self.cleaned_data
         return {"code": typed.get("code", ""), "app": typed.get("app"), "passkey": typed.get("passkey", "")}

@@ -212,7 +212,9 @@ def enable_person():
 def issue_enrolment():
     user = UserFactory()
     issue_ticket(user=user, actor=None)
-    return Scenario({"actor": administrator(), "user": user})
+    facts = {"person": user.pk, "justification": "Lost the phone."}
+    arguments, *refused = proved("enrolment.issued", administrator(), **facts)
+    return Scenario(arguments | {"user": user, "justification": facts["justification"]}, *refused)
 
 
 def activate():

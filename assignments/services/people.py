@@ -7,10 +7,10 @@ from django.utils.translation import gettext as _
 
 from accounts import services as accounts
 from accounts.authority import require
-from accounts.models import User
+from accounts.models import StepUpProof, User
 from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
-from assignments.rules import AssignmentRefused, check_not_self
+from assignments.rules import AssignmentRefused, check_not_self, says_nothing
 from audit.services import privileged, record
 from roles.models import ApprovalStage, Role
 
@@ -86,14 +86,26 @@ def enable_person(*, user: User, actor: User | None, justification: str) -> User
 
 
 @privileged("enrolment.issued", target="user")
-def issue_enrolment(*, user: User, actor: User | None) -> str:
+def issue_enrolment(
+    *,
+    user: User,
+    actor: User | None,
+    justification: str = "",
+    proof: StepUpProof | None = None,
+    session: str = "",
+) -> str:
     """Issue a one-time enrolment ticket; return its secret, to be shown once to the administrator who hands it over.
 
     Whoever redeems it becomes able to sign in as that person, so helpdesk staff cannot issue one for somebody who holds
     or can activate a privileged role, or who approves.
 
+    Args:
+        actor: None for the system, which needs neither reason nor proof.
+        proof: of the administrator's second factor, made for "enrolment.issued" with this `person` and `justification`.
+
     Raises:
-        NotAllowed. AssignmentRefused: ``self_assignment``, ``holder_disabled``, ``holder_invalid``.
+        NotAllowed. AssignmentRefused: ``self_assignment``, ``holder_disabled``, ``holder_invalid``,
+        ``justification_required``. StepUpRefused: ``mfa_required``.
     """
     require(actor, "accounts.enrol_user", "accounts.enrol_privileged_user")
     check_not_self(user, actor)
@@ -106,8 +118,13 @@ def issue_enrolment(*, user: User, actor: User | None) -> str:
         actor,
         _("This person has privileged roles or approves requests: a role administrator must issue the link."),
     )
+    if actor is not None:
+        if says_nothing(justification):
+            raise AssignmentRefused(_("Say why this person needs a link."), code="justification_required")
+        facts = {"person": user.pk, "justification": justification}
+        accounts.consume(proof, user=actor, session=session, action="enrolment.issued", **facts)
     secret = accounts.issue_ticket(user=user, actor=actor)
-    record("enrolment.issued", actor=actor, target=user, subject=user)
+    record("enrolment.issued", actor=actor, target=user, subject=user, justification=justification)
     return secret
 
 

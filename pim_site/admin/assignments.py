@@ -186,14 +186,14 @@ class AssignmentAdmin(ConsoleAdmin):
         form = TermsForm(data, settings=settings, kind=self.kind, user=user)
         if form.is_valid():
             try:
-                return self._assigned(request, self.assign(request, settings, target, form.cleaned_data))
+                return self._assigned(request, self.assign(request, settings, target, form))
             except (ValidationError, NotAllowed) as refusal:
                 add_refusal(form, refusal)
         context = {"target": target, "form": form, "settings": settings, "kind": self.kind}
         return self.shown(request, "admin/assign_terms.html", self.assign_label, **context)
 
     def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
     ) -> Assignment:
         raise NotImplementedError
 
@@ -242,9 +242,9 @@ class EligibleAdmin(AssignmentAdmin):
     )
 
     def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
     ) -> Assignment:
-        made = services.assign_eligible(actor=actor_of(request), **target, **terms).eligible_assignment
+        made = services.assign_eligible(actor=actor_of(request), **target, **form.asked).eligible_assignment
         assert made is not None  # noqa: S101 (a request that was granted has one)
         return made
 
@@ -302,18 +302,17 @@ class ActiveAdmin(AssignmentAdmin):
         return link(row.eligible_assignment) if row.eligible_assignment else _("nothing: it was assigned as active")
 
     def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], terms: dict[str, Any]
+        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
     ) -> Assignment:
         """Assign, with a proof made for just this where the settings ask for one.
 
         A code serves once, so what is sure to be refused is refused before it is used up.
         """
-        actor = actor_of(request)
-        factor: dict[str, Any] = {name: terms.pop(name) for name in ("code", "app", "passkey") if name in terms}
+        actor, terms = actor_of(request), form.asked
         if settings.assign_active_mfa_required:
             services.assign_active(actor=actor, **target, **terms, validate_only=True)
             intent = intent_digest("active.assigned", **assign_facts(Terms(**target, **terms)))
-            terms |= {"proof": prove(request, actor, factor, intent), "session": request.session["binding"]}
+            terms |= {"proof": prove(request, actor, form.factor, intent), "session": request.session["binding"]}
         made = services.assign_active(actor=actor, **target, **terms).active_assignment
         assert made is not None  # noqa: S101 (a request that was granted has one)
         return made

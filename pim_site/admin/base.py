@@ -25,8 +25,10 @@ from django.utils.text import capfirst
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from accounts.forms import CodeForm
 from accounts.models import User
 from accounts.rules import NotAllowed
+from accounts.sessions import prove
 from audit.models import Event
 from pim_site.home import MOST_WORDS
 
@@ -70,6 +72,7 @@ class Act:
         says: the sentences that tell what will happen, and to whom.
         does: calls the service with the row, the actor and what the form asked for.
         done: the sentence for afterwards.
+        intent: what a proof of a second factor must be made for, from the row and the form; None where none is asked.
         result_template: shows what `does` returned instead of going back to the object.
         bulk: can be done to several rows of the list, with a result for each.
     """
@@ -82,12 +85,24 @@ class Act:
     does: Callable[..., Any]
     done: Callable[[Any], str]
     form: type[forms.Form] = ReasonForm
+    intent: Callable[..., str] | None = None
     result_template: str = ""
     danger: bool = False
     bulk: bool = False
 
     def is_permitted(self, user: User) -> bool:
         return bool(user.get_all_permissions().intersection(self.permissions))
+
+    def asks(self, request: HttpRequest) -> forms.Form:
+        data = request.POST if request.method == "POST" else None
+        return self.form(data, user=actor_of(request)) if issubclass(self.form, CodeForm) else self.form(data)
+
+    def facts(self, request: HttpRequest, row: Any, form: forms.Form) -> dict[str, Any]:
+        """Return what the service takes besides row and actor, the proof made for it included."""
+        if self.intent is None or not isinstance(form, CodeForm):
+            return form.cleaned_data
+        proof = prove(request, actor_of(request), form.factor, self.intent(row, **form.asked))
+        return {**form.asked, "proof": proof, "session": request.session["binding"]}
 
 
 def actor_of(request: HttpRequest) -> User:
@@ -213,10 +228,10 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         """Say what the act will do; on POST, do it. Without the permission the service itself refuses, and notes it."""
         row, user = self.found(request, object_id), actor_of(request)
         permitted = act.is_permitted(user)
-        form = act.form(request.POST if request.method == "POST" else None)
+        form = act.asks(request)
         if form.is_valid():
             try:
-                return self._answer(request, row, act, act.does(row, actor=user, **form.cleaned_data))
+                return self._answer(request, row, act, act.does(row, actor=user, **act.facts(request, row, form)))
             except (ValidationError, NotAllowed) as refusal:
                 add_refusal(form, refusal)
         if not permitted:

@@ -41,6 +41,10 @@ class ReasonForm(forms.Form):
     )
 
 
+class ProvedReasonForm(CodeForm, ReasonForm):
+    """A reason, and a fresh proof of whoever gives it."""
+
+
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """A form whose change was refused shows the refusal as an error of its own."""
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.links import link as link_to_page
 from accounts.models import EnrolmentTicket, Group, User, default_zone
+from accounts.rules import intent_digest
 from accounts.services import create_group, create_person
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
@@ -25,7 +26,7 @@ from pim_site.templatetags.pim import dot, duration, moment
 
 from .assignments import assign_links, assignment_row
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
-from .forms import ServiceForm
+from .forms import ProvedReasonForm, ServiceForm
 from .requests import request_row
 
 SHOWN = 10
@@ -52,11 +53,13 @@ def what_enrolment_does(user: User) -> Iterator[str]:
     yield _("Whoever opens it sets the password and the authenticator app of %(user)s: hand it to nobody else.") % {
         "user": user
     }
-    yield _("Password, authenticator apps and recovery codes used so far are replaced. Earlier links end now.")
+    yield _(
+        "Password, authenticator apps, passkeys and recovery codes used so far are replaced. Earlier links end now."
+    )
 
 
-def issue_link(user: User, *, actor: User) -> dict[str, Any]:
-    secret = issue_enrolment(user=user, actor=actor)
+def issue_link(user: User, **facts: Any) -> dict[str, Any]:
+    secret = issue_enrolment(user=user, **facts)
     return {"link": link_to_page("accounts:enrol", secret), "valid_for": EnrolmentTicket.LIFETIME}
 
 
@@ -94,7 +97,8 @@ class PersonAdmin(ServiceAdmin):
             says=what_enrolment_does,
             does=issue_link,
             done=lambda user: _("A link was issued for %(user)s.") % {"user": user},
-            form=forms.Form,
+            form=ProvedReasonForm,
+            intent=lambda user, **facts: intent_digest("enrolment.issued", person=user.pk, **facts),
             result_template="admin/enrolment_link.html",
         ),
         Act(

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils.timezone import now
@@ -17,6 +18,7 @@ from tests.factories import (
     RoleFactory,
     UserFactory,
     holder_of,
+    proof_for,
 )
 from tests.refusals import refused
 
@@ -94,13 +96,47 @@ def test_enable_person_is_not_for_oneself(helpdesk):
 
 # --- enrolment links ------------------------------------------------------------------------------------------
 
+WHY = "Lost the phone."
+
+
+def issuing(user, actor, **differs):
+    """The act, with the proof that was made for it."""
+    proof = proof_for(actor, "enrolment.issued", person=user.pk, justification=WHY)
+    arguments = {"user": user, "actor": actor, "justification": WHY, "proof": proof, "session": "this session"}
+    return partial(services.issue_enrolment, **arguments | differs)
+
+
+@pytest.mark.parametrize(
+    ("differs", "code"),
+    [
+        ({"justification": " . "}, "justification_required"),
+        ({"justification": "Something else."}, "mfa_required"),
+        ({"proof": None}, "mfa_required"),
+        ({"session": "another"}, "mfa_required"),
+    ],
+    ids=["no reason", "other reason", "no proof", "other session"],
+)
+def test_issue_enrolment_needs_a_reason_and_a_proof_for_it(helpdesk, differs, code):
+    issue = issuing(UserFactory(), helpdesk, **differs)
+    with refused(code):
+        issue()
+
+
+def test_proof_for_one_persons_link_issues_none_for_another(helpdesk):
+    proof = proof_for(helpdesk, "enrolment.issued", person=UserFactory().pk, justification=WHY)
+    issue = issuing(UserFactory(), helpdesk, proof=proof)
+    with refused("mfa_required"):
+        issue()
+
 
 def test_issue_enrolment_for_an_ordinary_person(helpdesk):
     user = EligibleFactory().user
-    secret = services.issue_enrolment(user=user, actor=helpdesk)
+    secret = issuing(user, helpdesk)()
     assert open_ticket(secret).user == user
     assert actions() == [("enrolment.issued", "success")]
-    assert secret not in Event.objects.get().canonical
+    event = Event.objects.get()
+    assert event.justification == WHY
+    assert secret not in event.canonical
 
 
 def privileged():
@@ -131,8 +167,9 @@ def member(group):
 @pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
 def test_helpdesk_cannot_issue_enrolment_for_who_has_power(helpdesk, make):
     user = make()
+    issue = issuing(user, helpdesk)
     with refused("not_allowed"):
-        services.issue_enrolment(user=user, actor=helpdesk)
+        issue()
 
 
 @pytest.mark.parametrize("field", ["username", "email"])
@@ -153,13 +190,13 @@ def test_helpdesk_changes_the_name_of_somebody_with_power(helpdesk):
 @pytest.mark.parametrize("make", POWERFUL.values(), ids=POWERFUL)
 def test_role_administrator_issues_enrolment_for_anybody(make):
     user, actor = make(), holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
-    services.issue_enrolment(user=user, actor=actor)
+    issuing(user, actor)()
     assert EnrolmentTicket.objects.get().issued_by == actor
 
 
 def test_helpdesk_issues_enrolment_for_who_had_power_once(helpdesk):
     user = EligibleFactory(role=privileged(), ended_at=now(), end_reason="removed").user
-    services.issue_enrolment(user=user, actor=helpdesk)
+    issuing(user, helpdesk)()
     assert EnrolmentTicket.objects.get().user == user
 
 
@@ -168,11 +205,13 @@ def test_helpdesk_issues_enrolment_for_who_had_power_once(helpdesk):
 )
 def test_issue_enrolment_needs_a_person_who_may_sign_in(helpdesk, differs, code):
     user = UserFactory(**differs)
+    issue = issuing(user, helpdesk)
     with refused(code):
-        services.issue_enrolment(user=user, actor=helpdesk)
+        issue()
 
 
 def test_issue_enrolment_is_not_for_oneself():
     actor = holder_of(Role.GLOBAL_ADMINISTRATOR)
+    issue = issuing(actor, actor)
     with refused("self_assignment"):
-        services.issue_enrolment(user=actor, actor=actor)
+        issue()

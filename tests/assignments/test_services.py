@@ -23,6 +23,7 @@ from tests.factories import (
     RoleFactory,
     UserFactory,
     holder_of,
+    proof_for,
 )
 from tests.refusals import code_of_refusal
 
@@ -178,7 +179,9 @@ def test_assign_looks_at_the_holder_as_stored():
 @pytest.mark.parametrize(("privileged", "valid"), [(True, False), (False, True)])
 def test_assigning_a_privileged_role_withdraws_a_link_of_the_helpdesk(privileged, valid):
     user, helpdesk = UserFactory(), holder_of(Role.HELPDESK_ADMINISTRATOR)
-    secret = services.issue_enrolment(user=user, actor=helpdesk)
+    why = {"justification": "Lost the phone."}
+    proof = proof_for(helpdesk, "enrolment.issued", person=user.pk, **why)
+    secret = services.issue_enrolment(user=user, actor=helpdesk, proof=proof, session="this session", **why)
     assign(services.assign_eligible, user, RoleFactory(is_privileged=privileged))
     assert code_of_refusal(open_ticket, secret) == (None if valid else "ticket_invalid")
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils.timezone import localtime, now
 
-from accounts.models import EnrolmentTicket, Group, User
+from accounts.models import EnrolmentTicket, Group, TotpDevice, User
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
@@ -31,6 +31,7 @@ from tests.factories import (
     root,
     stage,
 )
+from tests.passkeys import passkey_of
 
 pytestmark = pytest.mark.django_db
 
@@ -189,10 +190,37 @@ def labels(answer):
     return [str(button.label) for button in answer.context["buttons"]]
 
 
+def proved_reason(console):
+    """What the form of an act takes that asks for a reason and a code."""
+    app = TotpDevice.objects.get(user=console.session["_auth_user_id"])
+    return {"justification": "Lost the phone.", "code": code_of(app)}
+
+
+@pytest.mark.parametrize("missing", ["justification", "code"])
+def test_enrolment_link_needs_a_reason_and_a_code(helpdesk, missing):
+    person, filled = UserFactory(), proved_reason(helpdesk)
+
+    answer = helpdesk.post(url(person, "enrol"), filled | {missing: ""})
+
+    assert missing in answer.context["form"].errors
+    assert not EnrolmentTicket.objects.exists()
+
+
+def test_enrolment_link_with_a_passkey(helpdesk):
+    person, me = UserFactory(), User.objects.get(pk=helpdesk.session["_auth_user_id"])
+    _row, key = passkey_of(me)
+    reason = {"justification": "Lost the phone."}
+
+    options = helpdesk.post(url(person, "enrol"), reason | {"passkey": "ask"}).json()
+    helpdesk.post(url(person, "enrol"), reason | {"passkey": key.sign(options)})
+
+    assert EnrolmentTicket.objects.get().user == person
+
+
 def test_enrolment_link_is_shown_once(helpdesk):
     person = UserFactory()
 
-    answer = helpdesk.post(url(person, "enrol"))
+    answer = helpdesk.post(url(person, "enrol"), proved_reason(helpdesk))
 
     shown = answer.context["result"]["link"]
     assert shown in answer.content.decode()
@@ -205,7 +233,7 @@ def test_enrolment_link_is_shown_once(helpdesk):
 def test_enrolment_link_for_privileged_person_refused_to_helpdesk(helpdesk):
     person = EligibleFactory(role=RoleFactory(is_privileged=True)).user
 
-    answer = helpdesk.post(url(person, "enrol"))
+    answer = helpdesk.post(url(person, "enrol"), proved_reason(helpdesk))
 
     assert "a role administrator must issue the link" in errors(answer)
     assert not EnrolmentTicket.objects.exists()
