@@ -1,7 +1,9 @@
 """Passkeys in a real Chromium, with the authenticator that its developer tools pretend to have."""
 
 import re
+from contextlib import closing
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -135,3 +137,43 @@ def test_without_script_a_code_does(visitor):
     visit.page.wait_for_url(f"{visit.demo.address}/")
     visit.page.goto("/security/passkeys/add/")
     expect(visit.page.get_by_text("This browser offers no passkeys here.")).to_be_visible()
+
+
+@pytest.fixture
+def strict_role(demo):
+    """The name of a role, while it takes a passkey and nothing else."""
+    name = "Payroll Clerk"
+    change = """UPDATE roles_rolesettings SET activation_authentication = ? WHERE superseded_at IS NULL
+                AND role_id = (SELECT id FROM roles_role WHERE name = ?)"""
+    set_to(demo, change, "phishing_resistant", name)
+    yield name
+    set_to(demo, change, "mfa", name)
+
+
+def set_to(demo, change, *values):
+    with closing(demo.database()) as database, database:
+        assert database.execute(change, values).rowcount > 0
+
+
+def test_role_that_takes_nothing_else(visitor, strict_role):
+    """First without a passkey, which the page says how to get; then the form's own button asks for it."""
+    visit = visitor()
+    page = visit.sign_in("requester")
+    device = Authenticator(page)
+    link = page.get_by_role("link", name=re.compile(f"^(Activate|Request) {strict_role}"))
+    link.click()
+    expect(page.get_by_text("you have none yet")).to_be_visible()
+    add_passkey(visit, "requester", "Laptop")
+
+    page.goto("/")
+    link.click()
+    expect(page.locator("input[autocomplete=one-time-code]")).to_have_count(0)
+    page.get_by_label("Reason").fill("The nightly job is stuck.")
+    page.get_by_label("Ticket number").fill("CHG-1042")
+    device.verifies(False)
+    page.get_by_role("button", name=re.compile("^(Activate|Request)$")).click()
+    expect(page.get_by_text("The passkey was not used.")).to_be_visible()
+    device.verifies(True)
+    page.get_by_role("button", name=re.compile("^(Activate|Request)$")).click()
+    page.wait_for_url(re.compile("/requests/"))
+    expect(page.get_by_text("passkey", exact=True)).to_be_visible()
