@@ -93,6 +93,7 @@ def issue_enrolment(
     justification: str = "",
     proof: StepUpProof | None = None,
     session: str = "",
+    validate_only: bool = False,
 ) -> str:
     """Issue a one-time enrolment ticket; return its secret, to be shown once to the administrator who hands it over.
 
@@ -102,6 +103,7 @@ def issue_enrolment(
     Args:
         actor: None for the system, which needs neither reason nor proof.
         proof: of the administrator's second factor, made for "enrolment.issued" with this `person` and `justification`.
+        validate_only: check all but the proof, and store nothing; the secret is empty.
 
     Raises:
         NotAllowed. AssignmentRefused: ``self_assignment``, ``holder_disabled``, ``holder_invalid``,
@@ -118,9 +120,11 @@ def issue_enrolment(
         actor,
         _("This person has privileged roles or approves requests: a role administrator must issue the link."),
     )
+    if actor is not None and says_nothing(justification):
+        raise AssignmentRefused(_("Say why this person needs a link."), code="justification_required")
+    if validate_only:
+        return ""
     if actor is not None:
-        if says_nothing(justification):
-            raise AssignmentRefused(_("Say why this person needs a link."), code="justification_required")
         facts = {"person": user.pk, "justification": justification}
         accounts.consume(proof, user=actor, session=session, action="enrolment.issued", **facts)
     secret = accounts.issue_ticket(user=user, actor=actor)

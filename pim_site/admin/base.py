@@ -73,6 +73,7 @@ class Act:
         does: calls the service with the row, the actor and what the form asked for.
         done: the sentence for afterwards.
         intent: what a proof of a second factor must be made for, from the row and the form; None where none is asked.
+            The service then takes `validate_only` too.
         result_template: shows what `does` returned instead of going back to the object.
         bulk: can be done to several rows of the list, with a result for each.
     """
@@ -101,7 +102,9 @@ class Act:
         """Return what the service takes besides row and actor, the proof made for it included."""
         if self.intent is None or not isinstance(form, CodeForm):
             return form.cleaned_data
-        proof = prove(request, actor_of(request), form.factor, self.intent(row, **form.asked))
+        actor = actor_of(request)
+        self.does(row, actor=actor, validate_only=True, **form.asked)  # a code is not used up for what cannot be
+        proof = prove(request, actor, form.factor, self.intent(row, **form.asked))
         return {**form.asked, "proof": proof, "session": request.session["binding"]}
 
 

@@ -60,7 +60,7 @@ def what_enrolment_does(user: User) -> Iterator[str]:
 
 def issue_link(user: User, **facts: Any) -> dict[str, Any]:
     secret = issue_enrolment(user=user, **facts)
-    return {"link": link_to_page("accounts:enrol", secret), "valid_for": EnrolmentTicket.LIFETIME}
+    return {"link": secret and link_to_page("accounts:enrol", secret), "valid_for": EnrolmentTicket.LIFETIME}
 
 
 class PersonForm(ServiceForm):

@@ -122,6 +122,11 @@ def test_issue_enrolment_needs_a_reason_and_a_proof_for_it(helpdesk, differs, co
         issue()
 
 
+def test_issue_enrolment_validated_only_stores_nothing(helpdesk):
+    services.issue_enrolment(user=UserFactory(), actor=helpdesk, justification=WHY, validate_only=True)
+    assert (EnrolmentTicket.objects.count(), actions()) == (0, [])
+
+
 def test_proof_for_one_persons_link_issues_none_for_another(helpdesk):
     proof = proof_for(helpdesk, "enrolment.issued", person=UserFactory().pk, justification=WHY)
     issue = issuing(UserFactory(), helpdesk, proof=proof)

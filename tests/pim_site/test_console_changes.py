@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils.timezone import localtime, now
 
-from accounts.models import EnrolmentTicket, Group, TotpDevice, User
+from accounts.models import EnrolmentTicket, Group, StepUpProof, TotpDevice, User
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
@@ -237,6 +237,7 @@ def test_enrolment_link_for_privileged_person_refused_to_helpdesk(helpdesk):
 
     assert "a role administrator must issue the link" in errors(answer)
     assert not EnrolmentTicket.objects.exists()
+    assert not StepUpProof.objects.exists()
 
 
 def test_get_of_an_act_changes_nothing(helpdesk):
