@@ -210,7 +210,8 @@ REASON = {"justification": "Because the matrix asks."}
 SETTINGS = {
     "activation_max_duration": "3600",
     "activation_authentication": "mfa",
-    "approval_timeout": "86400",
+    **{f"stage{number}_quorum": "1" for number in (1, 2, 3)},
+    **{f"stage{number}_timeout": "86400" for number in (1, 2, 3)},
     "eligible_max_days": "365",
     "active_max_days": "180",
 }
@@ -249,6 +250,7 @@ SENT = {
     "/console/roles/role/add/": lambda cast, key: SETTINGS | {"name": "New", "resource": root().pk},
     "/console/roles/role/<path:object_id>/change/": lambda cast, key: {"name": "Renamed"},
     "/console/roles/role/<uuid:pk>/settings/": lambda cast, key: SETTINGS | {"step": "save", "seen": in_use(key)},
+    "/console/roles/role/<uuid:pk>/settings/copy/": lambda cast, key: {"roles": [cast.others["role"]], "step": "save"},
     "/console/assignments/eligibleassignment/": bulk("remove", "eligibleassignment"),
     "/console/assignments/activeassignment/": bulk("remove", "activeassignment"),
     "/console/notifications/message/": bulk("send-again", "message"),

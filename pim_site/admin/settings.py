@@ -26,7 +26,7 @@ from roles.services import SETTINGS_FIELDS, remove_settings, save_settings, valu
 
 from .base import ConsoleAdmin, actor_of, page_of
 from .forms import add_refusal
-from .settings_form import CompareForm, PersonForm, ScopeForm, SettingsForm, initial_of, settings_fieldsets
+from .settings_form import CompareForm, CopyForm, PersonForm, ScopeForm, SettingsForm, initial_of, settings_fieldsets
 from .settings_words import compared, said
 
 # No version has it: a form that does not say which version it began with is refused.
@@ -80,6 +80,7 @@ class SettingsPages(ConsoleAdmin):
             self.page("<uuid:pk>/settings/<int:version>/", "version", self.version_view),
             self.page("<uuid:pk>/settings/compare/", "compare", self.compare_view),
             self.page("<uuid:pk>/settings/remove/", "remove", self.remove_view),
+            self.page("<uuid:pk>/settings/copy/", "copy", self.copy_view),
         ]
         return [*pages, *super().get_urls()]
 
@@ -169,6 +170,24 @@ class SettingsPages(ConsoleAdmin):
         title = _("Remove the settings of this scope")
         return self.shown(request, "admin/role_settings_remove.html", title, row=place.role, **context)
 
+    def copy_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Copy the settings that count here to other roles: first what it does to each, then a result for each."""
+        place = self._place(request, pk)
+        if not request.user.has_perm("roles.change_rolesettings"):
+            raise NotAllowed
+        form = CopyForm(request.POST if request.method == "POST" else None, source=place.role)
+        context: dict[str, Any] = {"place": place, "form": form}
+        if form.is_valid():
+            targets = [self._at_home(role) for role in form.cleaned_data["roles"]]
+            if request.POST.get("step") == "save":
+                context["results"] = [_copied(place, target, actor_of(request)) for target in targets]
+            else:
+                context["targets"] = [_copying(place, target) for target in targets]
+        return self.shown(request, "admin/role_settings_copy.html", _("Copy settings"), row=place.role, **context)
+
+    def _at_home(self, role: Role) -> Place:
+        return Place(role, role.resource, RoleSettings.objects.applying_to(role, role.resource)[0])
+
     def shown(self, *args: Any, **context: Any) -> HttpResponse:
         return super().shown(*args, **{"tab": "settings"} | context)
 
@@ -183,6 +202,25 @@ class SettingsPages(ConsoleAdmin):
         if not role.is_usable_at(scope):
             raise Http404
         return Place(role, scope, RoleSettings.objects.applying_to(role, scope).select_related("scope")[0])
+
+
+def _copying(source: Place, target: Place) -> dict[str, Any]:
+    """What a copy changes at a role, and what that does."""
+    before, after = values_of(target.current), values_of(source.current)
+    reach = Reach(target.role, target.scope, now())
+    lines = [line for line in compared(before, after) if line.differs]
+    return {"role": target.role, "lines": lines, "effects": effects(reach, before, after) + dead_ends(reach, after)}
+
+
+def _copied(source: Place, target: Place, actor: User) -> dict[str, Any]:
+    """Copy to one role; a refusal stops none of the others."""
+    try:
+        saved = save_settings(role=target.role, scope=target.scope, actor=actor, **values_of(source.current))
+    except ValidationError as refusal:
+        return {"row": target.role, "state": "refused", "text": " ".join(refusal.messages)}
+    if saved.pk == target.current.pk:
+        return {"row": target.role, "state": "success", "text": _("It said the same already.")}
+    return {"row": target.role, "state": "success", "text": _("Version %(version)d.") % {"version": saved.version}}
 
 
 def may_see_settings(request: HttpRequest) -> bool:
@@ -207,6 +245,7 @@ def _overview(request: HttpRequest, place: Place) -> dict[str, Any]:
         "scope_form": ScopeForm(),
         "compare": place.url("compare"),
         "remove": place.url("remove"),
+        "copy": place.url("copy"),
         **_who_could_approve(request, place),
     }
 

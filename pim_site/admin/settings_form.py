@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.functional import lazy
@@ -19,11 +20,13 @@ from roles.services import PLAIN_FIELDS
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
 
 from .stages import HOUR, StagesForm, fields_of, initial_of_stages
-from .widgets import DurationSelect, autocomplete, tick
+from .widgets import DurationSelect, SeveralChosen, autocomplete, tick
 
 LONGEST_ACTIVATIONS = [
     HALF_HOUR * steps for steps in range(SHORTEST_MAXIMUM // HALF_HOUR, LONGEST_MAXIMUM // HALF_HOUR + 1)
 ]
+# A page about more roles is not read any more.
+MOST_COPIES = 50
 EVENTS = {
     "eligible_assigned": gettext_lazy("Somebody is made eligible"),
     "active_assigned": gettext_lazy("Somebody is assigned as active"),
@@ -247,6 +250,27 @@ class PersonForm(forms.Form):
     person = forms.ModelChoiceField(
         User.objects.people(), label=gettext_lazy("Person"), widget=autocomplete(EligibleAssignment, "user")
     )
+
+
+class CopyForm(forms.Form):
+    """Which roles get the settings of another."""
+
+    roles = forms.ModelMultipleChoiceField(
+        Role.objects.select_related("resource"),
+        label=gettext_lazy("Roles"),
+        widget=SeveralChosen(EligibleAssignment._meta.get_field("role"), admin.site),
+        help_text=gettext_lazy("At most 50 at once. Scopes with settings of their own keep them."),
+    )
+
+    def __init__(self, *args: Any, source: Role, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.source = source
+
+    def clean_roles(self) -> Any:
+        roles = self.cleaned_data["roles"]
+        if len(roles) > MOST_COPIES or self.source in roles:
+            raise ValidationError(_("Choose up to 50 other roles."), code="invalid_choice")
+        return roles
 
 
 class CompareForm(forms.Form):

@@ -89,8 +89,14 @@ def test_self_service_pages_are_sound(visitor, username):
     assert [fault for path in dict.fromkeys(paths) for fault in faults(visit, path)] == []
 
 
+# Pages of the first role of the list.
+OF_A_ROLE = ["settings/", "settings/compare/?left=1&right=1", "settings/copy/", "settings/1/", "history/"]
+
+
 def test_console_pages_are_sound(visitor):
     visit = visitor()
     paths = [*CONSOLE, *details(visit.sign_in("global_admin"), DETAILS)]
+    (role,) = details(visit.page, ["roles/role"])
+    paths += [role.split("change/")[0] + page for page in OF_A_ROLE]
 
     assert [fault for path in paths for fault in faults(visit, path)] == []

@@ -208,6 +208,41 @@ def test_two_roles_compared(console, role):
     ]
 
 
+def test_settings_copied_to_many_roles_with_a_result_for_each(console):
+    source = RoleFactory(settings__ticket_required=True)
+    first, same = RoleFactory(), RoleFactory(settings__ticket_required=True)
+    targets = {"roles": [first.pk, same.pk]}
+
+    reviewed = console.post(page(source, "copy"), targets).context["targets"]
+    assert [(each["role"], len(each["lines"])) for each in reviewed] == [(first, 1), (same, 0)]
+    assert first.settings.count() == 1
+
+    results = console.post(page(source, "copy"), targets | {"step": "save"}).context["results"]
+    assert [(each["row"], each["state"], each["text"]) for each in results] == [
+        (first, "success", "Version 2."),
+        (same, "success", "It said the same already."),
+    ]
+    assert first.settings.current().get().ticket_required
+
+
+def test_copy_refused_for_one_role_stops_no_other(console):
+    approver = UserFactory()
+    source = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    User.objects.filter(pk=approver.pk).update(is_active=False)
+
+    results = console.post(page(source, "copy"), {"roles": [RoleFactory().pk], "step": "save"}).context["results"]
+
+    assert [(each["state"], each["text"]) for each in results] == [
+        ("refused", "Nobody among these approvers could ever decide: name at least one enabled person.")
+    ]
+
+
+def test_settings_are_not_copied_to_the_role_itself(console, role):
+    answer = console.post(page(role, "copy"), {"roles": [role.pk], "step": "save"})
+
+    assert "Choose up to 50 other roles." in answer.content.decode()
+
+
 def test_compare_asks_for_two_sides(console, role):
     assert "Choose two versions" in console.get(page(role, "compare", left=1)).content.decode()
 
