@@ -21,7 +21,6 @@ def test_settings_changed_with_running_requests(visitor):
     expect(page.get_by_role("heading", name=re.compile("What changes at"))).to_be_visible()
     expect(page.locator("main")).to_contain_text("1 request waits.")
     expect(page.locator("main")).to_contain_text(re.compile("closes as failed when it is approved: R-"))
-    request = re.search(r"R-[0-9A-F]{8}", page.inner_text("main"))[0]
 
     page.get_by_role("button", name="Back to the form").click()
     expect(page.locator("[name=activation_max_duration]")).to_have_value("1800")
@@ -37,4 +36,3 @@ def test_settings_changed_with_running_requests(visitor):
     page.goto("/console/approvals/request/?q=Ledger Database Operator")
     row = page.locator("#result_list tbody tr", has_text=re.compile("Failed|failed"))
     expect(row.first).to_be_visible()
-    assert request
