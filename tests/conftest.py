@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
+from hypothesis import HealthCheck
 
 from tests.environment import POSTGRES, prepare, session_zone
 
@@ -15,6 +17,10 @@ django.setup()  # now, because the conftest files beneath this one import models
 if POSTGRES:
     # Not by the environment: in a process of a parallel run the settings are made before this file is read.
     settings.DATABASES["default"]["TIME_ZONE"] = session_zone()
+
+# A busy machine is no fault of what is tested.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 

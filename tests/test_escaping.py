@@ -18,7 +18,7 @@ from tests.factories import EligibleFactory, GroupFactory, ResourceFactory, Role
 from tests.test_matrix import Cast, address, cases, cast, kind_of, undone
 
 assert cast  # the fixture: its people and objects, one of each kind
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("matrix")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("matrix")]
 
 MARKUP = "\"'><pim-x onload=alert(1)>{{ 7|add:7 }}"
 RAW, ESCAPED = b"<pim-x", b"&lt;pim-x"

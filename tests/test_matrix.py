@@ -47,7 +47,7 @@ from tests.factories import (
 from tests.passkeys import passkey_of
 from tests.refusals import snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("matrix")]
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("matrix")]
 
 TABLE = Path(__file__).with_name("matrix.csv")
 # Those whose session counts for nothing: all three of them hold Global Administrator, as far as it is theirs to use.
