@@ -1,6 +1,8 @@
 """The pages on which somebody changes what they sign in with."""
 
+import json
 import re
+import uuid
 
 import pyotp
 import pytest
@@ -8,11 +10,12 @@ from django.test import Client
 from django.utils.timezone import now
 
 from accounts import factors
-from accounts.models import RecoveryCode, RecoveryDevice, StepUpProof, TotpDevice
+from accounts.models import Passkey, PasskeyChallenge, RecoveryCode, RecoveryDevice, StepUpProof, TotpDevice
 from audit.models import Event
 from notifications.models import Message
 from tests.client import signed_in
 from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of
+from tests.passkeys import SoftKey, passkey_of
 
 pytestmark = pytest.mark.django_db
 
@@ -277,3 +280,88 @@ def test_password_refused_leaves_the_code_unused(client, person, app, password, 
     assert person.check_password(PASSWORD)
     fields = {"password": NEW, "password_again": NEW, "code": code_of(app)}
     assert client.post(PASSWORD_CHANGE, fields).url == SECURITY
+
+
+# --- passkeys -------------------------------------------------------------------------------------------------
+
+PASSKEY_ADD, PASSKEY_CREATE = "/security/passkeys/add/", "/security/passkeys/create/"
+
+
+def new_passkey(client, app, key, *, name="Laptop"):
+    """The second form of a new passkey, filled in."""
+    page = client.post(PASSKEY_ADD, {"name": name, "code": code_of(app)})
+    answer = key.make(json.loads(page.context["options"]))
+    return {"name": name, "proof": page.context["form"]["proof"].value(), "passkey": answer}
+
+
+def test_passkey_added_in_two_steps(client, person, app):
+    key = SoftKey()
+    page = client.post(PASSKEY_CREATE, new_passkey(client, app, key), follow=True)
+    assert "The passkey “Laptop” was added." in text_of(page)
+    assert (person.passkey_set.get().credential_id, Passkey.objects.count()) == (key.name, 1)
+
+
+def test_passkey_refused_with_a_wrong_code(client, person, app):
+    page = client.post(PASSKEY_ADD, {"name": "Laptop", "code": wrong(app)})
+    assert "This code is wrong." in text_of(page)
+    assert not PasskeyChallenge.objects.exists()
+
+
+def test_passkey_refused_in_another_session_of_the_same_person(client, person, app):
+    filled, other = new_passkey(client, app, SoftKey()), Client()
+    signed_in(other, person, device=app)
+    other.post(PASSKEY_CREATE, filled)
+    assert not Passkey.objects.exists()
+
+
+def test_passkey_refused_to_somebody_else(client, app):
+    filled, other = new_passkey(client, app, SoftKey()), Client()
+    signed_in(other, UserFactory())
+    other.post(PASSKEY_CREATE, filled)
+    assert not Passkey.objects.exists()
+
+
+@pytest.mark.parametrize("sent", [{}, {"proof": "x"}, {"passkey": "{}"}, {"proof": str(uuid.uuid4()), "passkey": "{}"}])
+def test_passkey_refused_where_the_browser_sent_nonsense(client, app, sent):
+    answer = client.post(PASSKEY_CREATE, sent)
+    assert (answer.status_code, answer.url, Passkey.objects.count()) == (302, PASSKEY_ADD, 0)
+
+
+def test_passkey_confirms_a_change_in_place_of_a_code(client, person, app):
+    _row, key = passkey_of(person)
+    options = client.post(CODES, {"passkey": "ask"}).json()
+    assert "Recovery codes" in text_of(client.post(CODES, {"passkey": key.sign(options)}))
+    assert RecoveryCode.objects.filter(device__user=person).count() == 10
+
+
+def test_passkey_answer_from_another_session_confirms_nothing(client, person, app):
+    _row, key = passkey_of(person)
+    other = Client()
+    signed_in(other, person, device=app)
+    answer = key.sign(other.post(CODES, {"passkey": "ask"}).json())
+    assert "something else was asked meanwhile" in text_of(client.post(CODES, {"passkey": answer}))
+    assert not RecoveryCode.objects.exists()
+
+
+def test_passkey_removed_with_a_code_ends_the_sessions_signed_in_with_it(client, person, app):
+    row, _key = passkey_of(person)
+    other = Client()
+    signed_in(other, person, device=row)
+    assert not is_out(other)
+    page = client.post(f"/security/passkeys/{row.pk}/remove/", {"code": code_of(app)}, follow=True)
+    assert "“Laptop” was removed." in text_of(page)
+    assert is_out(other)
+
+
+def test_passkey_of_somebody_else_is_not_there(client, app):
+    foreign, _key = passkey_of(UserFactory())
+    assert client.get(f"/security/passkeys/{foreign.pk}/remove/").status_code == 404
+
+
+def test_wrong_code_names_the_app_that_was_asked(client, person, app, second):
+    page = client.post(CODES, {"app": app.pk, "code": code_of(second)})
+    assert "“Phone” does not show this code now." in text_of(page)
+
+
+def test_code_that_was_refused_is_not_shown_again(client, app):
+    assert wrong(app) not in text_of(client.post(CODES, {"code": wrong(app)}))

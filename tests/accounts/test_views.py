@@ -4,16 +4,18 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from accounts import factors
-from accounts.models import RecoveryCode, RecoveryDevice, SignInCounter, StepUpProof, User
+from accounts.models import PasskeyChallenge, RecoveryCode, RecoveryDevice, SignInCounter, StepUpProof, User
 from accounts.sessions import PENDING
 from audit.models import Event
 from tests.client import signed_in
 from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of
+from tests.passkeys import passkey_of
 
 pytestmark = pytest.mark.django_db
 
@@ -382,3 +384,48 @@ def client2():
     from django.test import Client
 
     return Client()
+
+
+# --- a passkey in place of the code ---------------------------------------------------------------------------
+
+
+def test_passkey_signs_in_after_the_password(client, person, app):
+    row, key = passkey_of(person)
+    give_password(client)
+    options = client.post(CODE, {"passkey": "ask"}).json()
+    assert client.post(CODE, {"passkey": key.sign(options)}).url == HOME
+    assert (client.session["signed_in_with"], client.session["otp_device_id"]) == ("passkey", row.persistent_id)
+    assert client.get("/security/").status_code == 200
+
+
+def test_passkey_alone_signs_in_without_an_app(client, person):
+    _row, key = passkey_of(person)
+    give_password(client)
+    options = client.post(CODE, {"passkey": "ask"}).json()
+    assert client.post(CODE, {"passkey": key.sign(options)}).url == HOME
+
+
+def test_passkey_without_the_password_is_not_asked(client, person):
+    passkey_of(person)
+    assert client.post(CODE, {"passkey": "ask"}).url == SIGN_IN
+    assert not PasskeyChallenge.objects.exists()
+
+
+def test_passkey_of_somebody_else_signs_nobody_in(client, person, app):
+    passkey_of(person)
+    _row, foreign = passkey_of(UserFactory())
+    give_password(client)
+    options = client.post(CODE, {"passkey": "ask"}).json()
+    assert "This passkey was not accepted." in text_of(client.post(CODE, {"passkey": foreign.sign(options)}))
+    assert not is_in(client)
+
+
+def test_passkey_answer_serves_no_second_sign_in(client, person, app):
+    _row, key = passkey_of(person)
+    give_password(client)
+    answer = key.sign(client.post(CODE, {"passkey": "ask"}).json())
+    client.post(CODE, {"passkey": answer})
+    other = Client()
+    give_password(other)
+    other.post(CODE, {"passkey": answer})
+    assert not is_in(other)
