@@ -1,23 +1,25 @@
 """Who may decide a request: those whom the stage it stands at names, in the settings in use now.
 
-A *voice* is the right to decide: of somebody whom the stage names. Never of who asked or for whom.
+A *voice* is the right to decide: of somebody whom the stage names, never of who asked or for whom. Its owner can use
+it, or a colleague to whom the owner has delegated it; once.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from accounts.models import Group, User
-from assignments.models import administrators
-from roles.models import ApprovalStage, RoleSettings
+from assignments.models import TAKEN, administrators
+from roles.models import ApprovalStage, Delegation, RoleSettings
 from roles.stages import filled, seats
 
 if TYPE_CHECKING:
-    from .models import Request
+    from .models import Decision, Request
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Standing:
 def stages_in_use(request: "Request") -> list[ApprovalStage]:
     """Return the stages of the settings that count for this request now, in their order."""
     in_use = RoleSettings.objects.applying_to(request.role, request.scope).values("pk")[:1]
-    return list(ApprovalStage.objects.filter(settings__in=in_use).with_names())
+    return list(ApprovalStage.objects.filter(settings__in=in_use).select_related("settings").with_names())
 
 
 def stage_of(request: "Request", stages: list[ApprovalStage]) -> ApprovalStage | None:
@@ -76,13 +78,38 @@ def _among(people: "QuerySet[User]", groups: "QuerySet[Group]") -> Q:
     return Q(pk__in=people.values("pk")) | Q(member_groups__in=groups.filter(is_protected=True))
 
 
+def used_voices(request: "Request", **only: Any) -> "QuerySet[Decision, Any]":
+    """Return the owners of the voices that were used, as keys; `only` narrows the decisions."""
+    said = request.decisions.filter(person__isnull=False, **only)
+    return said.values_list(Coalesce("on_behalf_of", "person"), flat=True)
+
+
+def deciders(voices: QuerySet[User], at: datetime) -> QuerySet[User]:
+    """Return the people who may use one of these voices: their owners, and the colleagues of these. Never further."""
+    given = Delegation.objects.in_force(at).filter(delegator__in=voices.values("pk"))
+    people = User.objects.enabled().people()
+    found: QuerySet[User] = people.filter(Q(pk__in=voices.values("pk")) | Q(pk__in=given.values("delegate")))
+    return found
+
+
+def voice_for(request: "Request", stage: ApprovalStage, actor: User, at: datetime) -> User | None:
+    """Return whose voice `actor` may use: their own, or the first unused one that is delegated to them."""
+    able = voices(request, stage, at)
+    if own := able.filter(pk=actor.pk).first():
+        return own
+    if not actor.is_person:
+        return None
+    given = Delegation.objects.in_force(at).filter(delegate=actor)
+    return able.filter(pk__in=given.values("delegator")).exclude(pk__in=used_voices(request)).first()
+
+
 def standing(request: "Request", stages: list[ApprovalStage], at: datetime) -> list[Standing]:
     """Return how far each stage has come, by the settings and people of this moment.
 
     A yes counts once, for the first stage that names its giver and still needs it; it stops counting when nothing names
     its giver any more.
     """
-    said = set(request.decisions.filter(verdict="approved").values_list("person", flat=True))
+    said = set(used_voices(request, verdict="approved"))
     states: list[Standing] = []
     all_seats: list[set[Hashable]] = []
     given = 0
@@ -101,6 +128,27 @@ def _members(stage: ApprovalStage, able: set[UUID]) -> list[set[UUID]]:
         return []
     heard = [group.members.filter(pk__in=able if group.is_protected else ()) for group in stage.approver_groups.all()]
     return [set(members.values_list("pk", flat=True)) for members in heard]
+
+
+def approval_to_repeat(request: "Request", at: datetime) -> "tuple[Request, set[UUID]] | None":
+    """Return the earlier request whose approval counts for this one too, and whose voices it had; if there is one.
+
+    It was granted by people within the hours that the settings name, for at least as long, was not taken away, and is
+    still enough for the stages in use now. A no since then beats it.
+    """
+    within = timedelta(hours=request.settings.auto_approve_within_hours)
+    same = type(request).objects.filter(user=request.user, role=request.role, scope=request.scope).described()
+    granted = same.filter(action=request.action, active_assignment__isnull=False, decisions__person__isnull=False)
+    earlier = granted.filter(settled_at__gt=at - within).order_by("-settled_at").first()
+    if earlier is None or same.filter(status="denied", settled_at__gte=earlier.settled_at).exists():
+        return None
+    active, asked = earlier.active_assignment, request.duration
+    if active is None or active.end_reason in TAKEN or not asked or not active.ends_at:
+        return None
+    if asked > active.ends_at - active.starts_at:
+        return None
+    states = standing(earlier, stages_in_use(request), at)
+    return None if stage_to_pass(states) else (earlier, set().union(*(state.approved for state in states)))
 
 
 def stage_to_pass(states: list[Standing]) -> ApprovalStage | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,6 +16,7 @@ from accounts.models import User
 from assignments.models import EligibleAssignment
 from audit.services import refusal_code
 from roles.models import Resource, RoleSettings
+from roles.rules import LONGEST_DELEGATION
 
 from .models import Request
 from .rules import LONGEST_TEXT, LONGEST_TICKET
@@ -38,6 +40,8 @@ FIELD_OF = {
     "mfa_invalid": "code",
     "mfa_reused": "code",
     "throttled": "code",
+    "delegate_invalid": "colleague",
+    "already_delegated": "colleague",
     "no_passkey": "code",
     "phishing_resistant_required": "code",
     "passkey_invalid": "code",
@@ -208,3 +212,66 @@ class DecisionForm(forms.Form):
         as_asked = ("", _("%(duration)s, as asked") % {"duration": spelled(asked)})
         self.fields["duration"].choices = [as_asked, *reversed(shorter)]  # type: ignore[attr-defined]
         self.fields["duration"].empty_value = None  # type: ignore[attr-defined]
+
+
+class RowForm(CodeForm):
+    """One verdict and one reason for a row of requests; and the code, where one of them asks for it."""
+
+    code_is_required = False
+    requests = forms.ModelMultipleChoiceField(
+        Request.objects.none(),
+        label=gettext_lazy("Requests"),
+        error_messages={
+            "required": gettext_lazy("Choose the requests that you decide."),
+            "invalid_choice": gettext_lazy("One of these requests does not wait for you any more. Choose anew."),
+        },
+    )
+    verdict = forms.ChoiceField(
+        label=gettext_lazy("Your decision"),
+        choices=[("approved", gettext_lazy("Approve")), ("denied", gettext_lazy("Deny"))],
+        widget=forms.RadioSelect,
+    )
+    justification = forms.CharField(
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("The requester reads it, and it is kept with each request."),
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_TEXT}),
+    )
+
+    def __init__(self, data: Any, *, user: User, waiting: "QuerySet[Request]", asks_code: bool) -> None:
+        super().__init__(data, user=user)
+        self.fields["requests"].queryset = waiting  # type: ignore[attr-defined]
+        if not asks_code:
+            self.ask_no_code()
+        self.order_fields(["requests", "verdict", "justification", "app", "code"])
+
+
+class DelegationForm(forms.Form):
+    """Who decides in one's place, and from when to when."""
+
+    colleague = forms.CharField(
+        label=gettext_lazy("Colleague"),
+        max_length=254,
+        help_text=gettext_lazy("Username or e-mail address. Example: dina.wave"),
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    starts_at = forms.DateTimeField(
+        label=gettext_lazy("Start (optional)"), required=False, widget=forms.DateTimeInput({"type": "datetime-local"})
+    )
+    ends_at = forms.DateTimeField(label=gettext_lazy("End"), widget=forms.DateTimeInput({"type": "datetime-local"}))
+    justification = forms.CharField(
+        label=gettext_lazy("Reason (optional)"),
+        required=False,
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["starts_at"].help_text = _("Empty: now. %(zone)s") % {"zone": _zone()}
+        self.fields["ends_at"].help_text = _("At most %(days)d days later.") % {"days": LONGEST_DELEGATION.days}
+
+    def clean_colleague(self) -> User:
+        found = list(User.objects.enabled().people().named(self.cleaned_data["colleague"].strip())[:2])
+        if len(found) != 1:
+            raise ValidationError(_("Nobody is known by this username or address."), code="delegate_invalid")
+        return found[0]

@@ -1,21 +1,25 @@
 """Requests, and what people decided about them."""
 
 import uuid
-from datetime import datetime
-from typing import Self
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Length, StrIndex
+from django.db.models.functions import Coalesce, Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
 from assignments.rules import RENEW_WINDOW
-from roles.models import ApprovalStage, Resource, Role, RoleSettings
+from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
 from . import approvers
+
+# So long others see who is looking; then somebody else may say so.
+CLAIM_LASTS = timedelta(minutes=15)
 
 
 def _settings_in_use() -> models.QuerySet[RoleSettings]:
@@ -67,6 +71,19 @@ class RequestQuerySet(models.QuerySet["Request"]):
         over = Q(eligible_assignment__ends_at__lte=until) | Q(active_assignment__ends_at__lte=until)
         return self.filter(over, status=Request.Status.PENDING_ADMIN_DECISION)
 
+    def asking_proof(self) -> Self:
+        """Those whose settings in use want a fresh proof of whoever decides."""
+        in_use = Subquery(_settings_in_use().values("decision_mfa_required")[:1])
+        return self.alias(asks_proof=in_use).filter(asks_proof=True)
+
+    def to_escalate(self, at: datetime) -> Self:
+        """Waiting past the time at which others are asked, which they were not yet."""
+        return self.pending().filter(expires_at__gt=at, escalates_at__lte=at, escalated_at=None)
+
+    def to_remind(self, at: datetime) -> Self:
+        """Waiting past the time of the reminder, which was not sent yet."""
+        return self.pending().filter(expires_at__gt=at, remind_at__lte=at)
+
     def starting(self, at: datetime) -> Self:
         """Granted for a start that has come."""
         begun = Q(active_assignment__starts_at__lte=at) | Q(
@@ -75,24 +92,40 @@ class RequestQuerySet(models.QuerySet["Request"]):
         return self.filter(begun, status=Request.Status.SCHEDULED)
 
     def asking(self, user: User, at: datetime) -> Self:
-        """Those that `user` may decide at the stage that they stand at, settled ones included. Never one's own.
+        """Those of whose approval the settings in use name `user`, or somebody who delegated to them, in any stage.
 
-        The approvers are the people whom the settings name now, not those named when it was asked. The same in
-        words of a single request: `approvers.voices`.
+        The approvers are the people whom the settings name now, not those named when it was asked.
         """
+        return self._with_voice(user, at, lambda stages: Q(in_use__in=stages.values("settings")))
+
+    def awaiting(self, user: User, at: datetime) -> Self:
+        """Waiting for a decision that `user` may give at their stage: never twice, never past their time.
+
+        The same in words of a single request: `approvers.voice_for`.
+        """
+        waiting = self.pending().filter(expires_at__gt=at, user__is_active=True)
+        mine = waiting._with_voice(user, at, lambda stages: Q(stage_in_use__in=stages.values("pk")))
+        heard = Q(person=user) | Q(on_behalf_of=user)
+        return mine.exclude(Exists(Decision.objects.filter(heard, request=OuterRef("pk"))))
+
+    def _with_voice(self, user: User, at: datetime, standing: "Standing") -> Self:
+        """Those in which a voice is left that `user` may use; never one's own, nor with the voice of who asked."""
         if not user.is_active or not user.is_person:
             return self.none()
         asked = self.filter(stage__isnull=False).alias(in_use=Subquery(_settings_in_use().values("pk")[:1]))
         asked = asked.alias(stage_in_use=Subquery(_stage_in_use().values("pk")[:1]))
-        return asked.filter(_named(user, at)).exclude(Q(requester=user) | Q(user=user))
-
-    def awaiting(self, user: User, at: datetime) -> Self:
-        """Waiting for a decision that `user` may give: never twice, never past its time."""
-        waiting = self.asking(user, at).pending().filter(expires_at__gt=at, user__is_active=True)
-        return waiting.exclude(Exists(Decision.objects.filter(request=OuterRef("pk"), person=user)))
+        owners = [user, *User.objects.people().filter(delegations_given__in=_given_to(user, at)).distinct()]
+        leading = set(administrators(at).filter(pk__in=[owner.pk for owner in owners]).values_list("pk", flat=True))
+        able = Q(pk=None)
+        for owner in owners:
+            named = _named(owner, at, standing, leads=owner.pk in leading)
+            if owner != user:
+                named &= ~Q(Exists(_used(owner)))
+            able |= named & ~Q(requester=owner) & ~Q(user=owner)
+        return asked.filter(able).exclude(Q(requester=user) | Q(user=user))
 
     def visible_to(self, user: User, at: datetime) -> Self:
-        """One's own, those one was asked to decide or has decided; all of them with the right to see requests."""
+        """One's own, those one is named to decide or has decided; all of them with the right to see requests."""
         if user.has_perm("approvals.view_request"):
             return self
         decided = Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
@@ -100,19 +133,34 @@ class RequestQuerySet(models.QuerySet["Request"]):
         return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=asking.values("pk")))
 
 
-def _named(user: User, at: datetime) -> Q:
-    """The condition under which the stage of a request gives `user` a voice."""
+# How a request of the query around stands to some stages: at one of them, or under settings that have one of them.
+Standing = Callable[[models.QuerySet[ApprovalStage]], Q]
+
+
+def _given_to(user: User, at: datetime) -> models.QuerySet[Delegation]:
+    return Delegation.objects.in_force(at).filter(delegate=user)
+
+
+def _used(owner: User) -> "models.QuerySet[Decision]":
+    voice = Q(on_behalf_of=owner) | Q(on_behalf_of=None, person=owner)
+    return Decision.objects.filter(voice, request=OuterRef("pk"))
+
+
+def _named(owner: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
+    """The condition under which a stage gives `owner` a voice; `leads`: who is an administrator in force."""
     stages = ApprovalStage.objects.in_use()
-    managed = stages.filter(asks_manager=True).values("pk")
-    named = Q(stage_in_use__in=stages.deciding(user).values("pk"))
-    named |= Q(stage_in_use__in=managed, user__manager=user)
-    named |= Q(stage_in_use__in=stages.escalating_to(user).values("pk"), escalates_at__lte=at)
-    if not administrators(at).filter(pk=user.pk).exists():
+    named = standing(stages.deciding(owner))
+    named |= standing(stages.filter(asks_manager=True)) & Q(user__manager=owner)
+    named |= standing(stages.escalating_to(owner)) & Q(escalates_at__lte=at)
+    if not leads:
         return named
     unnamed = stages.without_names()
     managerless = Q(user__manager=None) | Q(user__manager__is_active=False) | ~Q(user__manager__kind=User.Kind.PERSON)
-    named |= Q(stage_in_use__in=unnamed.filter(asks_manager=False).values("pk"))
-    return named | (Q(stage_in_use__in=unnamed.filter(asks_manager=True).values("pk")) & managerless)
+    return (
+        named
+        | standing(unnamed.filter(asks_manager=False))
+        | (standing(unnamed.filter(asks_manager=True)) & managerless)
+    )
 
 
 class Request(models.Model):
@@ -187,6 +235,10 @@ class Request(models.Model):
     escalates_at = models.DateTimeField(_("others are asked"), null=True)
     escalated_at = models.DateTimeField(_("others were asked"), null=True)
     remind_at = models.DateTimeField(_("reminder"), null=True)
+    claimed_by = models.ForeignKey(
+        User, verbose_name=_("looked at by"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    claimed_at = models.DateTimeField(_("looked at since"), null=True)
     settled_at = models.DateTimeField(_("settled"), null=True)
     failure_code = models.CharField(_("cause"), max_length=40, blank=True)
 
@@ -325,31 +377,55 @@ class Request(models.Model):
         return link_to(self.settings.ticket_link, self.ticket)
 
     def approvers(self, at: datetime) -> models.QuerySet[User]:
-        """Return the enabled people who may decide this at `at`: those of the stage that it stands at, in the settings
-        in use now. Never the requester.
+        """Return the enabled people who may decide this at `at`: those whom the stage that it stands at names in the
+        settings in use now, and their delegates. Never the requester.
         """
-        stage = approvers.stage_of(self, approvers.stages_in_use(self))
-        return approvers.voices(self, stage, at) if stage else User.objects.none()
+        return self._deciders(at)
+
+    def looked_at_by(self, at: datetime) -> User | None:
+        """Who has said that they are looking at it, until some minutes after that."""
+        fresh = self.claimed_at is not None and self.claimed_at <= at < self.claimed_at + CLAIM_LASTS
+        return self.claimed_by if fresh and self.is_pending else None
 
     def awaited(self, at: datetime) -> models.QuerySet[User]:
-        """Return those of the approvers who have not answered."""
-        return self.approvers(at).exclude(pk__in=self.decisions.values("person"))
+        """Return those of the approvers who have not answered, by themselves or through a delegate."""
+        heard = self.decisions.filter(person__isnull=False).values("person")
+        return self._deciders(at, without=approvers.used_voices(self)).exclude(pk__in=heard)
+
+    def _deciders(self, at: datetime, *, without: Any = ()) -> models.QuerySet[User]:
+        stage = approvers.stage_of(self, approvers.stages_in_use(self))
+        if stage is None:
+            return User.objects.none()
+        able = approvers.voices(self, stage, at).exclude(pk__in=without)
+        return approvers.deciders(able, at).exclude(pk__in=[self.user_id, self.requester_id])
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    def described(self) -> Self:
+        """With what a list of them shows."""
+        names = ("user", "group", "role", "scope")
+        return self.select_related("person", "on_behalf_of", *(f"request__{name}" for name in names))
 
 
 class Decision(models.Model):
-    """What one person said about one request."""
+    """What one person said about one request, in their own right or in that of an approver who delegated it."""
 
     class Verdict(models.TextChoices):
         APPROVED = "approved", _("approved")
         DENIED = "denied", _("denied")
 
     request = models.ForeignKey(Request, on_delete=models.PROTECT, related_name="decisions")
-    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
+    person = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="decisions")
+    on_behalf_of = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="decisions_by_delegates")
+    # The system's yes, where the settings let an approval be repeated: that of this request.
+    repeats = models.ForeignKey(Request, null=True, on_delete=models.PROTECT, related_name="repeated_by")
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict.choices)
     justification = models.TextField(_("reason"), max_length=2000)
     stage = models.PositiveSmallIntegerField(_("stage"), default=1)
     duration = models.DurationField(_("for at most"), null=True)
     decided_at = models.DateTimeField(_("decided"))
+
+    objects = DecisionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("decision")
@@ -359,7 +435,30 @@ class Decision(models.Model):
         constraints = [
             # Whoever has decided in one stage has been heard: the same person again would be no second opinion.
             models.UniqueConstraint(fields=["request", "person"], name="decision_one_per_person"),
+            # Nor can an approver and their delegate be two.
+            models.UniqueConstraint("request", Coalesce("on_behalf_of", "person"), name="decision_one_per_voice"),
+            models.CheckConstraint(
+                condition=Q(person__isnull=False, repeats=None)
+                | Q(person=None, on_behalf_of=None, repeats__isnull=False, verdict="approved"),
+                name="decision_by_a_person_or_repeated",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.person}: {self.verdict}"
+        return f"{self.who}: {self.verdict}"
+
+    @property
+    def voice_id(self) -> uuid.UUID | None:
+        """Whose right to decide was used."""
+        return self.on_behalf_of_id or self.person_id
+
+    @property
+    def who(self) -> str:
+        """Who decided, as people read it: "Anna", "Anna for Otto", "The system"."""
+        if self.person is None:
+            return _("The system, repeating %(reference)s") % {
+                "reference": self.repeats.reference if self.repeats else ""
+            }
+        if self.on_behalf_of is None:
+            return str(self.person)
+        return _("%(delegate)s for %(delegator)s") % {"delegate": self.person, "delegator": self.on_behalf_of}

@@ -1,5 +1,6 @@
 """Who may ask, decide and cancel. Nothing here reads the clock or writes."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ class RequestRefused(ValidationError):
 
 
 class DecisionRefused(ValidationError):
-    """A decision did not count. Codes: ``own_request``, ``already_decided``, ``too_long``, ``too_short``."""
+    """A decision did not count.
+
+    Codes: ``own_request``, ``already_decided``, ``already_claimed``, ``too_long``, ``too_short``.
+    """
 
 
 class NotAnApprover(PermissionDenied):
@@ -57,6 +61,19 @@ def activation_facts(
         "ticket": ticket,
         "ticket_system": ticket_system,
     }
+
+
+def decision_facts(requests: "Iterable[Request]", verdict: str) -> dict[str, Any]:
+    """Return what a proof for a row of decisions is bound to: which requests, and yes or no."""
+    return {"requests": sorted(str(request.pk) for request in requests), "verdict": verdict}
+
+
+def check_claim(request: "Request", *, actor: "User", at: datetime) -> None:
+    """Refuse to look at the same time as somebody else."""
+    looking = request.looked_at_by(at)
+    if looking is not None and looking.pk != actor.pk:
+        text = _("%(person)s is looking at this request.") % {"person": looking}
+        raise DecisionRefused(text, code="already_claimed")
 
 
 def check_shortened(duration: timedelta, *, asked: timedelta) -> None:
@@ -119,13 +136,13 @@ def check_administrator(request: "Request", *, actor: "User", justification: str
 
 def already_decided(request: "Request") -> str:
     """Say who was first, and what came of it."""
-    decision = request.decisions.select_related("person").last()
+    decision = request.decisions.select_related("person", "on_behalf_of", "repeats").last()
     if decision is None:
         # The worker may not have noted yet that the time to decide is over.
         status = request.Status.TIMED_OUT.label if request.is_pending else request.get_status_display()
         return _("This request is not waiting any more: %(status)s.") % {"status": status}
     return _("%(person)s has decided this request already: %(verdict)s.") % {
-        "person": decision.person,
+        "person": decision.who,
         "verdict": decision.get_verdict_display(),
     }
 

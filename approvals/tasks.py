@@ -5,7 +5,7 @@ from django.utils.timezone import now
 from assignments.tasks import each_by_itself
 
 from .models import Request
-from .services import lapse, note_start, time_out
+from .services import escalate, lapse, note_start, remind, time_out
 
 
 def time_out_due() -> int:
@@ -18,3 +18,10 @@ def time_out_due() -> int:
 def start_due() -> int:
     """Note the start of every scheduled activation that has begun; return how many this run noted."""
     return each_by_itself(Request.objects.starting(now()), lambda request: note_start(request=request, actor=None))
+
+
+def ask_due() -> int:
+    """Ask the others and remind those who have not answered, where it is time; return how often this run did."""
+    at = now()
+    asked = each_by_itself(Request.objects.to_escalate(at), lambda request: escalate(request=request, actor=None))
+    return asked + each_by_itself(Request.objects.to_remind(at), lambda request: remind(request=request, actor=None))

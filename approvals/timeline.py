@@ -24,7 +24,7 @@ class Step:
 
 def timeline(request: Request, *, at: datetime) -> list[Step]:
     """Return what happened so far and what is known to come, oldest first. Two queries."""
-    decisions = request.decisions.select_related("person")
+    decisions = request.decisions.select_related("person", "on_behalf_of", "repeats")
     return [_asked(request), *map(_decided, decisions), *_closed(request), *_granted(request, at)]
 
 
@@ -48,7 +48,7 @@ def _decided(decision: Decision) -> Step:
     approved = decision.verdict == Decision.Verdict.APPROVED
     what = _("%(who)s approved") if approved else _("%(who)s denied")
     tone = "ok" if approved else "refused"
-    return Step(tone, what % {"who": decision.person}, decision.decided_at, decision.justification)
+    return Step(tone, what % {"who": decision.who}, decision.decided_at, decision.justification)
 
 
 def _closed(request: Request) -> Iterator[Step]:

@@ -11,6 +11,9 @@ urlpatterns = [
     path("requests/<uuid:pk>/approve/", views.request_approve, name="request-approve"),
     path("requests/<uuid:pk>/deny/", views.request_deny, name="request-deny"),
     path("requests/<uuid:pk>/cancel/", views.request_cancel, name="request-cancel"),
+    path("requests/<uuid:pk>/claim/", views.request_claim, name="request-claim"),
+    path("delegation/", views.delegation_list, name="delegation-list"),
+    path("delegation/<int:pk>/end/", views.delegation_end, name="delegation-end"),
     path("approvals/", views.approval_list, name="approval-list"),
     path("history/", views.history, name="history"),
 ]

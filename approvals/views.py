@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -20,14 +20,16 @@ from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest, prove
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
-from roles.models import Resource, RoleSettings
+from roles import services as roles
+from roles.models import Delegation, Resource, RoleSettings
 
 from . import services
 from .filters import EventFilter, RequestFilter
-from .forms import ActivationForm, DecisionForm, place
+from .forms import ActivationForm, DecisionForm, DelegationForm, RowForm, place
 from .history import ACTIONS, CAUSES, csv_lines
 from .models import Decision, Request
-from .rules import activation_facts
+from .outlook import outlook
+from .rules import activation_facts, check_text, decision_facts
 from .timeline import timeline
 
 PAGE = 25
@@ -153,6 +155,9 @@ def _request_page(request: SignedInRequest, found: Request, form: DecisionForm |
         "steps": timeline(found, at=at),
         "decides": decides,
         "form": form or DecisionForm(request=found),
+        "row_form": _row_form(request, only=found) if decides else None,
+        "outlook": outlook(found, at) if found.is_pending else None,
+        "looking": found.looked_at_by(at),
         "earlier": _earlier(found, at) if decides else [],
         "cancels": own and found.is_cancelable,
         "ends": own and state == "active" and found.action == Request.Action.SELF_ACTIVATE,
@@ -184,16 +189,66 @@ def request_cancel(request: SignedInRequest, pk: UUID) -> HttpResponse:
 # --- deciding -------------------------------------------------------------------------------------------------
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def approval_list(request: SignedInRequest) -> HttpResponse:
-    at = now()
-    waiting = Request.objects.awaiting(request.user, at).described().order_by("expires_at")
-    decided = Decision.objects.filter(person=request.user).select_related(
-        *(f"request__{name}" for name in ("user", "group", "role", "scope"))
-    )
-    page = Paginator(waiting, PAGE).get_page(request.GET.get("page"))
-    context = {"page_obj": page, "decided": decided.order_by("-decided_at")[:10]}
+    """What waits for the person; on POST, decide those that were chosen, each by itself."""
+    form = _row_form(request, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _decide_row(request, form)
+        except ValidationError as refusal:
+            place(form, refusal)
+        else:
+            return redirect("approvals:approval-list")
+    waiting, at = form.fields["requests"].queryset, now()  # type: ignore[attr-defined]
+    page = Paginator(waiting.order_by("expires_at"), PAGE).get_page(request.GET.get("page"))
+    rows = [(row, row.looked_at_by(at)) for row in page]
+    decided = Decision.objects.filter(person=request.user).described().order_by("-decided_at")[:10]
+    context = {"page_obj": page, "rows": rows, "decided": decided, "form": form}
     return render(request, "approvals/approval_list.html", context)
+
+
+def _row_form(request: SignedInRequest, data: Any = None, only: Request | None = None) -> RowForm:
+    """Return the form for all that waits for the person, or for one request."""
+    waiting = Request.objects.awaiting(request.user, now()).described()
+    asked = waiting.filter(pk=only.pk) if only else waiting
+    return RowForm(data, user=request.user, waiting=waiting, asks_code=asked.asking_proof().exists())
+
+
+def _decide_row(request: SignedInRequest, form: RowForm) -> None:
+    """Decide each request by itself, with one proof for all; say what became of each."""
+    chosen, verdict = list(form.cleaned_data["requests"]), form.cleaned_data["verdict"]
+    check_text(form.cleaned_data["justification"], required=True)  # a code for what cannot be taken is lost
+    decide = services.approve if verdict == Decision.Verdict.APPROVED else services.deny
+    facts: dict[str, Any] = {"justification": form.cleaned_data["justification"], "proved_for": chosen}
+    if Request.objects.filter(pk__in=[row.pk for row in chosen]).asking_proof().exists():
+        intent = intent_digest("request.decided", **decision_facts(chosen, verdict))
+        facts |= {"proof": prove(request, request.user, form.factor, intent)}
+    for row in chosen:
+        try:
+            decided = decide(request=row, actor=request.user, session=request.session["binding"], **facts)
+        except (ValidationError, PermissionDenied) as refusal:
+            messages.error(request, f"{row}: {' '.join(getattr(refusal, 'messages', [str(refusal)]))}")
+        else:
+            messages.success(request, _decided_words(decided))
+
+
+def _decided_words(row: Request) -> str:
+    if row.is_pending:
+        return _("%(request)s: noted. More people must approve.") % {"request": row}
+    return _("%(request)s: %(status)s.") % {"request": row, "status": row.get_status_display()}
+
+
+@require_POST
+def request_claim(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    found = _visible(request, pk)
+    try:
+        services.claim(request=found, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(request, _("The other approvers see for some minutes that you are looking."))
+    return redirect("approvals:request-detail", pk)
 
 
 @require_POST
@@ -221,10 +276,45 @@ def _decided(
         except ValidationError as refusal:
             place(form, refusal)
         else:
-            if found.status != Request.Status.FAILED:
+            if found.is_pending:
+                messages.success(request, _("Noted. More people must approve before the role is granted."))
+            elif found.status != Request.Status.FAILED:
                 messages.success(request, _("Decided. %(user)s is told by mail.") % {"user": found.holder})
             return redirect("approvals:request-detail", found.pk)
     return _request_page(request, _visible(request, found.pk), form)
+
+
+# --- delegating -----------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def delegation_list(request: SignedInRequest) -> HttpResponse:
+    form = DelegationForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        terms = dict(form.cleaned_data)
+        try:
+            made = roles.delegate_decisions(actor=request.user, delegate=terms.pop("colleague"), **terms)
+        except ValidationError as refusal:
+            place(form, refusal)
+        else:
+            text = _("%(delegate)s may decide in your place. Both of you are told by mail.")
+            messages.success(request, text % {"delegate": made.delegate})
+            return redirect("approvals:delegation-list")
+    at, mine = now(), Delegation.objects.concerning(request.user)
+    rows = [(row, row.state(at)) for row in mine.select_related("delegator", "delegate")[:PAGE]]
+    return render(request, "approvals/delegation_list.html", {"form": form, "rows": rows})
+
+
+@require_POST
+def delegation_end(request: SignedInRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(Delegation.objects.concerning(request.user), pk=pk)
+    try:
+        roles.end_delegation(delegation=found, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(request, _("The delegation has ended. Both of you are told by mail."))
+    return redirect("approvals:delegation-list")
 
 
 # --- looking back ---------------------------------------------------------------------------------------------

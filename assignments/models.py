@@ -227,6 +227,15 @@ def _common_constraints(table: str) -> list[models.BaseConstraint]:
     ]
 
 
+# Ends that take access away from somebody, as against giving up an activation, which can be had again.
+TAKEN = {
+    Assignment.EndReason.REMOVED,
+    Assignment.EndReason.ELIGIBILITY_ENDED,
+    Assignment.EndReason.MEMBERSHIP_ENDED,
+    Assignment.EndReason.HOLDER_DISABLED,
+}
+
+
 class EligibleAssignment(Assignment):
     """The right to activate a role. Gives nothing until it is used."""
 

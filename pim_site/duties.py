@@ -15,6 +15,8 @@ Due = Callable[[datetime], QuerySet[Any]]
 DUTIES: list[tuple[str, Due]] = [
     ("approvals.tasks.time_out_due", Request.objects.overdue),
     ("approvals.tasks.time_out_due", Request.objects.lapsed),
+    ("approvals.tasks.ask_due", Request.objects.to_escalate),
+    ("approvals.tasks.ask_due", Request.objects.to_remind),
     ("approvals.tasks.start_due", Request.objects.starting),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),

@@ -4,6 +4,7 @@ from django.db import transaction
 from django_q.models import Schedule
 
 EVERY_MINUTE = {
+    "ask": "approvals.tasks.ask_due",
     "beat": "pim_site.tasks.beat",
     "deliver mail": "notifications.tasks.deliver_due",
     "expire": "assignments.tasks.expire_due",

@@ -56,6 +56,7 @@ MAILS: dict[tuple[str, str, str], bool] = {
     ("request_canceled", "activated", "requestor"): False,
     ("request_timed_out", "activated", "requestor"): False,
     ("approval_asked", "activated", "approver"): True,
+    ("approval_reminder", "activated", "approver"): True,
     ("request_decided", "activated", "approver"): False,
     ("request_canceled", "activated", "approver"): False,
 }

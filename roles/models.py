@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.contrib.auth.models import Permission
@@ -217,6 +217,8 @@ class RoleSettings(models.Model):
     ticket_pattern = models.CharField(_("pattern of ticket numbers"), max_length=LONGEST_PATTERN, blank=True)
     ticket_link = models.CharField(_("address of tickets"), max_length=LONGEST_LINK, blank=True)
     approval_required = models.BooleanField(_("approval to activate"), default=False)
+    decision_mfa_required = models.BooleanField(_("proof on deciding"), default=False)
+    auto_approve_within_hours = models.PositiveSmallIntegerField(_("repeat an approval within"), default=0)
     permanent_eligible_allowed = models.BooleanField(_("permanent eligible assignments"), default=True)
     eligible_max_days = models.PositiveSmallIntegerField(_("longest eligible assignment"), default=365)
     permanent_active_allowed = models.BooleanField(_("permanent active assignments"), default=True)
@@ -349,3 +351,63 @@ class ApprovalStage(models.Model):
         """Who is named to approve, groups first; empty where it is left to the administrators."""
         manager = [str(_("the manager"))] if self.asks_manager else []
         return [*map(str, self.approver_groups.all()), *map(str, self.approvers.all()), *manager]
+
+
+class DelegationQuerySet(models.QuerySet["Delegation"]):
+    def in_force(self, at: datetime) -> Self:
+        """Half-open [starts_at, ends_at), not ended early, both people enabled."""
+        lasting = self.lasting(at).filter(starts_at__lte=at)
+        return lasting.filter(delegator__is_active=True, delegate__is_active=True)
+
+    def concerning(self, user: User) -> Self:
+        return self.filter(models.Q(delegator=user) | models.Q(delegate=user))
+
+    def lasting(self, at: datetime) -> Self:
+        """In force, or still to come."""
+        return self.filter(ended_at=None, ends_at__gt=at)
+
+
+class Delegation(models.Model):
+    """For a time, somebody else may decide what a person is named to decide. It is not handed on, and gives no role."""
+
+    delegator = models.ForeignKey(
+        User, verbose_name=_("approver"), on_delete=models.PROTECT, related_name="delegations_given"
+    )
+    delegate = models.ForeignKey(
+        User, verbose_name=_("colleague"), on_delete=models.PROTECT, related_name="delegations_received"
+    )
+    starts_at = models.DateTimeField(_("start"))
+    ends_at = models.DateTimeField(_("end"))
+    justification = models.TextField(_("reason"), blank=True, max_length=2000)
+    created_at = models.DateTimeField(_("made"))
+    ended_at = models.DateTimeField(_("ended"), null=True)
+
+    objects = DelegationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("delegation")
+        verbose_name_plural = _("delegations")
+        ordering = ["-starts_at"]
+        default_permissions = ("view",)
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("starts_at")), name="delegation_ends_after_start"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(delegator=models.F("delegate")), name="delegation_to_somebody_else"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["delegate", "ends_at"], condition=models.Q(ended_at=None), name="delegation_open_by_delegate"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return _("%(delegate)s for %(delegator)s") % {"delegate": self.delegate, "delegator": self.delegator}
+
+    def state(self, at: datetime) -> str:
+        """Return "scheduled", "active" or "ended"."""
+        if self.ended_at is not None or self.ends_at <= at:
+            return "ended"
+        return "scheduled" if self.starts_at > at else "active"

@@ -1,7 +1,7 @@
 """Which roles and settings make sense. Nothing here reads the clock or writes."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from accounts.models import Group, User
+
+
+# Hours; who needs a role for longer than three days asks anew, or holds it.
+LONGEST_REPEAT = 72
+LONGEST_DELEGATION = timedelta(days=90)
+# A form that was open for a while asks for a start that has just gone by; it means "now".
+LATE_START = timedelta(minutes=5)
 
 
 class ResourceRefused(ValidationError):
@@ -47,6 +54,30 @@ def check_resource_change(resource: Resource, *, name: str, kind: str) -> None:
     """A resource that stands for a group goes by the group's name."""
     if resource.group_id is not None and (name, kind) != (resource.name, resource.kind):
         raise ResourceRefused(_("This stands for a group. Rename the group instead."), code="governed")
+
+
+class DelegationRefused(ValidationError):
+    """Decisions were not delegated. Codes: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``,
+    ``already_ended``.
+    """
+
+
+def check_delegation(
+    delegator: "User", delegate: "User", *, starts_at: datetime, ends_at: datetime, at: datetime
+) -> None:
+    """A delegation is to another enabled person, begins no earlier than now, and lasts 5 minutes to 90 days.
+
+    Raises:
+        DelegationRefused: ``delegate_invalid``, ``schedule_invalid``.
+    """
+    if delegate.pk == delegator.pk or not _can_approve(delegate):
+        text = _("Choose a colleague whose account is enabled, other than yourself.")
+        raise DelegationRefused(text, code="delegate_invalid")
+    if starts_at < at - LATE_START or ends_at <= at or starts_at > at + LONGEST_DELEGATION:
+        raise DelegationRefused(_("Choose a start from now on, and an end after it."), code="schedule_invalid")
+    if not timedelta(minutes=5) <= ends_at - starts_at <= LONGEST_DELEGATION:
+        text = _("A delegation lasts between 5 minutes and %(days)d days.")
+        raise DelegationRefused(text % {"days": LONGEST_DELEGATION.days}, code="schedule_invalid")
 
 
 def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:
@@ -256,6 +287,9 @@ def _can_approve(person: "User") -> bool:
 
 
 def _check_ranges(settings: RoleSettings) -> None:
+    if not 0 <= settings.auto_approve_within_hours <= LONGEST_REPEAT:
+        text = _("An approval is repeated for at most %(hours)d hours.")
+        raise SettingsRefused(text % {"hours": LONGEST_REPEAT}, code="out_of_range")
     longest = settings.activation_max_duration
     if not SHORTEST_MAXIMUM <= longest <= LONGEST_MAXIMUM or longest % HALF_HOUR:
         raise SettingsRefused(

@@ -21,11 +21,14 @@ NOT_LITERAL = {
     ("assignments/services/assigning.py", "f'{noun}.assigned'"): {"eligible.assigned", "active.assigned"},
     ("assignments/services/assigning.py", "action"): ELSEWHERE,
     ("assignments/services/activation.py", "action"): {*END_ACTIONS.values(), "assignment.removed"},
-    ("approvals/services/deciding.py", "f'request.{verdict}'"): {f"request.{verdict}" for verdict in Decision.Verdict},
-    ("approvals/services/deciding.py", "action"): ELSEWHERE,
+    ("approvals/services/deciding.py", "f'request.{decision.verdict}'"): {
+        f"request.{verdict}" for verdict in Decision.Verdict
+    },
+    ("approvals/services/recording.py", "action"): ELSEWHERE,
     ("approvals/services/extending.py", "f'{verb}.requested'"): {"extension.requested", "renewal.requested"},
     ("approvals/services/changing.py", "action"): ELSEWHERE,
     ("assignments/services/changing.py", "action"): {"assignment.updated", "assignment.extended"},
+    ("roles/services/delegating.py", "action"): ELSEWHERE,
     ("audit/services.py", "action"): ELSEWHERE,
 }
 

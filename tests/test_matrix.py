@@ -11,6 +11,7 @@ import csv
 import re
 import uuid
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from django.core import mail
 from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.urls import get_resolver
+from django.utils.timezone import now
 
 from accounts import factors
 from accounts.models import TotpDevice, User
@@ -28,7 +30,7 @@ from audit.models import Event
 from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
-from roles.models import Role, RoleSettings
+from roles.models import Delegation, Role, RoleSettings
 from tests.client import signed_in
 from tests.factories import (
     PASSWORD,
@@ -99,6 +101,7 @@ KINDS = {
     "/activate/": "eligibleassignment",
     "/active/": "activeassignment",
     "/requests/": "request",
+    "/delegation/": "delegation",
     "/security/apps/": "app",
     "/security/passkeys/": "passkey",
     "/enrol/": "ticket",
@@ -152,7 +155,12 @@ class Cast:
             "eligibleassignment": EligibleFactory(user=person).pk,
             "activeassignment": ActivationFactory(eligible_assignment=EligibleFactory(user=person)).pk,
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
+            "delegation": self.delegation_of(person),
         }
+
+    def delegation_of(self, person):
+        times = {"starts_at": now(), "created_at": now(), "ends_at": now() + timedelta(days=1)}
+        return Delegation.objects.create(delegator=person, delegate=UserFactory(), **times).pk
 
     def things(self):
         failed = {"kind": "role_ended", "context": "{}", "state": "failed", "time_zone": "UTC", "language": "en"}
@@ -177,9 +185,14 @@ class Cast:
             return self.owned.get(persona, {}).get(kind)
         if whose == "other":
             return self.others[kind]
-        return {"app": 10**9, "passkey": 10**9, "event": 10**9, "ticket": "no-such", "letter": "no-such"}.get(
-            kind, uuid.UUID(int=7)
-        )
+        return {
+            "app": 10**9,
+            "delegation": 10**9,
+            "passkey": 10**9,
+            "event": 10**9,
+            "ticket": "no-such",
+            "letter": "no-such",
+        }.get(kind, uuid.UUID(int=7))
 
 
 def a_letter():
@@ -323,7 +336,7 @@ def cases():
         yield from ((route, whose) for whose in owners)
 
 
-OWNED = ("user", "app", "passkey", "eligibleassignment", "activeassignment", "request")
+OWNED = ("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation")
 
 
 def outcomes(cast, persona, method):

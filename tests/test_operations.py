@@ -24,7 +24,7 @@ from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
 from notifications.services import queue
 from pim_site.ascode.reading import read
-from roles.models import Role, RoleSettings
+from roles.models import Delegation, Role, RoleSettings
 from tests.environment import POSTGRES
 from tests.factories import (
     PASSWORD,
@@ -325,6 +325,43 @@ def decide():
     return Scenario({"request": request, "actor": approver, "justification": "Seen."}, code="not_an_approver")
 
 
+def claim():
+    request, approver = pending()
+    return Scenario({"request": request, "actor": approver}, code="not_an_approver")
+
+
+def waits(**times):
+    request, _approver = pending()
+    Request.objects.update(**times)
+    return Scenario({"request": request, "actor": None})
+
+
+def escalate():
+    return waits(escalates_at=now())
+
+
+def remind():
+    return waits(remind_at=now())
+
+
+def make_delegation():
+    actor = UserFactory()
+    end = now() + timedelta(days=7)
+    arguments = {"actor": actor, "delegate": UserFactory(), "ends_at": end, "justification": "Away."}
+    return Scenario(arguments, {"delegate": actor}, "delegate_invalid")
+
+
+def end_delegation():
+    delegation = Delegation.objects.create(
+        delegator=UserFactory(),
+        delegate=UserFactory(),
+        starts_at=now(),
+        ends_at=now() + timedelta(days=7),
+        created_at=now(),
+    )
+    return Scenario({"actor": delegation.delegator, "delegation": delegation, "justification": "Back."})
+
+
 def cancel():
     request, _approver = pending()
     return Scenario({"request": request, "actor": administrator(), "justification": "Not needed."})
@@ -389,6 +426,11 @@ SCENARIOS = {
     "assignment.expired": expire_active,
     "request.approved": decide,
     "request.denied": decide,
+    "request.claimed": claim,
+    "request.escalated": escalate,
+    "request.reminded": remind,
+    "delegation.created": make_delegation,
+    "delegation.ended": end_delegation,
     "request.canceled": cancel,
     "request.timed_out": time_out,
     "assignment.updated": update,

@@ -6,8 +6,9 @@ Pages, API, console, commands and worker call these functions and nothing beneat
 from .activating import activate, deactivate
 from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
-from .deciding import approve, cancel, deny, note_start, time_out
+from .deciding import approve, claim, deny
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
+from .waiting import cancel, escalate, note_start, remind, time_out
 
 __all__ = [
     "activate",
@@ -15,14 +16,17 @@ __all__ = [
     "assign_active",
     "assign_eligible",
     "cancel",
+    "claim",
     "deactivate",
     "deny",
     "deny_extension",
+    "escalate",
     "extend",
     "grant_extension",
     "lapse",
     "make_eligible",
     "note_start",
+    "remind",
     "remove_active",
     "remove_eligible",
     "renew",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -14,8 +15,8 @@ from accounts.links import link
 from accounts.models import StepUpProof, User
 from accounts.rules import check_phishing_resistant
 from accounts.services import consume
-from approvals.approvers import stages_in_use
-from approvals.models import Request
+from approvals.approvers import approval_to_repeat, stages_in_use
+from approvals.models import Decision, Request
 from approvals.rules import RequestRefused, activation_facts, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
@@ -25,6 +26,7 @@ from roles import services as roles
 from roles.models import ApprovalStage, Resource, RoleSettings
 
 from .assigning import settled_request
+from .recording import record_about
 
 
 @privileged("activation.requested", target="eligible")
@@ -83,13 +85,37 @@ def activate(
     if settings.phishing_resistant_required:
         check_phishing_resistant(method)
     request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
-    if settings.approval_required:
+    repeated = approval_to_repeat(request, at) if settings.approval_required else None
+    if repeated is not None:
+        _repeat(request, *repeated, at=at)
+    elif settings.approval_required:
         _ask_approvers(request, at=at)
-    _record_asked(request)
-    if not settings.approval_required:
+        _record_asked(request)
+    else:
+        _record_asked(request)
         request.save(force_insert=True)
         grant(request, actor=user, approvers=[], duration=duration)
     return request
+
+
+def _repeat(request: Request, earlier: Request, voices: set[UUID], *, at: datetime) -> None:
+    """Grant what was approved a short while ago, as the system's decision that names the earlier request."""
+    request.status, request.stage, request.settled_at = Request.Status.PROVISIONED, None, at
+    _record_asked(request)
+    request.save(force_insert=True)
+    decision = Decision.objects.create(
+        request=request,
+        repeats=earlier,
+        verdict=Decision.Verdict.APPROVED,
+        justification=_("Approved a short while ago: %(reference)s") % {"reference": earlier.reference},
+        decided_at=at,
+    )
+    said = earlier.decisions.select_related("person")
+    approvers = [each.person for each in said if each.person and each.voice_id in voices]
+    grant(request, actor=None, approvers=approvers, duration=request.duration or timedelta(0))
+    record_about("request.approved", request, actor=None, justification=decision.justification)
+    context = {"outcome": decision.verdict, "decider": decision.who, "justification": decision.justification}
+    tell("request_decided", request, "approver", to=approvers, context=context | {"duration": request.duration})
 
 
 def _check(
@@ -158,7 +184,7 @@ def _new_request(
 
 
 def _ask_approvers(request: Request, *, at: datetime) -> None:
-    from .deciding import time_out
+    from .waiting import time_out
 
     for late in Request.objects.overdue(at).filter(
         user=request.user_id, eligible_assignment=request.eligible_assignment_id
@@ -236,7 +262,7 @@ def _record_asked(request: Request) -> None:
     )
 
 
-def grant(request: Request, *, actor: User, approvers: list[User], duration: timedelta) -> None:
+def grant(request: Request, *, actor: User | None, approvers: list[User], duration: timedelta) -> None:
     """Turn a request, whose row is saved and locked, into an activation."""
     assert request.eligible_assignment is not None  # noqa: S101 (an activation always has one)
     active = assignments.activate(

@@ -14,8 +14,8 @@ from assignments.rules import Terms, check_emergency, check_longer, check_renewa
 from audit.services import privileged, record
 
 from .assigning import kept_unless, prove_assigner, require_assigner, saved, settled_request
-from .deciding import record_about
 from .extending import close_asked
+from .recording import record_about
 
 
 @privileged("assignment.updated", target="assignment")

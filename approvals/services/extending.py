@@ -29,7 +29,8 @@ from roles.models import RoleSettings
 
 from .activating import tell
 from .assigning import kept_unless, prove_assigner, require_assigner
-from .deciding import record_about, tell_canceled
+from .recording import record_about
+from .waiting import tell_canceled
 
 
 @privileged("extension.requested", target="assignment")

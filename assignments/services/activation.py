@@ -14,6 +14,7 @@ from accounts.authority import require
 from accounts.links import link
 from accounts.models import Group, User
 from assignments.models import (
+    TAKEN,
     ActiveAssignment,
     EligibleAssignment,
     administrators,
@@ -31,13 +32,6 @@ END_ACTIONS = {
     ActiveAssignment.EndReason.EXPIRED: "assignment.expired",
     ActiveAssignment.EndReason.DEACTIVATED: "assignment.deactivated",
     ActiveAssignment.EndReason.CANCELED: "assignment.canceled",
-}
-# Ends that take access away from somebody, as against giving up an activation, which can be had again.
-TAKEN = {
-    ActiveAssignment.EndReason.REMOVED,
-    ActiveAssignment.EndReason.ELIGIBILITY_ENDED,
-    ActiveAssignment.EndReason.MEMBERSHIP_ENDED,
-    ActiveAssignment.EndReason.HOLDER_DISABLED,
 }
 
 

@@ -12,7 +12,7 @@ from accounts.rules import NotAllowed
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.rules import AssignmentRefused, check_not_self, says_nothing
 from audit.services import privileged, record
-from roles.models import ApprovalStage, Role
+from roles.models import ApprovalStage, Delegation, Role
 
 from .activation import administrators_kept, end
 
@@ -31,6 +31,10 @@ def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
     """
     require(actor, "accounts.change_user")
     known = User.objects.get(pk=user.pk)  # a form has written what was typed into its row already
+    asks_manager = ApprovalStage.objects.in_use().filter(asks_manager=True)
+    if changes.get("manager", known.manager) != known.manager and asks_manager.exists():
+        # Whoever chooses the manager chooses an approver.
+        require(actor, "accounts.enrol_privileged_user")
     if any(changes.get(name, getattr(known, name)) != getattr(known, name) for name in IDENTITY):
         _check_power(
             user, actor, _("This person has privileged roles or approves requests: a Global Administrator must.")
@@ -147,4 +151,6 @@ def _has_power(user: User) -> bool:
         or user.owned_groups.filter(is_protected=True).exists()
         or ApprovalStage.objects.in_use().deciding(user).exists()
         or ApprovalStage.objects.in_use().escalating_to(user).exists()
+        or Delegation.objects.lasting(at).filter(delegate=user).exists()
+        or (ApprovalStage.objects.in_use().filter(asks_manager=True).exists() and user.reports.exists())
     )

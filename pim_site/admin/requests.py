@@ -88,7 +88,11 @@ class RequestAdmin(ConsoleAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Request]:
-        return super().get_queryset(request).prefetch_related("decisions__person")
+        return (
+            super()
+            .get_queryset(request)
+            .prefetch_related("decisions__person", "decisions__on_behalf_of", "decisions__repeats")
+        )
 
     def get_fields(self, request: HttpRequest, obj: Request | None = None) -> Any:
         """Leave out what this request does not have."""
@@ -101,8 +105,7 @@ class RequestAdmin(ConsoleAdmin):
     def sections(self, request: HttpRequest, row: Request) -> list[Section]:
         heads = [_("Person"), _("Verdict"), _("Reason"), _("Decided")]
         decisions = [
-            [link(each.person), dot(each.verdict), each.justification, moment(each.decided_at)]
-            for each in row.decisions.all()
+            [each.who, dot(each.verdict), each.justification, moment(each.decided_at)] for each in row.decisions.all()
         ]
         return [Section(_("Decisions"), heads, decisions)]
 
@@ -140,7 +143,7 @@ class RequestAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("decided by"))
     def decided_by(self, row: Request) -> str:
-        return ", ".join(str(decision.person) for decision in row.decisions.all())
+        return ", ".join(decision.who for decision in row.decisions.all())
 
     @admin.display(description=gettext_lazy("for how long"))
     def length(self, row: Request) -> str:

@@ -16,6 +16,7 @@ from accounts.models import User
 from assignments.models import EligibleAssignment
 from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
 from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from roles.rules import LONGEST_REPEAT
 from roles.services import PLAIN_FIELDS
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
 
@@ -137,6 +138,22 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
         gettext_lazy("The role begins only after others have said yes, in one stage or in several; never who asks."),
         False,
     )
+    decision_mfa_required = tick(
+        gettext_lazy("Ask approvers for a code"),
+        gettext_lazy("A one-time code or passkey of whoever decides; one for several that are decided together."),
+        False,
+    )
+    auto_approve_within_hours = forms.IntegerField(
+        label=gettext_lazy("Repeat an approval within"),
+        required=False,
+        min_value=0,
+        max_value=LONGEST_REPEAT,
+        initial=0,
+        help_text=gettext_lazy(
+            "Hours in which the same person gets the role at the same scope again, for no longer, without a new "
+            "decision. A denial ends it. 0: never. Example: 8 for a working day."
+        ),
+    )
     permanent_eligible_allowed = tick(
         gettext_lazy("Allow permanent eligible assignments"),
         gettext_lazy("Example: yes for a role of daily work, no for one that nobody should keep unseen."),
@@ -187,6 +204,9 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
             if isinstance(field, DurationSelect):
                 field.offer(*filter(None, [self.initial.get(name)]))
 
+    def clean_auto_approve_within_hours(self) -> int:
+        return self.cleaned_data["auto_approve_within_hours"] or 0
+
 
 SETTINGS_FIELDSETS = (
     (
@@ -201,7 +221,11 @@ SETTINGS_FIELDSETS = (
         ],
         (),
     ),
-    (gettext_lazy("Approval"), ["approval_required", *fields_of(1)], ()),
+    (
+        gettext_lazy("Approval"),
+        ["approval_required", *fields_of(1), "decision_mfa_required", "auto_approve_within_hours"],
+        (),
+    ),
     (gettext_lazy("Approval: second stage"), fields_of(2), ("collapse",)),
     (gettext_lazy("Approval: third stage"), fields_of(3), ("collapse",)),
     (

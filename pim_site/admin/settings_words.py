@@ -63,6 +63,8 @@ def _word(name: str, value: Any) -> str:
         return value or _("none")
     if isinstance(value, timedelta):
         return duration(value)
+    if name == "auto_approve_within_hours":
+        return duration(timedelta(hours=value)) if value else _("never")
     return ngettext("%(count)d day", "%(count)d days", value) % {"count": value}
 
 

@@ -1,5 +1,6 @@
 """Every change to resources, roles and their settings. Nothing else writes these tables."""
 
+from .delegating import delegate_decisions, end_delegation
 from .groups import follow_group, govern_group
 from .mail import tell
 from .resources import create_resource, label_of, update_resource
@@ -20,6 +21,8 @@ __all__ = [
     "SETTINGS_FIELDS",
     "create_resource",
     "create_role",
+    "delegate_decisions",
+    "end_delegation",
     "follow_group",
     "govern_group",
     "label_of",

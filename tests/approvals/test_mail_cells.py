@@ -143,6 +143,12 @@ EXTENDING = {
 }
 
 
+def remind(stage):
+    request = stage.asked()
+    Request.objects.filter(pk=request.pk).update(remind_at=now())
+    services.remind(request=request, actor=None)
+
+
 # What makes each mail go out.
 CAUSES = {
     ("eligible_assigned", "eligible_assigned"): lambda stage: assign(stage, services.assign_eligible),
@@ -168,13 +174,14 @@ CAUSES = {
     ("request_canceled", "activated"): cancel,
     ("request_timed_out", "activated"): time_out,
     ("approval_asked", "activated"): Stage.asked,
+    ("approval_reminder", "activated"): remind,
 } | {
     (kind, f"{factory._meta.model.noun}_assigned"): partial(cause, factory=factory)
     for kind, cause in EXTENDING.items()
     for factory in (EligibleFactory, ActiveFactory)
 }
 # Mails that belong to no role.
-PERSONAL = {"account_created", "factors_changed"}
+PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended"}
 
 
 def silent():
@@ -195,6 +202,7 @@ def test_only_what_asks_for_a_decision_is_critical():
         ("extension_asked", "eligible_assigned", "admin"),
         ("extension_asked", "active_assigned", "admin"),
         ("approval_asked", "activated", "approver"),
+        ("approval_reminder", "activated", "approver"),
     ]
 
 

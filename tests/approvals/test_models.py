@@ -134,7 +134,7 @@ def test_awaiting_costs_the_same_for_any_number(django_assert_num_queries):
     approver = UserFactory()
     for _ in range(5):
         asked([approver])
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(Request.objects.awaiting(approver, now())) == 5
 
 

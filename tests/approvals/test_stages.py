@@ -1,6 +1,7 @@
 """Approvals in stages: rows of acts by a cast with overlapping parts, and what the request is after each."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -10,12 +11,25 @@ from django.utils.timezone import now
 from accounts.models import Group, User
 from approvals import services
 from approvals.models import Decision, Request
+from approvals.rules import decision_facts
+from approvals.tasks import ask_due, time_out_due
 from assignments.models import ActiveAssignment
+from audit.models import Event
 from audit.services import refusal_code
 from notifications.models import Message
-from roles.models import Role
-from roles.services import save_settings
-from tests.factories import EligibleFactory, GroupFactory, RoleFactory, UserFactory, holder_of, stage
+from roles.models import Delegation, Role, RoleSettings
+from roles.services import delegate_decisions, end_delegation, save_settings
+from tests.factories import (
+    EligibleFactory,
+    GroupFactory,
+    ResourceFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+    proof_for,
+    stage,
+)
+from tests.refusals import refused
 
 pytestmark = pytest.mark.django_db
 
@@ -307,3 +321,316 @@ def test_stages_in_use_hold(cast, stages, course, states):
         else:
             step(cast, request)
     assert found == states
+
+
+# --- delegation -----------------------------------------------------------------------------------------------
+
+
+def lend(cast, delegator, delegate, **differs):
+    terms = {"ends_at": now() + 24 * HOUR} | differs
+    return delegate_decisions(actor=cast[delegator], delegate=cast[delegate], **terms)
+
+
+DELEGATED = {
+    "instead of the approver": ([FIRST], [("ana", "eve")], [("eve yes", "provisioned")]),
+    "a no instead of the approver": ([FIRST], [("ana", "eve")], [("eve no", "denied")]),
+    "a stranger's delegate is a stranger": ([FIRST], [("max", "eve")], [("eve yes", "not_an_approver")]),
+    "not handed on": (
+        [FIRST],
+        [("ana", "eve"), ("eve", "max")],
+        [("max yes", "not_an_approver"), ("eve yes", "provisioned")],
+    ),
+    "never to the requester": ([FIRST], [("ana", "ria")], [("ria yes", "own_request")]),
+    "never from the requester": ([EACH], [("ria", "eve")], [("eve yes", "not_an_approver")]),
+    "approver and delegate are one": (
+        [FIRST | {"quorum": 2}],
+        [("ana", "eve")],
+        [("eve yes", 1), ("ana yes", "already_decided"), ("kim yes", "provisioned")],
+    ),
+    "delegate and approver are one": (
+        [FIRST | {"quorum": 2}],
+        [("ana", "eve")],
+        [("ana yes", 1), ("eve yes", "not_an_approver"), ("kim yes", "provisioned")],
+    ),
+    "two delegates of one are one": (
+        [FIRST | {"quorum": 2}],
+        [("ana", "eve"), ("ana", "max")],
+        [("eve yes", 1), ("max yes", "not_an_approver"), ("kim yes", "provisioned")],
+    ),
+    "a delegate of two is one": (
+        [FIRST | {"quorum": 2}],
+        [("ana", "eve"), ("kim", "eve")],
+        [("eve yes", 1), ("eve yes", "already_decided")],
+    ),
+    "an approver who is delegate too is one": (
+        [FIRST | {"quorum": 2}],
+        [("ana", "kim")],
+        [("kim yes", 1), ("kim yes", "already_decided"), ("ana yes", "provisioned")],
+    ),
+    "of the manager": ([MANAGER], [("boss", "eve")], [("eve yes", "provisioned")]),
+    "of an administrator": ([{}], [("adam", "eve")], [("eve yes", "provisioned")]),
+    "fills the seat of the approver's group": ([EACH], [("lee", "eve")], [("eve yes", 1), ("ana yes", "provisioned")]),
+    "in the stage of the approver alone": (
+        [FIRST, SECOND],
+        [("lee", "eve")],
+        [("eve yes", "not_an_approver"), ("ana yes", 2), ("eve yes", "provisioned")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("stages", "loans", "acts"), DELEGATED.values(), ids=DELEGATED)
+def test_delegation_leads_to(cast, stages, loans, acts):
+    for loan in loans:
+        lend(cast, *loan)
+    request = asked(cast, *stages)
+    people = [person for person in cast.values() if isinstance(person, User)]
+    for words, expected in acts:
+        at, waiting = now(), Request.objects.get(pk=request.pk)
+        listed = {person for person in people if Request.objects.awaiting(person, at).exists()}
+        assert listed == set(waiting.awaited(at))
+        assert (words, act(cast, request, words)) == (words, expected)
+
+
+def test_delegated_decision_names_both(cast):
+    lend(cast, "ana", "eve")
+    request = asked(cast, FIRST)
+    act(cast, request, "eve yes")
+    decision = Decision.objects.get()
+    assert (decision.person, decision.on_behalf_of, str(decision)) == (
+        cast["eve"],
+        cast["ana"],
+        "Eve for Ana: approved",
+    )
+    event = Event.objects.get(action="request.approved")
+    assert (event.actor_label, event.facts["after"]) == ("Eve", {"on_behalf_of": "Ana"})
+
+
+ENDS = {
+    "its end": lambda cast, given: Delegation.objects.update(ends_at=now()),
+    "its owner": lambda cast, given: end_delegation(delegation=given, actor=cast["ana"]),
+    "the delegate": lambda cast, given: end_delegation(delegation=given, actor=cast["eve"]),
+    "an administrator": lambda cast, given: end_delegation(delegation=given, actor=cast["adam"]),
+    "its owner's disabling": lambda cast, given: disable(cast, "ana"),
+    "its owner's leaving": lambda cast, given: cast["security"].members.remove(cast["ana"]),
+    "the group's protection": lambda cast, given: Group.objects.update(is_protected=False),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_delegation_ends_with(cast, end):
+    given = lend(cast, "ana", "eve")
+    request = asked(cast, {"groups": ("security",)})
+    assert Request.objects.awaiting(cast["eve"], now()).exists()
+    with time_machine.travel(now() + timedelta(seconds=1), tick=False):
+        end(cast, given)
+        assert not Request.objects.awaiting(cast["eve"], now()).exists()
+        assert act(cast, request, "eve yes") == "not_an_approver"
+
+
+def test_delegation_begins_at_its_start(cast):
+    start = now() + HOUR
+    lend(cast, "ana", "eve", starts_at=start)
+    request = asked(cast, FIRST)
+    assert act(cast, request, "eve yes") == "not_an_approver"
+    with time_machine.travel(start, tick=False):
+        assert act(cast, request, "eve yes") == "provisioned"
+
+
+@pytest.mark.parametrize(
+    ("delegate", "differs", "code"),
+    [
+        ("ana", {}, "delegate_invalid"),
+        ("gone", {}, "delegate_invalid"),
+        ("robot", {}, "delegate_invalid"),
+        ("eve", {"ends_at": now() - HOUR}, "schedule_invalid"),
+        ("eve", {"ends_at": now() + timedelta(days=91)}, "schedule_invalid"),
+        ("eve", {"starts_at": now() - HOUR}, "schedule_invalid"),
+        ("eve", {"ends_at": now() + timedelta(minutes=4)}, "schedule_invalid"),
+        ("kim", {}, "already_delegated"),
+    ],
+)
+def test_delegation_refused(cast, delegate, differs, code):
+    cast |= {"gone": UserFactory(is_active=False), "robot": UserFactory(kind="service")}
+    lend(cast, "ana", "kim")
+    with refused(code):
+        lend(cast, "ana", delegate, **differs)
+
+
+def test_delegation_is_told_to_both_and_asked_for_by_mail(cast):
+    lend(cast, "ana", "eve")
+    asked(cast, FIRST)
+    assert told("queued") == {"ana", "eve", "kim"}
+    assert set(Message.objects.filter(kind="delegation_made").values_list("to_address", flat=True)) == {
+        "ana@example.org",
+        "eve@example.org",
+    }
+
+
+# --- proof, claim, repeating ----------------------------------------------------------------------------------
+
+
+def decided_with(cast, request, verb, *, proved_for=None, verdict=None, session="this session", **differs):
+    row = [request] if proved_for is None else proved_for
+    facts = decision_facts(row, verdict or {services.approve: "approved", services.deny: "denied"}[verb])
+    proof = proof_for(cast["ana"], "request.decided", **facts)
+    terms = {"request": request, "actor": cast["ana"], "justification": "Seen.", "proof": proof, "session": session}
+    return partial(verb, **terms | {"proved_for": proved_for or [request]} | differs)
+
+
+@pytest.fixture
+def guarded(cast):
+    """Two requests that are decided with a fresh proof."""
+    settings = {"settings__approval_required": True, "settings__decision_mfa_required": True}
+    roles = [RoleFactory(**settings, settings__stages=[staged(cast, **FIRST)]) for _ in range(2)]
+    asks = [EligibleFactory(role=role, user=cast["ria"]) for role in roles]
+    facts = {"actor": cast["ria"], "duration": HOUR, "justification": "Stuck."}
+    return [services.activate(eligible=eligible, **facts) for eligible in asks]
+
+
+@pytest.mark.parametrize("verb", [services.approve, services.deny])
+def test_decision_needs_its_proof(cast, guarded, verb):
+    first, second = guarded
+    other = {services.approve: "denied", services.deny: "approved"}[verb]
+    for differs in (
+        {"proof": None},
+        {"session": "another"},
+        {"verdict": other},
+        {"proved_for": [second]},
+    ):
+        decide = decided_with(cast, first, verb, **differs)
+        with refused("mfa_required"):
+            decide()
+    assert decided_with(cast, first, verb)().settled_at
+
+
+def test_one_proof_is_good_for_a_row_within_its_time(cast, guarded):
+    first, second = guarded
+    proof = proof_for(cast["ana"], "request.decided", **decision_facts(guarded, "approved"))
+    terms = {
+        "actor": cast["ana"],
+        "justification": "Seen.",
+        "proof": proof,
+        "session": "this session",
+        "proved_for": guarded,
+    }
+    assert services.approve(request=first, **terms).status == "provisioned"
+    with time_machine.travel(now() + timedelta(seconds=121), tick=False), refused("mfa_required"):
+        services.approve(request=second, **terms)
+    with refused("already_decided"):
+        services.approve(request=first, **terms)
+    assert services.approve(request=second, **terms).status == "provisioned"
+
+
+def test_claim_is_shown_for_some_minutes_and_keeps_nobody_from_deciding(cast):
+    request = services.claim(request=asked(cast, FIRST), actor=cast["ana"])
+    assert request.looked_at_by(now()) == cast["ana"]
+    with refused("already_claimed"):
+        services.claim(request=request, actor=cast["kim"])
+    with refused("not_an_approver"):
+        services.claim(request=request, actor=cast["eve"])
+    with time_machine.travel(now() + timedelta(minutes=15), tick=False):
+        assert request.looked_at_by(now()) is None
+        assert services.claim(request=request, actor=cast["kim"]).looked_at_by(now()) == cast["kim"]
+    assert act(cast, request, "ana yes") == "provisioned"
+
+
+def repeating(cast, hours=8, **settings):
+    """A role whose approvals may be repeated, granted to Ria by Ana for an hour and ended."""
+    settings = {f"settings__{name}": value for name, value in settings.items()}
+    stages = {"settings__approval_required": True, "settings__stages": [staged(cast, **FIRST)]}
+    role = RoleFactory(**stages, settings__auto_approve_within_hours=hours, **settings)
+    eligible = EligibleFactory(role=role, user=cast["ria"])
+    request = services.activate(eligible=eligible, actor=cast["ria"], duration=HOUR, justification="Stuck.")
+    request = services.approve(request=request, actor=cast["ana"], justification="Seen.")
+    services.deactivate(active=request.active_assignment, actor=cast["ria"])
+    return request
+
+
+def again(cast, request, **differs):
+    facts = {"actor": cast["ria"], "duration": HOUR, "justification": "Stuck again."}
+    return services.activate(eligible=request.eligible_assignment, **facts | differs)
+
+
+def test_approval_is_repeated_by_the_system_and_names_the_earlier_one(cast):
+    earlier = repeating(cast)
+    request = again(cast, earlier)
+    assert request.status == "provisioned"
+    decision = Decision.objects.get(request=request)
+    assert (decision.person, decision.repeats, decision.verdict) == (None, earlier, "approved")
+    event = Event.objects.filter(action="request.approved").latest("id")
+    assert (event.actor_label, event.justification) == ("System", f"Approved a short while ago: {earlier.reference}")
+
+
+def deny_meanwhile(cast, earlier):
+    RoleSettings.objects.update(auto_approve_within_hours=0)
+    services.deny(request=again(cast, earlier), actor=cast["kim"], justification="No more.")
+    RoleSettings.objects.update(auto_approve_within_hours=8)
+
+
+def take_away(cast, earlier):
+    ActiveAssignment.objects.activated().update(end_reason="removed")
+
+
+NOT_REPEATED = {
+    "a longer time": lambda cast, earlier: {"duration": HOUR + timedelta(minutes=1)},
+    "a no since": deny_meanwhile,
+    "taken away": take_away,
+    "the approver gone": lambda cast, earlier: disable(cast, "ana"),
+    "a stage more": lambda cast, earlier: change(earlier, staged(cast, **FIRST), staged(cast, **SECOND)),
+    "another scope": lambda cast, earlier: {"scope": ResourceFactory()},
+    "switched off": lambda cast, earlier: change(earlier, staged(cast, **FIRST), auto_approve_within_hours=0),
+}
+
+
+@pytest.mark.parametrize("happens", NOT_REPEATED.values(), ids=NOT_REPEATED)
+def test_approval_is_not_repeated_after(cast, happens):
+    earlier = repeating(cast)
+    assert again(cast, earlier, **(happens(cast, earlier) or {})).is_pending
+
+
+@pytest.mark.parametrize(("late", "status"), [(-1, "provisioned"), (0, "pending_approval")])
+def test_approval_is_repeated_within_the_hours(cast, late, status):
+    earlier = repeating(cast)
+    with time_machine.travel(earlier.settled_at + 8 * HOUR + timedelta(seconds=late), tick=False):
+        assert again(cast, earlier).status == status
+
+
+def test_repeated_approval_is_not_repeated_further(cast):
+    earlier = repeating(cast)
+    with time_machine.travel(earlier.settled_at + 7 * HOUR, tick=False):
+        second = again(cast, earlier)
+        services.deactivate(active=second.active_assignment, actor=cast["ria"])
+    with time_machine.travel(earlier.settled_at + 9 * HOUR, tick=False):
+        assert again(cast, earlier).is_pending
+
+
+# --- what the worker does -------------------------------------------------------------------------------------
+
+
+def test_worker_reminds_and_asks_others_once(cast):
+    request = asked(cast, TWO_OF_THREE | {"later": ("eve",), "timeout": 4 * HOUR})
+    act(cast, request, "ana yes")
+    done = []
+    for hours in (0.5, 1, 1, 2, 2, 3):
+        with time_machine.travel(request.requested_at + timedelta(hours=hours), tick=False):
+            done.append(ask_due())
+    assert done == [0, 1, 0, 1, 0, 0]
+    mails = Message.objects.filter(kind__startswith="approval").values_list("kind", "to_address")
+    assert sorted(mails) == [
+        ("approval_asked", "ana@example.org"),
+        ("approval_asked", "eve@example.org"),
+        ("approval_asked", "kim@example.org"),
+        ("approval_asked", "lee@example.org"),
+        ("approval_reminder", "eve@example.org"),
+        ("approval_reminder", "kim@example.org"),
+        ("approval_reminder", "lee@example.org"),
+    ]
+
+
+def test_worker_away_for_a_week_asks_nobody_and_closes(cast):
+    request = asked(cast, FIRST | {"later": ("eve",)})
+    with time_machine.travel(request.requested_at + timedelta(days=7), tick=False):
+        assert act(cast, request, "ana yes") == act(cast, request, "eve yes") == "already_decided"
+        assert (ask_due(), time_out_due(), ask_due()) == (0, 1, 0)
+    assert state(request) == "timed_out"
+    assert not Message.objects.filter(kind="approval_reminder").exists()

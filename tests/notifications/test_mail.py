@@ -25,6 +25,8 @@ FULL = {
     "decider": "Kim & Dahl",
     "approver": "Kim & Dahl",
     "name": "Ana O'Berg",
+    "delegator": "Kim & Dahl",
+    "delegate": "Tom <Lind>",
     "role": "Backup <Operator>",
     "scope": "/Data & Centre",
     "starts_at": AT,
@@ -50,6 +52,9 @@ KINDS = {
     "active_assigned": "user actor role scope starts_at ends_at reason url",
     "assignment_removed": "user actor role scope reason url",
     "approval_asked": "user role scope duration starts_at reason ticket ticket_url expires_at url",
+    "approval_reminder": "user role scope duration starts_at reason ticket ticket_url expires_at url",
+    "delegation_made": "delegator delegate starts_at ends_at reason url",
+    "delegation_ended": "delegator delegate starts_at ends_at reason url",
     "request_decided": "user decider role scope justification ends_at duration url",
     "request_canceled": "user role scope actor url",
     "request_timed_out": "user role scope asked_at url",
@@ -67,6 +72,8 @@ BOTH = [{"audience": "requestor"}, {"audience": "admin"}]
 EACH = [one | {"kind_of": kind} for one in BOTH for kind in ("eligible", "active")]
 # The words that choose between sentences; {} stands for none given.
 CHOICES = {
+    "delegation_made": [{"audience": "delegate"}, {"audience": "delegator"}],
+    "delegation_ended": [{"audience": "delegate"}, {"audience": "delegator"}],
     "eligible_assigned": BOTH,
     "active_assigned": BOTH,
     "assignment_removed": EACH,
