@@ -139,7 +139,7 @@ def test_disable_says_what_ends(helpdesk):
 
     page = helpdesk.get(url(activation.user, "disable")).content.decode()
 
-    assert f"{activation.role} at / ends at once." in page
+    assert f"{activation.role} at {activation.scope} ends at once." in page
     assert User.objects.get(pk=activation.user_id).is_active
 
 
@@ -290,7 +290,7 @@ def test_protected_group_not_for_oneself(role_admin):
 
     answer = role_admin.post(url(group), {"name": group.name, "members": [role_admin.person.pk], "is_protected": "on"})
 
-    assert "Nobody puts themselves into a protected group" in errors(answer)
+    assert "Nobody puts themselves into a group that has power" in errors(answer)
     assert group.members.count() == 0
     assert last_event().code == "self_assignment"
 
