@@ -28,6 +28,7 @@ class Kind(models.TextChoices):
     FACTORS_CHANGED = "factors_changed", _("Ways to sign in changed")
     ELIGIBLE_ASSIGNED = "eligible_assigned", _("Assigned eligible")
     ACTIVE_ASSIGNED = "active_assigned", _("Assigned active")
+    ASSIGNED_IN_BULK = "assigned_in_bulk", _("Assigned in bulk")
     ASSIGNMENT_REMOVED = "assignment_removed", _("Assignment removed")
     ASSIGNMENT_EXPIRING = "assignment_expiring", _("Assignment ends soon")
     ASSIGNMENT_EXPIRED = "assignment_expired", _("Assignment ended")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import approvals.services  # noqa: F401
 import pim_site.ascode.services
+import pim_site.imports.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from approvals.models import Decision
 from assignments.services.activation import END_ACTIONS

@@ -30,6 +30,7 @@ from audit.models import Event
 from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
+from pim_site.imports.packing import packed
 from roles.models import Delegation, Role, RoleSettings
 from tests.client import signed_in
 from tests.factories import (
@@ -250,6 +251,16 @@ def in_use(role):
     return RoleSettings.objects.current().filter(role=role).values_list("pk", flat=True).first() or ""
 
 
+def file(text):
+    """A file that was looked at, on its way back."""
+    return {"packed": packed(text.encode())}
+
+
+def assignment(cast):
+    role = Role.objects.get(pk=cast.others["role"])
+    return f"role,resource,user\n{role.name},/,somebody\n"
+
+
 SENT = {
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
@@ -266,6 +277,10 @@ SENT = {
     "/console/roles/role/<uuid:pk>/settings/copy/": lambda cast, key: {"roles": [cast.others["role"]], "step": "save"},
     "/console/assignments/eligibleassignment/": bulk("remove", "eligibleassignment"),
     "/console/assignments/activeassignment/": bulk("remove", "activeassignment"),
+    "/console/accounts/user/import/": lambda cast, key: file("username,name,email\nada,Ada,ada@example.org\n"),
+    "/console/accounts/group/import/": lambda cast, key: file("name\nKeepers\n"),
+    "/console/assignments/eligibleassignment/import/": lambda cast, key: file(assignment(cast)),
+    "/console/assignments/activeassignment/import/": lambda cast, key: file(assignment(cast)),
     "/console/notifications/message/": bulk("send-again", "message"),
     "/console/assignments/eligibleassignment/assign/": lambda cast, key: {"lasting": "permanent"},
     "/console/assignments/activeassignment/assign/": lambda cast, key: {"lasting": "permanent"},

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 import approvals.services  # noqa: F401
 import pim_site.ascode.services
+import pim_site.imports.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
 from accounts.services import issue_ticket, new_passkey_options
@@ -24,6 +25,7 @@ from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
 from notifications.services import queue
 from pim_site.ascode.reading import read
+from pim_site.imports.rows import read as read_rows
 from roles.models import Delegation, Role, RoleSettings
 from tests.environment import POSTGRES
 from tests.factories import (
@@ -392,6 +394,12 @@ def import_organisation():
     return Scenario({"actor": None, "document": read(content)}, {"actor": administrator()})
 
 
+def import_rows():
+    content = b"username,name,email\nada,Ada,ada@example.org\n"
+    arguments = {"actor": administrator(), "document": read_rows("people", content), "justification": "Joined."}
+    return Scenario(arguments, code="file_refused")
+
+
 SCENARIOS = {
     "person.created": create_person,
     "person.updated": update_person,
@@ -444,6 +452,7 @@ SCENARIOS = {
     "extension.timed_out": lapse,
     "message.requeued": requeue_message,
     "organisation.imported": import_organisation,
+    "rows.imported": import_rows,
 }
 every_operation = pytest.mark.parametrize("action", SCENARIOS)
 

@@ -16,6 +16,7 @@ from approvals.rules import check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import AssignmentRefused, Terms
+from assignments.services.assigning import settings_for
 from audit.services import privileged
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
@@ -160,7 +161,7 @@ def settled_request(action: str, actor: User | None, terms: Terms, **links: Any)
         **{"group" if isinstance(terms.holder, Group) else "user": terms.holder},
         role=terms.role,
         scope=terms.scope,
-        settings=RoleSettings.objects.applying_to(terms.role, terms.scope)[0],
+        settings=settings_for(terms.role, terms.scope),
         starts_at=terms.starts_at,
         ends_at=terms.ends_at,
         justification=terms.justification.strip(),

@@ -11,6 +11,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
+from accounts.bulk import once
 from accounts.links import link
 from accounts.models import Group, User
 from assignments.models import (
@@ -286,8 +287,14 @@ def tell(
     """Queue a mail to the holder and to the administrators, as far as the role's settings say so."""
     common: dict[str, Any] = {"event": event, "settings": settings, "about": assignment}
     roles.tell(kind, audience="requestor", to=concerned(assignment, at=at), context=context, **common)
-    others = administrators(at).exclude(pk=assignment.holder.pk)
+    others = _administrators_besides(assignment.holder, at)
     roles.tell(kind, audience="admin", to=others, context=context | {"url": _console_page(assignment)}, **common)
+
+
+def _administrators_besides(holder: User | Group, at: datetime) -> Iterator[User]:
+    """Yield the administrators who are told, looked up only if they are."""
+    everybody = once("administrators", lambda: list(administrators(at)))
+    yield from (person for person in everybody if person.pk != holder.pk)
 
 
 def concerned(assignment: ActiveAssignment | EligibleAssignment, *, at: datetime) -> Iterable[User]:

@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
+from accounts.bulk import once
 from accounts.models import Group, User
 from accounts.services import withdraw_weak_tickets
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, may_be_in
@@ -39,8 +40,8 @@ def assign_active(*, terms: Terms, actor: User | None, request: Model | None = N
 @transaction.atomic(savepoint=False)
 def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None) -> Any:
     holder, role = terms.holder, terms.role
-    lock(holder)
-    holder.refresh_from_db()
+    rows: Any = type(holder)._base_manager.select_for_update(of=("self",))
+    holder.refresh_from_db(from_queryset=rows)
     at = now()
     check_not_own(holder, actor, at=at)
     settings = settings_for(role, terms.scope)
@@ -74,7 +75,8 @@ def check_not_own(holder: User | Group, actor: User | None, *, at: datetime) -> 
 
 def settings_for(role: Role, scope: Resource) -> RoleSettings:
     """Return the settings that count at the scope; where it is not the role's, defaults, for a rule to refuse it."""
-    return RoleSettings.objects.applying_to(role, scope).first() or RoleSettings(role=role)
+    found = once(("settings", role.pk, scope.pk), lambda: RoleSettings.objects.applying_to(role, scope).first())
+    return found or RoleSettings(role=role)
 
 
 def in_seconds(terms: Terms) -> Terms:
@@ -89,25 +91,29 @@ def dates_of(assignment: AnyAssignment) -> dict[str, datetime | None]:
 
 def _insert(model: Any, terms: Terms, *, at: datetime) -> Any:
     """Insert the row; the constraint has the last word on there being one."""
-    holder, role, scope = terms.holder, terms.role, terms.scope
-    same = model.objects.of(holder).filter(role=role, scope=scope)
-    if model is ActiveAssignment:
-        same = same.assigned()
-    for past in same.due(at):  # the worker is late: its row must not stand in the way
-        if model is ActiveAssignment:
-            expire_active(active=past, actor=None)
-        else:
-            expire_eligible(eligible=past, actor=None)
-    starts_at = whole_second(max(terms.starts_at or at, at))
     try:
-        with transaction.atomic():
-            held = {"group" if isinstance(holder, Group) else "user": holder}
-            return model.objects.create(
-                **held, role=role, scope=scope, starts_at=starts_at, ends_at=terms.ends_at, created_at=at
-            )
+        return _inserted(model, terms, at=at)
     except IntegrityError as error:
-        text = _("%(user)s has this assignment already. Remove it first, or wait for its end.") % {"user": holder}
-        raise AssignmentRefused(text, code="already_assigned") from error
+        if not _close_past(model, terms, at=at):
+            text = _("%(user)s has this assignment already. Remove it first, or wait for its end.")
+            raise AssignmentRefused(text % {"user": terms.holder}, code="already_assigned") from error
+    return _inserted(model, terms, at=at)
+
+
+@transaction.atomic
+def _inserted(model: Any, terms: Terms, *, at: datetime) -> Any:
+    holder, starts_at = terms.holder, whole_second(max(terms.starts_at or at, at))
+    held = {"group" if isinstance(holder, Group) else "user": holder}
+    where = {"role": terms.role, "scope": terms.scope}
+    return model.objects.create(**held, **where, starts_at=starts_at, ends_at=terms.ends_at, created_at=at)
+
+
+def _close_past(model: Any, terms: Terms, *, at: datetime) -> int:
+    """Close what stands in the way only because the worker is late; return how many."""
+    same = model.objects.of(terms.holder).filter(role=terms.role, scope=terms.scope)
+    if model is EligibleAssignment:
+        return sum(expire_eligible(eligible=past, actor=None) for past in same.due(at))
+    return sum(expire_active(active=past, actor=None) for past in same.assigned().due(at))
 
 
 @transaction.atomic(savepoint=False)

@@ -28,6 +28,7 @@ from roles.models import RoleSettings
 
 from .base import Act, Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
 from .forms import TargetForm, TermsForm, add_refusal
+from .imports import ImportsRows
 from .requests import request_row
 
 ENDS_SOON = timedelta(days=14)
@@ -219,9 +220,11 @@ def what_removing_eligible_does(row: EligibleAssignment) -> Iterator[str]:
 
 
 @admin.register(EligibleAssignment)
-class EligibleAdmin(AssignmentAdmin):
+class EligibleAdmin(ImportsRows, AssignmentAdmin):
+    imports = "eligible"
     kind = "eligible"
     assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
+    import_permissions = assign_permissions
     assign_label = gettext_lazy("Assign eligible")
     assigned_words = gettext_lazy("%(user)s is made eligible for %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "start_day", "end_day"]
@@ -259,9 +262,11 @@ class EligibleAdmin(AssignmentAdmin):
 
 
 @admin.register(ActiveAssignment)
-class ActiveAdmin(AssignmentAdmin):
+class ActiveAdmin(ImportsRows, AssignmentAdmin):
+    imports = "active"
     kind = "active"
     assign_permissions = ("assignments.assign_active",)
+    import_permissions = assign_permissions
     assign_label = gettext_lazy("Assign active")
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]

@@ -27,6 +27,7 @@ from pim_site.templatetags.pim import dot, duration, moment
 from .assignments import assign_links, assignment_row
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
 from .forms import ProvedReasonForm, ServiceForm
+from .imports import ImportsRows
 from .requests import request_row
 
 SHOWN = 10
@@ -81,7 +82,9 @@ class PersonForm(ServiceForm):
 
 
 @admin.register(User)
-class PersonAdmin(ServiceAdmin):
+class PersonAdmin(ImportsRows, ServiceAdmin):
+    imports = "people"
+    import_permissions = ("accounts.add_user",)
     form = PersonForm
     list_display = ["display_name", "username", "email", "kind", "enabled", "manager", "signed_in"]
     list_filter = ["is_active", "kind", "is_emergency_access"]
@@ -204,7 +207,9 @@ class GroupForm(ServiceForm):
 
 
 @admin.register(Group)
-class GroupAdmin(ServiceAdmin):
+class GroupAdmin(ImportsRows, ServiceAdmin):
+    imports = "groups"
+    import_permissions = ("accounts.add_group",)
     form = GroupForm
     list_display = ["name", "is_protected", "people", "description"]
     list_filter = ["is_protected"]

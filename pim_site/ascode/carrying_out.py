@@ -13,9 +13,12 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts import services as accounts
+from accounts.bulk import Bulk, bulk
+from accounts.links import link
 from accounts.models import Group, User
 from approvals import services as approvals
 from assignments import services as assignments
+from notifications.services import queue
 from roles import services as roles
 from roles.models import Resource, Role, RoleSettings
 from roles.stages import GROUPS, PEOPLE, StageTerms
@@ -29,21 +32,27 @@ from .shapes import Unreadable
 from .site import Site
 
 MOST_FAULTS = 100
+LINES_TOLD = 20
 ASSIGN: dict[str, Callable[..., Any]] = {"eligible": approvals.assign_eligible, "active": approvals.assign_active}
 
 
-def carry_out(document: Document, *, actor: User | None, prune: bool) -> Plan:
+def carry_out(document: Document, *, actor: User | None, prune: bool = False, reason: str = "") -> Plan:
     """Do what the file asks for, in the present transaction; return what that was.
 
     Args:
+        reason: why, for the audit and for those concerned.
         prune: end the assignments that the file leaves out, of roles that it describes.
 
     Raises:
         FileRefused: with each entry that was refused and why. What was done until then is to be rolled back.
     """
-    work = Work(document, actor)
-    for section in SECTIONS:
+    work = Work(document, actor, reason or _("As the imported file says."))
+    for section in ("people", "groups", "resources", "roles"):
         work.do(section)
+    with bulk() as act:
+        for section in ASSIGN:
+            work.do(section)
+    _tell(act, work)
     if prune:
         work.end_what_is_left_out()
     work.disable()
@@ -55,8 +64,8 @@ def carry_out(document: Document, *, actor: User | None, prune: bool) -> Plan:
 class Work:
     """One file being put in force."""
 
-    def __init__(self, document: Document, actor: User | None) -> None:
-        self.document, self.actor, self.at = document, actor, now()
+    def __init__(self, document: Document, actor: User | None, reason: str) -> None:
+        self.document, self.actor, self.reason, self.at = document, actor, reason, now()
         self.site, self.plan, self.faults = Site(), Plan(), list[Fault]()
         self.before = {
             section: {tuple(values[key] for key in IDENTITY[section]): values for values in rows}
@@ -80,8 +89,9 @@ class Work:
         """Make what is new in a section, then change what differs."""
         act = getattr(self, f"_{section}", None) or partial(self._assignments, section)
         rows = [_as_of_now(row, self.at) for row in self.document.rows(section) if not _is_over(row, self.at)]
-        for row in _in_order(section, rows):
-            before = self.before[section].get(row.of(*IDENTITY[section]))
+        for said in _in_order(section, rows):
+            before = self.before[section].get(said.of(*IDENTITY[section]))
+            row = Row({**(before or SECTIONS[section].defaults), **said.values}, said.line)
             changed = tuple(differences(before, row.values)) if before else ()
             if before is None or changed:
                 with self.step(row.line):
@@ -106,15 +116,15 @@ class Work:
         if any(row[key] != before[key] for key in before if key != "enabled"):
             person = site.people[name] = assignments.update_person(user=person, actor=self.actor, **facts)
         if row["enabled"] and not before["enabled"]:
-            site.people[name] = assignments.enable_person(user=person, actor=self.actor, justification=reason())
+            site.people[name] = assignments.enable_person(user=person, actor=self.actor, justification=self.reason)
 
     def disable(self) -> None:
         for row in self.document.rows("people"):
-            if not row["enabled"] and row["username"] in self.site.people:
+            if row.values.get("enabled") is False and row["username"] in self.site.people:
                 person = User.objects.get(pk=self.site.people[row["username"]].pk)
                 if person.is_active:
                     with self.step(row.line):
-                        assignments.disable_person(user=person, actor=self.actor, justification=reason())
+                        assignments.disable_person(user=person, actor=self.actor, justification=self.reason)
 
     def _groups(self, row: Row, before: Values | None) -> None:
         site, name = self.site, row["name"]
@@ -164,9 +174,8 @@ class Work:
     def _roles(self, row: Row, before: Values | None) -> None:
         role = self._role_itself(row, before)
         scopes = {override["scope"] for override in row["overrides"]}
-        if before and (gone := [each["scope"] for each in before["overrides"] if each["scope"] not in scopes]):
-            text = _("The settings at %(scopes)s are not in the file, and a file does not take them away.")
-            raise Unreadable(text % {"scopes": ", ".join(gone)})
+        for gone in {each["scope"] for each in before["overrides"]} - scopes if before else ():
+            roles.remove_settings(role=role, scope=self.site.resource(gone), actor=self.actor)
         roles.save_settings(role=role, scope=role.resource, actor=self.actor, **self._settings(row["settings"]))
         for override in row["overrides"]:
             scope = self.site.resource(override["scope"])
@@ -201,9 +210,11 @@ class Work:
 
     def _assignments(self, section: str, row: Row, before: Values | None) -> None:
         holder, role, scope = self._who_what_where(row.values)
+        terms = {"starts_at": row["starts_at"], "ends_at": row["ends_at"], "justification": self.reason}
         if before is not None:
-            raise Unreadable(_("This assignment is there with other dates. End it first, or change it in the console."))
-        terms = {"starts_at": row["starts_at"], "ends_at": row["ends_at"], "justification": reason()}
+            made = self.site.assignment(section, holder, role, scope)
+            approvals.update(assignment=made, actor=self.actor, **terms)
+            return
         ASSIGN[section](holder=holder, role=role, scope=scope, actor=self.actor, **terms)
 
     def _who_what_where(self, values: Values) -> tuple[User | Group, Role, Resource]:
@@ -229,14 +240,18 @@ class Work:
             return
         row = self.site.assignment(section, holder, role, scope)
         if section == "eligible":
-            approvals.remove_eligible(eligible=row, actor=self.actor, justification=reason())
+            approvals.remove_eligible(eligible=row, actor=self.actor, justification=self.reason)
         else:
-            approvals.remove_active(active=row, actor=self.actor, justification=reason())
+            approvals.remove_active(active=row, actor=self.actor, justification=self.reason)
         self.plan.add(END, section, name_of(section, values), 0)
 
 
-def reason() -> str:
-    return _("As the imported file says.")
+def _tell(act: Bulk, work: Work) -> None:
+    """Send each who is told of assignments one mail about all of them."""
+    for recipient, counts in act.told.items():
+        lines = [f"{what}: {count}" for what, count in counts.most_common(LINES_TOLD)]
+        context = {"actor": str(work.actor or ""), "count": counts.total(), "lines": "\n".join(lines)}
+        queue("assigned_in_bulk", to=[recipient], context=context | {"url": link("admin:index")})
 
 
 def _is_over(row: Row, at: datetime) -> bool:
@@ -265,7 +280,7 @@ def _in_order(section: str, rows: list[Row]) -> list[Row]:
 def _managers_first(rows: list[Row]) -> list[Row]:
     waiting, ordered = {row["username"]: row for row in rows}, list[Row]()
     while waiting:
-        ready = [row for row in waiting.values() if row["manager"] not in waiting]
+        ready = [row for row in waiting.values() if row.values.get("manager") not in waiting]
         if not ready:
             names = ", ".join(list(waiting)[:10])
             fault = _("These are managers of each other, in a circle: %(names)s.") % {"names": names}

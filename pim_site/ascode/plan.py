@@ -35,8 +35,11 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         where = _("(line %(line)d)") % {"line": self.line} if self.line else _("(not in the file)")
-        head = f"{WORDS[self.verb]} {NOUNS[self.section]} {self.name} {where}"
-        return "\n".join([head, *(f"    {detail}" for detail in self.details)])
+        return "\n".join([f"{self.words} {where}", *(f"    {detail}" for detail in self.details)])
+
+    @property
+    def words(self) -> str:
+        return f"{WORDS[self.verb]} {NOUNS[self.section]} {self.name}"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from .shapes import Entry
 
 @dataclass(frozen=True)
 class Row:
-    """One entry: all its values, and where it stands."""
+    """One entry: its values, and where it stands. What it says nothing of stays, or has its default."""
 
     values: dict[str, Any]
     line: int
@@ -22,7 +22,7 @@ class Row:
         return self.values[key]
 
     def of(self, *keys: str) -> tuple[Any, ...]:
-        return tuple(self.values[key] for key in keys)
+        return tuple(self.values.get(key, "") for key in keys)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read(content: bytes) -> Document:
     if faults:
         raise FileRefused(faults)
     sections = {name: [_row(name, entry) for entry in file[name] or []] for name in SECTIONS if name in file}
-    if faults := [fault for name, rows in sections.items() for fault in _doubled(name, rows)]:
+    if faults := [fault for name, rows in sections.items() for fault in doubled(name, rows)]:
         raise FileRefused(faults)
     return Document(sections)
 
@@ -61,7 +61,8 @@ def _row(section: str, entry: Entry) -> Row:
     return Row(completed(section, entry), entry.line)
 
 
-def _doubled(section: str, rows: list[Row]) -> Iterator[Fault]:
+def doubled(section: str, rows: list[Row]) -> Iterator[Fault]:
+    """Yield a fault for each row that is about the same as one before it."""
     first: dict[tuple[Any, ...], int] = {}
     for row in rows:
         key = row.of(*IDENTITY[section])

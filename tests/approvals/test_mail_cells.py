@@ -181,7 +181,7 @@ CAUSES = {
     for factory in (EligibleFactory, ActiveFactory)
 }
 # Mails that belong to no role.
-PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended"}
+PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended", "assigned_in_bulk"}
 
 
 def silent():

@@ -37,6 +37,7 @@ CONSOLE = [
     "/console/assignments/eligibleassignment/assign/",
     "/console/assignments/activeassignment/",
     "/console/assignments/activeassignment/assign/",
+    "/console/assignments/eligibleassignment/import/",
     "/console/approvals/request/",
     "/console/audit/event/",
     "/console/notifications/message/",

@@ -41,6 +41,8 @@ FULL = {
     "ticket": "INC-4711",
     "ticket_url": "https://tickets.example.org/INC-4711",
     "address": "192.0.2.7",
+    "count": 2,
+    "lines": "Reader · /: 2",
     "what": "one-time codes added",
     "url": URL,
 }
@@ -50,6 +52,7 @@ KINDS = {
     "factors_changed": "name what changed_at address url",
     "eligible_assigned": "user actor role scope starts_at ends_at reason url",
     "active_assigned": "user actor role scope starts_at ends_at reason url",
+    "assigned_in_bulk": "actor count lines url",
     "assignment_removed": "user actor role scope reason url",
     "approval_asked": "user role scope duration starts_at reason ticket ticket_url expires_at url",
     "approval_reminder": "user role scope duration starts_at reason ticket ticket_url expires_at url",

@@ -14,6 +14,7 @@ from pim_site.ascode.present import export
 from pim_site.ascode.reading import read
 from pim_site.ascode.services import apply, plan
 from roles.models import Resource, Role, RoleSettings
+from roles.services import save_settings
 from tests.factories import (
     ActiveFactory,
     EligibleFactory,
@@ -192,6 +193,25 @@ def test_wrong_entries_are_refused_together_and_nothing_is_done():
         (11, "There is no role “Writer” at “/”."),
         (14, "Name a user or a group."),
     ]
+
+
+def test_other_dates_are_an_update():
+    held = EligibleFactory(role__name="Reader", user__username="ada")
+    end = (now() + timedelta(days=30)).replace(microsecond=0)
+
+    assert done(f"version: 1\neligible:\n  - role: Reader\n    resource: /\n    user: ada\n    ends_at: {end}\n") == [
+        ("change", "eligible", "Reader (/) of ada")
+    ]
+    held.refresh_from_db()
+    assert (held.ends_at, Request.objects.get().action) == (end, "admin_update")
+
+
+def test_override_that_the_file_leaves_out_is_taken_back():
+    role, beneath = RoleFactory(name="Reader"), ResourceFactory()
+    save_settings(role=role, scope=beneath, actor=None, ticket_required=True)
+
+    assert done(f"version: 1\nroles:\n{READER}") == [("change", "roles", "Reader (/)")]
+    assert not RoleSettings.objects.current().filter(role=role, scope=beneath).exists()
 
 
 def test_managers_in_a_circle_refused():
