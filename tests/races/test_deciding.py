@@ -11,9 +11,10 @@ from approvals.models import Decision, Request
 from approvals.rules import DecisionRefused
 from assignments.models import ActiveAssignment
 from audit.models import Event
-from tests.factories import EligibleFactory, RequestFactory, RoleFactory, UserFactory
+from roles.services import delegate_decisions
+from tests.factories import EligibleFactory, RequestFactory, RoleFactory, UserFactory, stage
 
-from .guards import count, no_row_locks
+from .guards import count, no_constraint, no_row_locks
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -91,22 +92,93 @@ def test_control_without_row_locks_canceled_and_approved_both_succeed(run_in_thr
     assert max(successes) > 1
 
 
+def approve_or_time_out(run_in_threads):
+    request, approvers = pending()
+    due = now() + timedelta(milliseconds=150)
+    Request.objects.filter(pk=request.pk).update(expires_at=due)
+
+    def act(number):
+        row = Request.objects.get(pk=request.pk)
+        begin = due - timedelta(milliseconds=4 * number) if number % 2 else due  # approvals in the last instant
+        while now() < begin:
+            pass
+        if number % 2:
+            return services.approve(request=row, actor=approvers[number], justification="Decided.")
+        return services.time_out(request=row, actor=None)
+
+    outcomes = run_in_threads(8, act)
+    request.refresh_from_db()
+    return count(outcomes, Request) + outcomes.count(True), request.status
+
+
 def test_time_out_and_approval_at_once_give_one_outcome(run_in_threads):
     for _ in range(10):
-        request, approvers = pending()
-        due = now() + timedelta(milliseconds=150)
-        Request.objects.filter(pk=request.pk).update(expires_at=due)
+        successes, status = approve_or_time_out(run_in_threads)
 
-        def act(number, request=request, approvers=approvers, due=due):
-            row = Request.objects.get(pk=request.pk)
-            if number % 2:
-                return services.approve(request=row, actor=approvers[number], justification="Decided.")
-            while now() < due:
-                pass
-            return services.time_out(request=row, actor=None)
+        assert (successes, status in ("provisioned", "timed_out")) == (1, True)
 
-        outcomes = run_in_threads(8, act)
 
-        request.refresh_from_db()
-        assert request.status in ("provisioned", "timed_out")
-        assert count(outcomes, Request) + outcomes.count(True) == 1
+def approve_all(run_in_threads):
+    """Sixteen say yes to what two must approve."""
+    approvers = UserFactory.create_batch(DECIDERS)
+    role = RoleFactory(settings__approval_required=True, settings__stages=[stage(approvers, quorum=2)])
+    request = RequestFactory(eligible_assignment=EligibleFactory(role=role))
+
+    def approve(number):
+        row = Request.objects.get(pk=request.pk)
+        return services.approve(request=row, actor=approvers[number], justification="Decided.")
+
+    return request, run_in_threads(DECIDERS, approve)
+
+
+def test_sixteen_deciders_at_a_quorum_of_two_give_two_decisions_and_one_role(run_in_threads):
+    for _ in range(10):
+        request, outcomes = approve_all(run_in_threads)
+
+        assert sorted(o.status for o in outcomes if isinstance(o, Request)) == ["pending_approval", "provisioned"]
+        assert [o.code for o in outcomes if isinstance(o, DecisionRefused)] == ["already_decided"] * (DECIDERS - 2)
+        assert Decision.objects.filter(request=request).count() == 2
+        assert ActiveAssignment.objects.filter(eligible_assignment=request.eligible_assignment).count() == 1
+
+
+def test_control_without_row_locks_more_than_two_decide(run_in_threads):
+    with no_row_locks():
+        request, _outcomes = approve_all(run_in_threads)
+
+    assert Decision.objects.filter(request=request).count() > 2
+
+
+def delegate_and_owner(run_in_threads):
+    """An approver and fifteen delegates use one voice of the two that are needed."""
+    owner, *delegates = UserFactory.create_batch(DECIDERS)
+    role = RoleFactory(settings__approval_required=True, settings__stages=[stage([owner, UserFactory()], quorum=2)])
+    request = RequestFactory(eligible_assignment=EligibleFactory(role=role))
+    for delegate in delegates:
+        delegate_decisions(actor=owner, delegate=delegate, ends_at=now() + timedelta(days=1))
+
+    def approve(number):
+        row = Request.objects.get(pk=request.pk)
+        return services.approve(request=row, actor=[owner, *delegates][number], justification="Decided.")
+
+    return request, run_in_threads(DECIDERS, approve)
+
+
+def test_a_voice_that_sixteen_may_use_counts_once(run_in_threads):
+    request, outcomes = delegate_and_owner(run_in_threads)
+
+    assert (count(outcomes, Request), Decision.objects.filter(request=request).count()) == (1, 1)
+
+
+def test_constraint_alone_lets_a_voice_count_once(run_in_threads):
+    with no_row_locks():
+        request, _outcomes = delegate_and_owner(run_in_threads)
+
+    assert Decision.objects.filter(request=request).count() == 1
+
+
+def test_control_without_locks_and_constraint_a_voice_counts_several_times(run_in_threads):
+    with no_constraint(Decision, "decision_one_per_voice"), no_row_locks():
+        request, _outcomes = delegate_and_owner(run_in_threads)
+        several = Decision.objects.filter(request=request).count()
+
+    assert several > 1
