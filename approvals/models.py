@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
@@ -339,7 +339,7 @@ class Request(models.Model):
     def lapses_at(self) -> datetime | None:
         """When an extension or renewal closes by itself: what it asks about can no longer be renewed then."""
         ends_at = self.assignment.ends_at if self.assignment else None
-        return ends_at + RENEW_WINDOW if self.waits_for_administrator and ends_at else None
+        return ends_at.astimezone(UTC) + RENEW_WINDOW if self.waits_for_administrator and ends_at else None
 
     @property
     def mail_event(self) -> str:

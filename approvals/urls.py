@@ -1,11 +1,27 @@
 from django.urls import path
 
-from . import views
+from assignments.models import ActiveAssignment, EligibleAssignment
+
+from . import extension_views, views
 
 app_name = "approvals"
 urlpatterns = [
     path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
     path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
+    path(
+        "extend/eligible/<uuid:pk>/",
+        extension_views.assignment_extend,
+        {"model": EligibleAssignment},
+        name="eligible-extend",
+    ),
+    path(
+        "extend/active/<uuid:pk>/",
+        extension_views.assignment_extend,
+        {"model": ActiveAssignment},
+        name="active-extend",
+    ),
+    path("requests/<uuid:pk>/extend/", extension_views.extension_grant, name="extension-grant"),
+    path("requests/<uuid:pk>/not-extend/", extension_views.extension_deny, name="extension-deny"),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:pk>/", views.request_detail, name="request-detail"),
     path("requests/<uuid:pk>/approve/", views.request_approve, name="request-approve"),

@@ -30,6 +30,7 @@ from .history import ACTIONS, CAUSES, csv_lines
 from .models import Decision, Request
 from .outlook import outlook
 from .rules import activation_facts, check_text, decision_facts
+from .terms_forms import GrantForm
 from .timeline import timeline
 
 PAGE = 25
@@ -134,20 +135,27 @@ def request_list(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def request_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    return _request_page(request, _visible(request, pk))
+    return request_page(request, visible_request(request, pk))
 
 
-def _visible(request: SignedInRequest, pk: UUID) -> Request:
+def visible_request(request: SignedInRequest, pk: UUID) -> Request:
     return get_object_or_404(Request.objects.visible_to(request.user, now()).described(), pk=pk)
 
 
-def _request_page(request: SignedInRequest, found: Request, form: DecisionForm | None = None) -> HttpResponse:
+def request_page(
+    request: SignedInRequest, found: Request, form: DecisionForm | None = None, grant_form: GrantForm | None = None
+) -> HttpResponse:
     user, at = request.user, now()
     own, state = found.user_id == user.pk, found.state(at)
     awaiting = Request.objects.awaiting(user, at)
     decides = awaiting.filter(pk=found.pk).exists()
+    grants = Request.objects.awaiting_administrator(user).filter(pk=found.pk).exists()
+    if grants and grant_form is None:
+        grant_form = GrantForm(found=found, actor=user)
     context = {
         "found": found,
+        "grants": grants,
+        "grant_form": grant_form,
         "state": state,
         "own": own,
         "overdue": found.is_overdue(at),
@@ -176,7 +184,7 @@ def _earlier(found: Request, at: datetime) -> list[tuple[Request, str]]:
 
 @require_POST
 def request_cancel(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    found = _visible(request, pk)
+    found = visible_request(request, pk)
     try:
         services.cancel(request=found, actor=request.user)
     except ValidationError as refusal:
@@ -204,7 +212,8 @@ def approval_list(request: SignedInRequest) -> HttpResponse:
     page = Paginator(waiting.order_by("expires_at"), PAGE).get_page(request.GET.get("page"))
     rows = [(row, row.looked_at_by(at)) for row in page]
     decided = Decision.objects.filter(person=request.user).described().order_by("-decided_at")[:10]
-    context = {"page_obj": page, "rows": rows, "decided": decided, "form": form}
+    extensions = Request.objects.awaiting_administrator(request.user).described().order_by("requested_at")
+    context = {"page_obj": page, "rows": rows, "extensions": extensions, "decided": decided, "form": form}
     return render(request, "approvals/approval_list.html", context)
 
 
@@ -241,7 +250,7 @@ def _decided_words(row: Request) -> str:
 
 @require_POST
 def request_claim(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    found = _visible(request, pk)
+    found = visible_request(request, pk)
     try:
         services.claim(request=found, actor=request.user)
     except ValidationError as refusal:
@@ -256,14 +265,14 @@ def request_approve(request: SignedInRequest, pk: UUID) -> HttpResponse:
     def approve(**decision: Any) -> Request:
         return services.approve(duration=form.cleaned_data["duration"], **decision)
 
-    found = _visible(request, pk)
+    found = visible_request(request, pk)
     form = DecisionForm(request.POST, request=found)
     return _decided(request, found, form, approve)
 
 
 @require_POST
 def request_deny(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    found = _visible(request, pk)
+    found = visible_request(request, pk)
     return _decided(request, found, DecisionForm(request.POST, request=found), services.deny)
 
 
@@ -281,7 +290,7 @@ def _decided(
             elif found.status != Request.Status.FAILED:
                 messages.success(request, _("Decided. %(user)s is told by mail.") % {"user": found.holder})
             return redirect("approvals:request-detail", found.pk)
-    return _request_page(request, _visible(request, found.pk), form)
+    return request_page(request, visible_request(request, found.pk), form)
 
 
 # --- delegating -----------------------------------------------------------------------------------------------

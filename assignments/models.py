@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Group, User, UserQuerySet
 from roles.models import Resource, Role
 
+from .rules import RENEW_WINDOW
+
 
 def _within(at: datetime, prefix: str = "") -> Q:
     """Half-open [starts_at, ends_at), and not ended before its time."""
@@ -53,6 +55,18 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         lasting = self.open().filter(starts_at__lte=at, ends_at__gt=at, ends_at__lte=at + window)
         untold = Q(reminded_days=None) | Q(reminded_days__gt=days)
         return lasting.filter(untold, starts_at__lt=F("ends_at") - window)
+
+    def renewable(self, user: User, at: datetime) -> Self:
+        """A person's own that ran out lately, and that they do not have again; see `rules.can_renew`."""
+        ran_out = Q(ended_at=None) | Q(end_reason=Assignment.EndReason.EXPIRED)
+        lately = self.filter(ran_out, user=user, ends_at__lte=at, ends_at__gt=at - RENEW_WINDOW)
+        again = self.model._default_manager.assigned().lasting(at).filter(user=user)
+        again = again.filter(role=OuterRef("role"), scope=OuterRef("scope"))
+        return lately.assigned().exclude(Exists(again)).described().order_by("-ends_at")
+
+    def assigned(self) -> Self:
+        """Not activated by anybody."""
+        return self
 
     def of(self, holder: User | Group) -> Self:
         """Held by this person or group themselves."""

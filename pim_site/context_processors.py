@@ -24,4 +24,5 @@ def _navigation(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"approvals_waiting": 0, "console": False}
-    return {"approvals_waiting": Request.objects.awaiting(user, now()).count(), "console": user.is_staff}
+    waiting = Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user).count()
+    return {"approvals_waiting": waiting, "console": user.is_staff}

@@ -11,7 +11,8 @@ from django.db.models import Q
 from accounts.forms import passkeys_of
 from accounts.models import User
 from approvals.models import Request
-from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
+from assignments.rules import can_extend
 from roles.models import RoleSettings
 
 Settings = dict[tuple[UUID, UUID], RoleSettings]
@@ -28,6 +29,7 @@ class Eligible:
     state: str
     active: ActiveAssignment | None
     pending: Request | None
+    extends: bool
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     requests = list(_open_requests(user, at))
     eligible = list(_matching(EligibleAssignment.objects.reaching(user, at).lasting(at).described(), words))
     pending = [request for request in requests if request.is_pending]
+    asked = [request for request in requests if request.waits_for_administrator]
+    about = {request.assignment.pk for request in asked if request.assignment}
     places = [(row.role, row.scope) for row in eligible]
     settings = RoleSettings.objects.applying_to_each(
         [*places, *((request.role, request.settings.scope) for request in pending)]
@@ -58,13 +62,18 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
         "active": active,
         "waiting": [Waiting(row, settings[row.role_id, row.settings.scope_id]) for row in pending],
         "scheduled": _scheduled(later, requests),
-        "eligible": _eligible(eligible, settings, [*active, *later], pending, at),
+        "eligible": _eligible(eligible, settings, [*active, *later], pending, user, about, at),
+        "asked": asked,
+        "extends": {row.pk for row in active if _may_extend(row, user, about, at)},
+        "ended": [row for row in _ended_lately(user, at) if row.pk not in about],
         "needs_passkey": strict and not passkeys_of(user).exists(),
     }
 
 
 def _open_requests(user: User, at: datetime) -> Iterable[Request]:
-    open_ = Q(status=Request.Status.PENDING_APPROVAL, expires_at__gt=at) | Q(status=Request.Status.SCHEDULED)
+    open_ = Q(status=Request.Status.PENDING_APPROVAL, expires_at__gt=at) | Q(
+        status__in=(Request.Status.SCHEDULED, Request.Status.PENDING_ADMIN_DECISION)
+    )
     own: Iterable[Request] = Request.objects.filter(open_, user=user).described().select_related("settings__scope")
     return own
 
@@ -86,6 +95,8 @@ def _eligible(
     settings: Settings,
     held: list[ActiveAssignment],
     pending: list[Request],
+    user: User,
+    about: set[UUID],
     at: datetime,
 ) -> list[Eligible]:
     active = {(row.role_id, row.scope_id): row for row in held}
@@ -97,6 +108,17 @@ def _eligible(
             state=row.state(at),
             active=active.get((row.role_id, row.scope_id)),
             pending=asked.get(row.pk),
+            extends=_may_extend(row, user, about, at),
         )
         for row in rows
     ]
+
+
+def _may_extend(row: AnyAssignment, user: User, about: set[UUID], at: datetime) -> bool:
+    """Is it time to ask for more of what is one's own, and not asked yet?"""
+    return row.user_id == user.pk and row.pk not in about and can_extend(row, at=at)
+
+
+def _ended_lately(user: User, at: datetime) -> list[AnyAssignment]:
+    """What ran out within 30 days and was not given again: it can be asked for once more. Two queries."""
+    return [row for model in (EligibleAssignment, ActiveAssignment) for row in model.objects.renewable(user, at)]

@@ -37,6 +37,7 @@ from tests.factories import (
     PASSWORD,
     ActivationFactory,
     EligibleFactory,
+    ExtensionFactory,
     GroupFactory,
     RequestFactory,
     ResourceFactory,
@@ -101,6 +102,10 @@ def kind_of(route):
 KINDS = {
     "/activate/": "eligibleassignment",
     "/active/": "activeassignment",
+    "/extend/eligible/": "ending",
+    "/extend/active/": "activeassignment",
+    "/requests/<uuid:pk>/extend/": "extension",
+    "/requests/<uuid:pk>/not-extend/": "extension",
     "/requests/": "request",
     "/delegation/": "delegation",
     "/security/apps/": "app",
@@ -154,6 +159,8 @@ class Cast:
             "app": TotpDeviceFactory(user=person).pk,
             "passkey": passkey_of(person)[0].pk,
             "eligibleassignment": EligibleFactory(user=person).pk,
+            "ending": ending(person).pk,
+            "extension": ExtensionFactory(eligible_assignment=ending(person)).pk,
             "activeassignment": ActivationFactory(eligible_assignment=EligibleFactory(user=person)).pk,
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
             "delegation": self.delegation_of(person),
@@ -194,6 +201,10 @@ class Cast:
             "ticket": "no-such",
             "letter": "no-such",
         }.get(kind, uuid.UUID(int=7))
+
+
+def ending(person):
+    return EligibleFactory(user=person, starts_at=now() - timedelta(days=60), ends_at=now() + timedelta(days=7))
 
 
 def a_letter():
@@ -264,6 +275,7 @@ def assignment(cast):
 SENT = {
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
+    "/requests/<uuid:pk>/extend/": lambda cast, key: {"kind": "eligible", "lasting": "permanent"},
     "/activate/<uuid:pk>/": lambda cast, key: {"duration": "60", "when": "now"},
     "/console/accounts/user/add/": lambda cast, key: PERSON | {"username": "new"},
     "/console/accounts/user/<path:object_id>/change/": lambda cast, key: PERSON | {"username": "renamed"},
@@ -281,6 +293,7 @@ SENT = {
     "/console/accounts/group/import/": lambda cast, key: file("name\nKeepers\n"),
     "/console/assignments/eligibleassignment/import/": lambda cast, key: file(assignment(cast)),
     "/console/assignments/activeassignment/import/": lambda cast, key: file(assignment(cast)),
+    "/console/assignments/eligibleassignment/<path:object_id>/update/": lambda cast, key: {"lasting": "permanent"},
     "/console/notifications/message/": bulk("send-again", "message"),
     "/console/assignments/eligibleassignment/assign/": lambda cast, key: {"lasting": "permanent"},
     "/console/assignments/activeassignment/assign/": lambda cast, key: {"lasting": "permanent"},
@@ -351,7 +364,10 @@ def cases():
         yield from ((route, whose) for whose in owners)
 
 
-OWNED = ("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation")
+OWNED = (
+    *("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation"),
+    *("ending", "extension"),
+)
 
 
 def outcomes(cast, persona, method):

@@ -1,7 +1,6 @@
 """Eligible and active assignments: who may hold what, who holds it now, and the way to make and end them."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -10,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
@@ -21,17 +21,18 @@ from accounts.sessions import prove
 from approvals import services
 from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
+from approvals.terms_forms import TermsForm
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
-from assignments.rules import Terms
+from assignments.rules import EXTEND_WINDOW, Terms
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
-from .base import Act, Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
-from .forms import TargetForm, TermsForm, add_refusal
+from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
+from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
+from .forms import TargetForm, add_refusal
 from .imports import ImportsRows
 from .requests import request_row
 
-ENDS_SOON = timedelta(days=14)
 WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
 
 
@@ -75,12 +76,12 @@ class EndsSoonFilter(admin.SimpleListFilter):
     parameter_name = "ends"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("soon", _("Within 14 days")), ("never", _("Permanent"))]
+        return [("soon", _("Within %(days)d days") % {"days": EXTEND_WINDOW.days}), ("never", _("Permanent"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         at = now()
         if self.value() == "soon":
-            return queryset.in_force(at).filter(ends_at__lte=at + ENDS_SOON)
+            return queryset.in_force(at).filter(ends_at__lte=at + EXTEND_WINDOW)
         return queryset.open().filter(ends_at=None) if self.value() == "never" else queryset
 
 
@@ -123,10 +124,14 @@ class AssignmentAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
     def holder(self, row: Assignment) -> SafeString:
+        if row.user and row.user.is_emergency_access:
+            return format_html('{} <span class="pim-chip">{}</span>', link(row.holder), _("emergency access"))
         return link(row.holder)
 
     @admin.display(description=gettext_lazy("holder"), ordering="user__display_name")
-    def holder_name(self, row: Assignment) -> str:
+    def holder_name(self, row: Assignment) -> SafeString | str:
+        if row.user and row.user.is_emergency_access:
+            return format_html('{} <span class="pim-chip">{}</span>', row.holder, _("emergency access"))
         return str(row.holder)
 
     @admin.display(description=gettext_lazy("role"), ordering="role__name")
@@ -153,6 +158,8 @@ class AssignmentAdmin(ConsoleAdmin):
     def state_word(self, row: Assignment) -> SafeString:
         """The word alone: the list has no room for the reason."""
         state = row.state(now())
+        if row.end_reason == Assignment.EndReason.CANCELED:
+            return dot("canceled")
         return dot(state, WORDS[state])
 
     @admin.display(description=gettext_lazy("state"))
@@ -190,7 +197,13 @@ class AssignmentAdmin(ConsoleAdmin):
                 return self._assigned(request, self.assign(request, settings, target, form))
             except (ValidationError, NotAllowed) as refusal:
                 add_refusal(form, refusal)
-        context = {"target": target, "form": form, "settings": settings, "kind": self.kind}
+        context = {
+            "target": target,
+            "form": form,
+            "settings": settings,
+            "kind": self.kind,
+            "told": who_is_told(target["holder"]),
+        }
         return self.shown(request, "admin/assign_terms.html", self.assign_label, **context)
 
     def assign(
@@ -203,46 +216,18 @@ class AssignmentAdmin(ConsoleAdmin):
         return redirect(page_of(row))
 
 
-def is_open(row: Assignment, at: datetime) -> bool:
-    return row.ended_at is None and (row.ends_at is None or row.ends_at > at)
-
-
-def what_removing_does(row: Assignment) -> Iterator[str]:
-    names = {"user": row.holder, "role": row.role, "scope": row.scope}
-    yield _("%(user)s loses %(role)s at %(scope)s, and is told so by mail.") % names
-
-
-def what_removing_eligible_does(row: EligibleAssignment) -> Iterator[str]:
-    names = {"user": row.holder, "role": row.role, "scope": row.scope}
-    yield _("%(user)s can no longer activate %(role)s at %(scope)s, and is told so by mail.") % names
-    for active in row.activations.lasting(now()).described():
-        yield _("The activation at %(scope)s ends at once.") % {"scope": active.scope}
-
-
 @admin.register(EligibleAssignment)
 class EligibleAdmin(ImportsRows, AssignmentAdmin):
     imports = "eligible"
     kind = "eligible"
-    assign_permissions = ("assignments.assign_eligible", "assignments.assign_ordinary_eligible")
+    assign_permissions = ASSIGN["eligible"]
     import_permissions = assign_permissions
     assign_label = gettext_lazy("Assign eligible")
     assigned_words = gettext_lazy("%(user)s is made eligible for %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "start_day", "end_day"]
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
-    acts = (
-        Act(
-            slug="remove",
-            label=gettext_lazy("Remove"),
-            permissions=("assignments.remove_assignment",),
-            offered=is_open,
-            says=what_removing_eligible_does,
-            does=lambda row, **facts: services.remove_eligible(eligible=row, **facts),
-            done=lambda row: _("%(user)s is no longer eligible for %(role)s.") % {"user": row.holder, "role": row.role},
-            danger=True,
-            bulk=True,
-        ),
-    )
+    acts = ELIGIBLE_ACTS
 
     def assign(
         self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
@@ -265,7 +250,7 @@ class EligibleAdmin(ImportsRows, AssignmentAdmin):
 class ActiveAdmin(ImportsRows, AssignmentAdmin):
     imports = "active"
     kind = "active"
-    assign_permissions = ("assignments.assign_active",)
+    assign_permissions = ASSIGN["active"]
     import_permissions = assign_permissions
     assign_label = gettext_lazy("Assign active")
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
@@ -274,29 +259,7 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
     narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
-    acts = (
-        Act(
-            slug="end",
-            label=gettext_lazy("End now"),
-            permissions=("assignments.end_activation",),
-            offered=lambda row, at: row.is_activated and is_open(row, at),
-            says=what_removing_does,
-            does=lambda row, **facts: services.deactivate(active=row, **facts),
-            done=lambda row: _("%(role)s of %(user)s has ended.") % {"user": row.holder, "role": row.role},
-            danger=True,
-        ),
-        Act(
-            slug="remove",
-            label=gettext_lazy("Remove"),
-            permissions=("assignments.remove_assignment",),
-            offered=lambda row, at: not row.is_activated and is_open(row, at),
-            says=what_removing_does,
-            does=lambda row, **facts: services.remove_active(active=row, **facts),
-            done=lambda row: _("%(user)s no longer holds %(role)s.") % {"user": row.holder, "role": row.role},
-            danger=True,
-            bulk=True,
-        ),
-    )
+    acts = ACTIVE_ACTS
 
     @admin.display(description=gettext_lazy("how"))
     def how(self, row: ActiveAssignment) -> str:

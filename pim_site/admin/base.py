@@ -76,6 +76,8 @@ class Act:
             The service then takes `validate_only` too.
         result_template: shows what `does` returned instead of going back to the object.
         bulk: can be done to several rows of the list, with a result for each.
+        form: what it asks; with `asks_of_row`, made with `row` (None in bulk) and `actor`, whose factor it may ask for.
+        bulk_form: what it asks in bulk, where that is something else.
     """
 
     slug: str
@@ -90,18 +92,27 @@ class Act:
     result_template: str = ""
     danger: bool = False
     bulk: bool = False
+    asks_of_row: bool = False
+    bulk_form: type[forms.Form] | None = None
 
     def is_permitted(self, user: User) -> bool:
         return bool(user.get_all_permissions().intersection(self.permissions))
 
-    def asks(self, request: HttpRequest) -> forms.Form:
-        data = request.POST if request.method == "POST" else None
-        return self.form(data, user=actor_of(request)) if issubclass(self.form, CodeForm) else self.form(data)
+    def asks(self, row: Any, actor: User, data: Any) -> forms.Form:
+        """Return the form about a row, or about several where it is None."""
+        if row is None and self.bulk_form:
+            return self.bulk_form(data)
+        about: dict[str, Any] = {"user": actor} if issubclass(self.form, CodeForm) else {}
+        if self.asks_of_row:
+            about = {"row": row, "actor": actor}
+        return self.form(data, **about)
 
     def facts(self, request: HttpRequest, row: Any, form: forms.Form) -> dict[str, Any]:
         """Return what the service takes besides row and actor, the proof made for it included."""
-        if self.intent is None or not isinstance(form, CodeForm):
+        if not isinstance(form, CodeForm):
             return form.cleaned_data
+        if self.intent is None or "code" not in form.fields:
+            return form.asked
         actor = actor_of(request)
         self.does(row, actor=actor, validate_only=True, **form.asked)  # a code is not used up for what cannot be
         proof = prove(request, actor, form.factor, self.intent(row, **form.asked))
@@ -231,7 +242,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         """Say what the act will do; on POST, do it. Without the permission the service itself refuses, and notes it."""
         row, user = self.found(request, object_id), actor_of(request)
         permitted = act.is_permitted(user)
-        form = act.asks(request)
+        form = act.asks(row, user, request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
                 return self._answer(request, row, act, act.does(row, actor=user, **act.facts(request, row, form)))
@@ -268,7 +279,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             text = _("Choose at most %(limit)d rows at once, so that the page can be read.")
             messages.error(request, text % {"limit": BULK_LIMIT})
             return None
-        form = act.form(request.POST if "confirmed" in request.POST else None)
+        form = act.asks(None, actor_of(request), request.POST if "confirmed" in request.POST else None)
         context = {"rows": rows, "act": act, "form": form, "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME}
         if form.is_valid():
             context["results"] = [self._result(request, row, act, form.cleaned_data) for row in rows]

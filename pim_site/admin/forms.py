@@ -1,19 +1,17 @@
 """The forms of the console that are more than the fields of one table."""
 
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.utils.timezone import get_current_timezone_name, localtime, now
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy
 
 from accounts.forms import CodeForm
 from accounts.models import Group, User
-from assignments.models import EligibleAssignment
+from assignments.models import Assignment, EligibleAssignment
 from assignments.rules import AssignmentRefused
-from roles.models import Resource, Role, RoleSettings
+from roles.models import Resource, Role
 from roles.rules import check_scope
 
 from .widgets import autocomplete
@@ -43,6 +41,17 @@ class ReasonForm(forms.Form):
 
 class ProvedReasonForm(CodeForm, ReasonForm):
     """A reason, and a fresh proof of whoever gives it."""
+
+
+class RemovalForm(ReasonForm):
+    """Why; and, of an emergency-access account, that it is meant. Among many others there is no way to mean it."""
+
+    def __init__(self, data: Any = None, *, row: Assignment | None, actor: User) -> None:
+        super().__init__(data)
+        holder = row.holder if row else None
+        if isinstance(holder, User) and holder.is_emergency_access:
+            label = _("This is an emergency-access account. I mean just this account.")
+            self.fields["emergency"] = forms.BooleanField(label=label)
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -102,67 +111,4 @@ class TargetForm(forms.Form):
                 check_scope(role, values["scope"], refusal=AssignmentRefused)
             except ValidationError as refusal:
                 self.add_error("scope", refusal)
-        return values
-
-
-class MomentInput(forms.DateTimeInput):
-    input_type = "datetime-local"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M")
-
-
-class TermsForm(CodeForm):
-    """The second step: from when, for how long and why, as far as the role's settings leave it open."""
-
-    code_is_required = False
-    starts_at = forms.DateTimeField(label=gettext_lazy("Start (optional)"), required=False, widget=MomentInput())
-    lasting = forms.ChoiceField(
-        label=gettext_lazy("For how long"),
-        choices=[
-            ("until", gettext_lazy("Until a date")),
-            ("permanent", pgettext_lazy("assignment", "Permanent, until somebody removes it")),
-        ],
-        widget=forms.RadioSelect,
-        initial="until",
-    )
-    ends_at = forms.DateTimeField(label=gettext_lazy("End"), required=False, widget=MomentInput())
-    justification = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=2000,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("Kept in the audit and told to the holder. Example: “On call from July, HR-2190”."),
-    )
-
-    def __init__(self, data: Any, *, settings: RoleSettings, kind: str, user: User) -> None:
-        super().__init__(data, user=user)
-        active = kind == "active"
-        permanent = settings.permanent_active_allowed if active else settings.permanent_eligible_allowed
-        days = settings.active_max_days if active else settings.eligible_max_days
-        self._offer_times(permanent, days)
-        if not (active and settings.assign_active_mfa_required):
-            self.ask_no_code()
-        if not (active and settings.assign_active_justification_required):
-            self.fields["justification"].label = _("Reason (optional)")
-
-    def _offer_times(self, permanent: bool, days: int) -> None:
-        zone = get_current_timezone_name()
-        self.fields["starts_at"].help_text = _("Empty: now. In the zone %(zone)s.") % {"zone": zone}
-        self.fields["ends_at"].initial = localtime(now()).replace(second=0, microsecond=0) + timedelta(days=days)
-        if permanent:
-            self.fields["ends_at"].help_text = _("Not needed for a permanent one. In the zone %(zone)s.") % {
-                "zone": zone
-            }
-            return
-        del self.fields["lasting"]
-        limit = _("At most %(days)d days after the start. In the zone %(zone)s.") % {"days": days, "zone": zone}
-        self.fields["ends_at"].help_text = limit
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        if values.pop("lasting", "until") == "permanent":
-            values["ends_at"] = None
-        elif not values.get("ends_at") and "ends_at" not in self.errors:
-            self.add_error("ends_at", _("Say until when."))
         return values
