@@ -20,6 +20,7 @@ from accounts.models import User
 from approvals.models import Request
 from assignments.models import ActiveAssignment
 from notifications.models import Message
+from pim_site.insights import INSIGHTS
 from roles.builtin import OUR_APPS
 
 
@@ -75,6 +76,14 @@ def waiting(held: set[str]) -> list[Tile]:
     return [Tile(queryset.count(), word, f"{_list_of(queryset.model)}?{query}") for word, queryset, query in seen]
 
 
+def standing(held: set[str]) -> list[Tile]:
+    """Count whom standing access reaches, for those who may see active assignments."""
+    if "assignments.view_activeassignment" not in held:
+        return []
+    at, page = now(), _list_of(ActiveAssignment)
+    return [Tile(insight.count(at), insight.title, f"{page}?insight={insight.key}") for insight in INSIGHTS]
+
+
 def _list_of(model: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
@@ -106,7 +115,8 @@ class ConsoleSite(OTPAdminSite):
         return require_http_methods(["GET", "HEAD", "POST"])(super().admin_view(view, cacheable))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        tiles = {"tiles": waiting(request.user.get_all_permissions())}
+        held = request.user.get_all_permissions()
+        tiles = {"tiles": waiting(held), "insights": standing(held)}
         page: HttpResponse = super().index(request, tiles | (extra_context or {}))
         return page
 

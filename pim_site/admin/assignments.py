@@ -31,6 +31,7 @@ from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
 from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
 from .forms import TargetForm, add_refusal
 from .imports import ImportsRows
+from .insights import InsightFilter
 from .requests import request_row
 
 WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
@@ -256,7 +257,7 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
-    list_filter = [StateFilter, OriginFilter, EndsSoonFilter, "role"]
+    list_filter = [StateFilter, OriginFilter, EndsSoonFilter, InsightFilter, "role"]
     narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = ACTIVE_ACTS
