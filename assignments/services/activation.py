@@ -313,6 +313,7 @@ def mail_facts(assignment: ActiveAssignment | EligibleAssignment) -> dict[str, A
         "role": str(assignment.role),
         "scope": str(assignment.scope),
         "url": link("home"),
+        "through": str(assignment.group or ""),
     }
 
 
