@@ -11,14 +11,21 @@ from django.utils.timezone import now
 from accounts.models import User
 
 from .models import ActiveAssignment
+from .ownership import rights_over, ways_to_own
 from .prepared import Prepared
 
 
-def rights(user: User, at: datetime) -> models.QuerySet[Permission, tuple[str, str]]:
-    """Return (app label, codename) of what the roles in force at the organisation itself give a person."""
+def rights(user: User, at: datetime) -> models.QuerySet[Any, Any]:
+    """Return (app label, codename) of what the roles in force at the organisation itself give a person.
+
+    Whoever owns something has the mark of that as well.
+    """
     held = ActiveAssignment.objects.in_force(at).reaching(user, at).filter(scope__path="/")
     permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
-    return permissions.values_list("content_type__app_label", "codename").distinct()
+    pairs = permissions.values_list("content_type__app_label", "codename")
+    mark = {"app": models.Value("assignments"), "code": models.Value("own_something")}
+    owned = [rows.order_by().annotate(**mark).values_list("app", "code") for rows in ways_to_own(user, at)]
+    return pairs.union(*owned)
 
 
 _RIGHTS = Prepared(rights)
@@ -35,7 +42,9 @@ class AssignmentBackend(BaseBackend):
         return User.objects.enabled().filter(pk=user_id).first()
 
     def get_all_permissions(self, user_obj: Any, obj: models.Model | None = None) -> set[str]:
-        """Return the "app.codename" of each permission in force; none about a single object, which rules decide."""
-        if obj is not None or not isinstance(user_obj, User) or not user_obj.is_active:
+        """Return the "app.codename" of each permission in force; about a single object, those of its owners alone."""
+        if not isinstance(user_obj, User) or not user_obj.is_active:
             return set()
+        if obj is not None:
+            return set(rights_over(user_obj, obj, now()))
         return {f"{app_label}.{codename}" for app_label, codename in _RIGHTS.rows(user_obj, now())}

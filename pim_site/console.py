@@ -19,6 +19,7 @@ from django_otp.admin import OTPAdminSite
 from accounts.models import User
 from approvals.models import Request
 from assignments.models import ActiveAssignment
+from assignments.ownership import OWNS
 from notifications.models import Message
 from pim_site.insights import INSIGHTS
 from roles.builtin import OUR_APPS
@@ -33,6 +34,11 @@ class Chooser(AutocompleteJsonView):
         if not found[2].concrete:
             raise PermissionDenied
         return found
+
+    def has_perm(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Owners choose among people by name, though they do not see their pages."""
+        owner = issubclass(self.model_admin.model, User) and request.user.has_perm(OWNS)
+        return owner or super().has_perm(request, obj)
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         result: dict[str, str] = super().serialize_result(obj, to_field_name)

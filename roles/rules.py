@@ -105,13 +105,20 @@ def check_rights_place(resource: Resource, *, gives_rights: bool) -> None:
         raise RoleRefused(text, code="scope_invalid")
 
 
-def check_weight(*, is_privileged: bool, codenames: Collection[str]) -> None:
-    """Refuse rights that change something in a role that helpdesk staff could give away.
+def check_can_own(role: Role) -> None:
+    """What the product made is for what it was made for."""
+    if role.is_built_in or role.group_part:
+        raise RoleRefused(_("This role cannot own its resource: make one of its own for that."), code="built_in")
+
+
+def check_weight(*, is_privileged: bool, codenames: Collection[str], owns_resource: bool = False) -> None:
+    """Refuse rights that change something, and ownership, in a role that helpdesk staff could give away.
 
     Args:
         codenames: of the permissions that the role gives in this site, e.g. "change_user".
     """
-    if not is_privileged and not all(codename.startswith(("view_", "export_")) for codename in codenames):
+    changes = owns_resource or not all(codename.startswith(("view_", "export_")) for codename in codenames)
+    if changes and not is_privileged:
         text = _("A role that may change something in this site is privileged. Mark it so, or leave out those rights.")
         raise RoleRefused(text, code="must_be_privileged")
 

@@ -12,7 +12,7 @@ from .factors import (
     renew_recovery_codes,
     rotate_keys,
 )
-from .groups import change_group, check_protection, create_group, drop_group, own_group
+from .groups import change_group, check_protection, create_group, drop_group, joins, own_group
 from .people import change_person, create_person, issue_ticket, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove
@@ -33,6 +33,7 @@ __all__ = [
     "drop_group",
     "enrol",
     "issue_ticket",
+    "joins",
     "new_passkey_options",
     "open_ticket",
     "own_group",

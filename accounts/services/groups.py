@@ -1,6 +1,6 @@
 """Groups, and who is in them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -35,7 +35,9 @@ def create_group(
     require(actor, "accounts.add_group")
     group = Group(name=name.strip(), description=description, is_protected=is_protected)
     owners, members = list(owners), list(members)
-    _check_group_change(group, actor=actor, was_protected=False, added={*owners, *members})
+    check_protection(actor, protected=is_protected)
+    if is_protected and actor in (*owners, *members):
+        raise own_group()
     _save_group(group)
     _put_into(group, owners, members)
     record("group.created", actor=actor, target=group, after=group_facts(group))
@@ -57,7 +59,6 @@ def change_group(
     Called by `assignments.services.update_group`, which knows what the group holds and who may change it.
 
     Raises:
-        NotAllowed: a protected group needs a right of its own.
         ValidationError: a field is wrong, or the name is taken.
         GroupRefused: code ``self_assignment``: nobody puts themselves into a protected group.
     """
@@ -65,9 +66,10 @@ def change_group(
     before, was_protected = group_facts(group), group.is_protected
     owners, members = list(owners), list(members)
     # Who is in a group that becomes protected is put into a protected group by that.
-    present = {*group.owners.all(), *group.members.all()} if was_protected else set()
+    joining = joins(group, actor, owners, members) if was_protected else actor in (*owners, *members)
     group.name, group.description, group.is_protected = name.strip(), description, is_protected
-    _check_group_change(group, actor=actor, was_protected=was_protected, added={*owners, *members} - present)
+    if joining and (is_protected or was_protected):
+        raise own_group()
     _save_group(group)
     _put_into(group, owners, members)
     record("group.updated", actor=actor, target=group, before=before, after=group_facts(group))
@@ -94,11 +96,10 @@ def check_protection(actor: User | None, *, protected: bool) -> None:
         raise NotAllowed(_("This group is protected: only a role administrator may change it."))
 
 
-def _check_group_change(group: Group, *, actor: User | None, was_protected: bool, added: set[User]) -> None:
-    protected = group.is_protected or was_protected
-    check_protection(actor, protected=protected)
-    if protected and actor in added:
-        raise own_group()
+def joins(group: Group, actor: User | None, owners: Collection[User], members: Collection[User]) -> bool:
+    """Would the actor come into a group by this, as a member or as an owner?"""
+    places = ((members, group.members), (owners, group.owners))
+    return any(actor in chosen and actor not in present.all() for chosen, present in places)
 
 
 def own_group() -> GroupRefused:

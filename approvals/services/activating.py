@@ -295,7 +295,9 @@ def deactivate(*, active: ActiveAssignment, actor: User, justification: str = ""
     """
     own = active.user_id == actor.pk
     if not own:  # an activation can be had again; what was assigned cannot, so ending that is removing it
-        require(actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment")
+        require(
+            actor, "assignments.end_activation" if active.is_activated else "assignments.remove_assignment", at=active
+        )
     action = Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE
     terms = Terms(active.holder, active.role, active.scope, justification=justification)
     links = {"active_assignment": active, "eligible_assignment": active.eligible_assignment}

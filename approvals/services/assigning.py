@@ -53,7 +53,7 @@ def assign_eligible(
     Raises:
         NotAllowed. AssignmentRefused: see `assignments.rules`.
     """
-    require_assigner(actor, role, eligible=True)
+    require_assigner(actor, role, scope, eligible=True)
     terms = Terms(holder, role, scope, starts_at, ends_at, justification)
     with kept_unless(validate_only):
         request = settled_request(Request.Action.ADMIN_ASSIGN, actor, terms)
@@ -88,7 +88,7 @@ def assign_active(
     Raises:
         NotAllowed. AssignmentRefused. StepUpRefused: ``mfa_required``.
     """
-    require_assigner(actor, role, eligible=False)
+    require_assigner(actor, role, scope, eligible=False)
     terms = Terms(holder, role, scope, starts_at, ends_at, justification)
     with kept_unless(validate_only):
         request = settled_request(Request.Action.ADMIN_ASSIGN, actor, terms)
@@ -99,13 +99,18 @@ def assign_active(
         return saved(request, request.active_assignment)
 
 
-def require_assigner(actor: User | None, role: Role, *, eligible: bool) -> None:
-    """Refuse unless the actor may give this role. Helpdesk staff make eligible, for roles that are not privileged."""
+def require_assigner(actor: User | None, role: Role, scope: Resource, *, eligible: bool) -> None:
+    """Refuse unless the actor may give this role. Helpdesk staff make eligible, for roles that are not privileged.
+
+    Args:
+        scope: where its owners may give it as well.
+    """
+    place = EligibleAssignment(role=role, scope=scope)
     if not eligible:
-        require(actor, "assignments.assign_active")
+        require(actor, "assignments.assign_active", at=place)
         return
     ordinary = () if role.is_privileged else ("assignments.assign_ordinary_eligible",)
-    require(actor, "assignments.assign_eligible", *ordinary)
+    require(actor, "assignments.assign_eligible", *ordinary, at=place)
 
 
 def prove_assigner(

@@ -132,8 +132,8 @@ def make_eligible(
         NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``self_assignment``,
         ``is_activated``, ``emergency_access``, ``already_assigned``, ``already_ended``, ``last_administrator``.
     """
-    require_assigner(actor, active.role, eligible=True)
-    require(actor, "assignments.remove_assignment")
+    require_assigner(actor, active.role, active.scope, eligible=True)
+    require(actor, "assignments.remove_assignment", at=active)
     check_emergency(active.holder, meant=emergency)
     terms = _terms(active, starts_at, ends_at, justification)
     with kept_unless(validate_only):
@@ -152,7 +152,7 @@ def _terms(row: AnyAssignment, starts_at: datetime | None, ends_at: datetime | N
 
 
 def _begun(action: str, row: AnyAssignment, terms: Terms, actor: User | None) -> Request:
-    require_assigner(actor, row.role, eligible=isinstance(row, EligibleAssignment))
+    require_assigner(actor, row.role, row.scope, eligible=isinstance(row, EligibleAssignment))
     return settled_request(action, actor, terms)
 
 
@@ -231,7 +231,7 @@ def remove_eligible(
         NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``,
         ``emergency_access``, ``last_administrator``.
     """
-    require(actor, "assignments.remove_assignment")
+    require(actor, "assignments.remove_assignment", at=eligible)
     check_emergency(eligible.holder, meant=emergency)
     terms = _terms(eligible, None, None, justification)
     request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, eligible_assignment=eligible)
@@ -250,7 +250,7 @@ def remove_active(
     Raises:
         As `remove_eligible`.
     """
-    require(actor, "assignments.remove_assignment")
+    require(actor, "assignments.remove_assignment", at=active)
     check_emergency(active.holder, meant=emergency)
     terms = _terms(active, None, None, justification)
     request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, active_assignment=active)

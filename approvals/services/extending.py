@@ -125,7 +125,7 @@ def grant_extension(
     with kept_unless(validate_only):
         request, row = _to_decide(request, actor, justification)
         eligible = row.noun == "eligible" if eligible is None else eligible
-        require_assigner(actor, row.role, eligible=eligible)
+        require_assigner(actor, row.role, row.scope, eligible=eligible)
         if not eligible and not validate_only:
             dates: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at}
             facts = grant_facts(request, eligible=eligible, justification=justification, **dates)
@@ -163,7 +163,7 @@ def deny_extension(*, request: Request, actor: User, justification: str) -> Requ
 
 def _to_decide(request: Request, actor: User, justification: str) -> tuple[Request, AnyAssignment]:
     """Lock the holder, the assignment if it is an eligibility, and the request; check that the actor may decide it."""
-    require_assigner(actor, request.role, eligible=request.active_assignment_id is None)
+    require_assigner(actor, request.role, request.scope, eligible=request.active_assignment_id is None)
     assignments.lock(request.holder)
     if request.eligible_assignment_id:
         EligibleAssignment.objects.select_for_update(of=("self",)).get(pk=request.eligible_assignment_id)

@@ -33,21 +33,25 @@ def update_group(
 ) -> Group:
     """Change a group and who is in it. What those who leave have activated through it ends at once.
 
+    Its owners may change the members, and nothing else.
+
     Raises:
         NotAllowed: the actor may not; a protected group needs a right of its own.
         ValidationError: a field is wrong, or the name is taken.
         GroupRefused: ``self_assignment``: nobody puts themselves into a group that has power.
         AssignmentRefused: ``group_not_protected``: it has power by its protection; ``last_administrator``.
     """
-    require(actor, "accounts.change_group")
+    require(actor, "accounts.change_group", at=group)
     owners, members = list(owners), list(members)
     lock_people(group.members.exclude(pk__in=[member.pk for member in members]))
     group = Group.objects.select_for_update().get(pk=group.pk)
-    accounts.check_protection(actor, protected=group.is_protected or is_protected)
+    if not _is_about_members(group, actor, name, description, owners, is_protected):
+        require(actor, "accounts.change_group")
+        accounts.check_protection(actor, protected=group.is_protected or is_protected)
     if group.is_protected and not is_protected:
         check_unprotected(group, privileged=_roles_held(group, is_privileged=True), approves_for=_decided_by(group))
-    if has_power(group):
-        _check_not_joining(group, actor, {*owners, *members})
+    if accounts.joins(group, actor, owners, members) and has_power(group):
+        raise accounts.own_group()
     protecting = is_protected and not group.is_protected
     with administrators_kept():
         group = accounts.change_group(
@@ -89,6 +93,15 @@ def delete_group(*, group: Group, actor: User | None, justification: str) -> Gro
         return accounts.drop_group(group=group, actor=actor, justification=justification)
 
 
+def _is_about_members(
+    group: Group, actor: User | None, name: str, description: str, owners: list[User], is_protected: bool
+) -> bool:
+    """Is the actor an owner, and does all but the members stay as it is?"""
+    kept = (name.strip(), description, is_protected) == (group.name, group.description, group.is_protected)
+    is_owner = actor is not None and actor.has_perm("accounts.change_group", group)
+    return is_owner and kept and set(owners) == set(group.owners.all())
+
+
 def lock_people(people: Iterable[User]) -> None:
     """Lock the rows of these people, before all others, so that none of them activates anything meanwhile."""
     pks = sorted(person.pk for person in people)
@@ -117,8 +130,3 @@ def _governed(group: Group) -> Iterable[User]:
     at = now()
     rows = [model.objects.lasting(at).filter(role__resource__group=group) for model in KINDS]
     return User.objects.filter(Q(pk__in=rows[0].values("user")) | Q(pk__in=rows[1].values("user")))
-
-
-def _check_not_joining(group: Group, actor: User | None, chosen: set[User]) -> None:
-    if actor in chosen - {*group.owners.all(), *group.members.all()}:
-        raise accounts.own_group()

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
@@ -16,6 +17,8 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.authority import may
+from accounts.models import User
 from accounts.rules import NotAllowed, intent_digest
 from accounts.sessions import prove
 from approvals import services
@@ -23,6 +26,7 @@ from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
 from approvals.terms_forms import TermsForm
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
+from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
@@ -103,7 +107,7 @@ def assign_links(request: HttpRequest, kinds: Iterable[str], **query: Any) -> li
     """Return the buttons to the pages on which roles are given, with what is known filled in."""
     buttons = []
     for page in (EligibleAdmin, ActiveAdmin):
-        if page.kind in kinds and actor_of(request).get_all_permissions().intersection(page.assign_permissions):
+        if page.kind in kinds and may(actor_of(request), OWNS, *page.assign_permissions):
             url = reverse(f"admin:assignments_{page.kind}assignment_assign")
             buttons.append(Button(page.assign_label, f"{url}?{urlencode(query)}" if query else url))
     return buttons
@@ -170,6 +174,11 @@ class AssignmentAdmin(ConsoleAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [self.page("assign/", "assign", self.assign_view), *super().get_urls()]
 
+    def owned(self, user: User) -> Q:
+        at = now()
+        its_two = ~Q(role__group_part="") & Q(role__resource__group__in=owned_groups(user, at))
+        return within(owned_scopes(user, at), "scope__path") | its_two
+
     def list_buttons(self, request: HttpRequest) -> list[Button]:
         return [button._replace(style="primary") for button in assign_links(request, [self.kind])]
 
@@ -181,12 +190,16 @@ class AssignmentAdmin(ConsoleAdmin):
 
     def assign_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for holder, role and scope in the address, then for the terms that the role's settings leave open."""
-        if not actor_of(request).get_all_permissions().intersection(self.assign_permissions):
+        user = actor_of(request)
+        if not may(user, OWNS, *self.assign_permissions):
             raise NotAllowed
         chosen = "role" in request.GET and {"user", "group"} & set(request.GET)
         target = TargetForm(request.GET if chosen else None, initial=request.GET.dict())
         if not target.is_valid():
             return self.shown(request, "admin/assign_target.html", self.assign_label, form=target)
+        place = {name: target.cleaned_data[name] for name in ("role", "scope")}
+        if not may(user, *self.assign_permissions, at=EligibleAssignment(**place)):
+            raise NotAllowed
         return self._terms_view(request, target.cleaned_data)
 
     def _terms_view(self, request: HttpRequest, target: dict[str, Any]) -> HttpResponse:

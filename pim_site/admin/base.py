@@ -13,7 +13,7 @@ from django.contrib.admin import helpers
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,10 +25,12 @@ from django.utils.text import capfirst
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from accounts.authority import may
 from accounts.forms import CodeForm
 from accounts.models import User
 from accounts.rules import NotAllowed
 from accounts.sessions import prove
+from assignments.ownership import OWNS
 from audit.models import Event
 from pim_site.home import MOST_WORDS
 
@@ -78,6 +80,7 @@ class Act:
         bulk: can be done to several rows of the list, with a result for each.
         form: what it asks; with `asks_of_row`, made with `row` (None in bulk) and `actor`, whose factor it may ask for.
         bulk_form: what it asks in bulk, where that is something else.
+        is_the_end: the object has no page afterwards, so one goes to the list.
     """
 
     slug: str
@@ -94,9 +97,10 @@ class Act:
     bulk: bool = False
     asks_of_row: bool = False
     bulk_form: type[forms.Form] | None = None
+    is_the_end: bool = False
 
-    def is_permitted(self, user: User) -> bool:
-        return bool(user.get_all_permissions().intersection(self.permissions))
+    def is_permitted(self, user: User, row: Any = None) -> bool:
+        return may(user, *self.permissions, at=row)
 
     def asks(self, row: Any, actor: User, data: Any) -> forms.Form:
         """Return the form about a row, or about several where it is None."""
@@ -167,6 +171,35 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def owned(self, user: User) -> Q | None:
+        """Return which rows the owners of places and groups see here; None: none at all."""
+        return None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._sees_all(request) or self._owned_by(request) is not None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or self._owned_by(request) is not None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Show owners what they own, and nothing else: any other row is unknown to them."""
+        rows = super().get_queryset(request)
+        owned = None if self._sees_all(request) else self._owned_by(request)
+        return rows if owned is None else rows.filter(owned)
+
+    def seen(self, request: HttpRequest, model: type[Model]) -> Any:
+        """Return the rows of another model that this person may see, for a table on a page of this one."""
+        pages: Any = self.admin_site.get_model_admin(model)
+        rows = pages.get_queryset(request)
+        return rows if pages.has_view_permission(request) else rows.none()
+
+    def _sees_all(self, request: HttpRequest) -> bool:
+        return super().has_view_permission(request)
+
+    def _owned_by(self, request: HttpRequest) -> Q | None:
+        user = actor_of(request)
+        return self.owned(user) if user.has_perm(OWNS) else None
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         raise PermissionDenied
 
@@ -183,7 +216,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
         """Return the acts that are permitted to this person and make sense now, and the ways to other pages."""
         user, at = actor_of(request), now()
-        acts = [act for act in self.acts if act.offered(row, at) and act.is_permitted(user)]
+        acts = [act for act in self.acts if act.offered(row, at) and act.is_permitted(user, row)]
         buttons = [Button(act.label, page_of(row, act.slug)) for act in acts]
         audit = [Button(_("Audit"), events_of(row))] if user.has_perm("audit.view_event") else []
         return [*buttons, *self.links(request, row), *audit]
@@ -241,7 +274,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     def act_view(self, request: HttpRequest, object_id: str, act: Act) -> HttpResponse:
         """Say what the act will do; on POST, do it. Without the permission the service itself refuses, and notes it."""
         row, user = self.found(request, object_id), actor_of(request)
-        permitted = act.is_permitted(user)
+        permitted = act.is_permitted(user, row)
         form = act.asks(row, user, request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
@@ -256,7 +289,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         if act.result_template:
             return self.shown(request, act.result_template, act.label, row=row, result=result)
         messages.success(request, act.done(row))
-        return redirect(page_of(row))
+        return redirect(list_of(self.model) if act.is_the_end else page_of(row))
 
     def shown(self, request: HttpRequest, template: str, title: str | Promise, **context: Any) -> HttpResponse:
         """Render a page of this model that the stock admin does not have."""
@@ -318,7 +351,7 @@ class ServiceAdmin(ConsoleAdmin):
         return actor_of(request).has_perm(f"{self.opts.app_label}.add_{self.opts.model_name}")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return actor_of(request).has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+        return may(actor_of(request), f"{self.opts.app_label}.change_{self.opts.model_name}", at=obj)
 
     def changeform_view(
         self,

@@ -1,36 +1,40 @@
-"""People and groups."""
+"""People, and what they hold."""
 
 import zoneinfo
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.links import link as link_to_page
-from accounts.models import EnrolmentTicket, Group, User, default_zone
+from accounts.models import EnrolmentTicket, User, default_zone
 from accounts.rules import intent_digest
-from accounts.services import create_group, create_person
+from accounts.services import create_person
 from approvals.models import Request
-from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.services import disable_person, enable_person, issue_enrolment, update_group, update_person
+from assignments.holdings import Holding, active_holdings, eligible_holdings
+from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
+from assignments.services import disable_person, enable_person, issue_enrolment, update_person
 from audit.models import Event
-from pim_site.templatetags.pim import dot, duration, moment
+from pim_site.templatetags.pim import day, dot, duration, moment
 
-from .assignments import assign_links, assignment_row
+from .assignments import assign_links, assignment_row, end_day_of
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
 from .forms import ProvedReasonForm, ServiceForm
 from .imports import ImportsRows
 from .requests import request_row
 
 SHOWN = 10
+# Who holds more than this is looked at in the list.
+MOST_HELD = 50
 RECENT = timedelta(days=30)
 
 
@@ -155,31 +159,68 @@ class PersonAdmin(ImportsRows, ServiceAdmin):
     def sections(self, request: HttpRequest, row: User) -> list[Section]:
         may = request.user.has_perm
         shown = [
+            held_section(row) if may("assignments.view_activeassignment") else None,
             eligible_section(row) if may("assignments.view_eligibleassignment") else None,
-            active_section(row) if may("assignments.view_activeassignment") else None,
+            past_section(row) if may("assignments.view_activeassignment") else None,
+            group_section(row) if may("accounts.view_group") else None,
             request_section(row) if may("approvals.view_request") else None,
             event_section(row) if may("audit.view_event") else None,
         ]
         return [section for section in shown if section]
 
 
-def narrowed_to(holder: User | Group) -> dict[str, Any]:
-    """Return the query of a list of what this holder has."""
-    return {f"{'group' if isinstance(holder, Group) else 'user'}__id__exact": holder.pk}
+def held_section(user: User) -> Section:
+    """All that somebody has at this moment, and why."""
+    heads = [_("Role"), _("Scope"), _("Why"), _("Start"), _("End")]
+    rows = [holding_row(holding) for holding in active_holdings(user, now())]
+    more = list_of(ActiveAssignment, user__id__exact=user.pk)
+    return Section(_("Holds now"), heads, rows[:MOST_HELD], more)
 
 
-def eligible_section(holder: User | Group) -> Section:
-    rows = EligibleAssignment.objects.lasting(now()).of(holder).described()[:SHOWN]
+def eligible_section(user: User) -> Section:
+    heads = [_("Role"), _("Scope"), _("Why"), _("Start"), _("End")]
+    rows = [holding_row(holding) for holding in eligible_holdings(user, now())]
+    more = list_of(EligibleAssignment, user__id__exact=user.pk)
+    return Section(_("Can activate"), heads, rows[:MOST_HELD], more)
+
+
+def holding_row(holding: Holding) -> list[Any]:
+    row = holding.assignment
+    return [link(row, row.role), row.scope, why(holding), day(row.starts_at), end_day_of(row)]
+
+
+def why(holding: Holding) -> SafeString | str:
+    """Return how somebody came to an assignment: given to them, activated by them, or through a group."""
+    own = _("activated") if holding.is_activated else _("direct")
+    if holding.group is None:
+        return own
+    words = {
+        (False, False): _("member of {group}"),
+        (False, True): _("member of {group} for a time"),
+        (True, False): _("activated as a member of {group}"),
+        (True, True): _("activated as a member of {group} for a time"),
+    }
+    return format_html(words[holding.is_activated, holding.for_a_time], group=link(holding.group))
+
+
+def past_section(user: User) -> Section:
+    """What begins later, and what ended lately."""
+    at = now()
+    rows = ActiveAssignment.objects.of(user).described().filter(Q(starts_at__gt=at) | Q(ended_at__gt=at - RECENT))
     heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("State")]
-    more = list_of(EligibleAssignment, **narrowed_to(holder))
-    return Section(_("Eligible for"), heads, [assignment_row(row, row.role) for row in rows], more)
+    more = list_of(ActiveAssignment, user__id__exact=user.pk)
+    return Section(
+        _("Scheduled, and ended lately"), heads, [assignment_row(row, row.role) for row in rows[:SHOWN]], more
+    )
 
 
-def active_section(holder: User | Group) -> Section:
-    rows = ActiveAssignment.objects.of(holder).described().exclude(ended_at__lt=now() - RECENT)[:SHOWN]
-    heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("State")]
-    more = list_of(ActiveAssignment, **narrowed_to(holder))
-    return Section(_("Active now and lately"), heads, [assignment_row(row, row.role) for row in rows], more)
+def group_section(user: User) -> Section:
+    standing = set(user.member_groups.values_list("pk", flat=True))
+    rows = [
+        [link(group), _("standing") if group.pk in standing else _("for a time"), group.description]
+        for group in groups_of(user, now())[:SHOWN]
+    ]
+    return Section(_("Member of"), [_("Group"), _("Membership"), _("Description")], rows)
 
 
 def request_section(user: User) -> Section:
@@ -194,58 +235,3 @@ def event_section(user: User) -> Section:
     heads = [_("At"), _("What"), _("By"), _("Outcome")]
     cells = [[link(event, moment(event.at)), event.action, event.actor_label, dot(event.outcome)] for event in rows]
     return Section(_("Audit"), heads, cells, list_of(Event, subject_id=user.pk))
-
-
-class GroupForm(ServiceForm):
-    class Meta:
-        help_texts = {
-            "name": gettext_lazy("Example: Database on-call"),
-            "description": gettext_lazy("What the group is for, in a sentence."),
-            "owners": gettext_lazy("Who answers for the group. It gives them no right in the console."),
-            "members": gettext_lazy("Where the group approves, every enabled member can decide."),
-        }
-
-
-@admin.register(Group)
-class GroupAdmin(ImportsRows, ServiceAdmin):
-    imports = "groups"
-    import_permissions = ("accounts.add_group",)
-    form = GroupForm
-    list_display = ["name", "is_protected", "people", "description"]
-    list_filter = ["is_protected"]
-    search_fields = ["name", "description"]
-    autocomplete_fields = ["owners", "members"]
-    fields = ["name", "description", "is_protected", "owners", "members"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        return cast("QuerySet[Group]", super().get_queryset(request).annotate(people=Count("members")))
-
-    @admin.display(description=gettext_lazy("members"), ordering="people")
-    def people(self, group: Any) -> int:
-        return int(group.people)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
-        return [] if request.user.has_perm("accounts.change_protected_group") else ["is_protected"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
-        """A protected group is shown as it is to those who may not change it."""
-        if obj and obj.is_protected and not request.user.has_perm("accounts.change_protected_group"):
-            return False
-        return super().has_change_permission(request, obj)
-
-    def links(self, request: HttpRequest, row: Group) -> list[Button]:
-        return assign_links(request, ["eligible", "active"], group=row.pk)
-
-    def sections(self, request: HttpRequest, row: Group) -> list[Section]:
-        may = request.user.has_perm
-        shown = [
-            eligible_section(row) if may("assignments.view_eligibleassignment") else None,
-            active_section(row) if may("assignments.view_activeassignment") else None,
-        ]
-        return [section for section in shown if section]
-
-    def create(self, actor: User, values: dict[str, Any]) -> Group:
-        return create_group(actor=actor, **values)
-
-    def update(self, row: Group, actor: User, values: dict[str, Any]) -> Group:
-        return update_group(group=row, actor=actor, **{"is_protected": row.is_protected} | values)

@@ -3,15 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from assignments.ownership import owned_scopes, within
 from roles.models import Resource, Role
 from roles.services import create_resource, update_resource
 
-from .base import Section, ServiceAdmin, link, list_of
+from .base import Section, ServiceAdmin, actor_of, link, list_of
 from .forms import ServiceForm
 
 SHOWN = 20
@@ -35,6 +38,12 @@ class ResourceAdmin(ServiceAdmin):
     autocomplete_fields = ["parent"]
     fields = ["parent", "name", "kind", "description"]
     ordering = ["label"]
+
+    def owned(self, user: User) -> Q:
+        return within(owned_scopes(user, now()), "path")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) or owned_scopes(actor_of(request), now()).exists()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Resource | None = None) -> list[str]:
         if obj is None:

@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.rules import NotAllowed
 from approvals.history import ACTIONS
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.ownership import owned_groups, owned_scopes, within
 from audit.admin import CappedPaginator
 from audit.models import Event
 from pim_site.templatetags.pim import dot, moment
@@ -28,7 +29,7 @@ from roles.presets import PRESETS
 from roles.services import create_role, update_role
 
 from .assignments import assign_links, assignment_row
-from .base import Button, Section, ServiceAdmin, link, list_of
+from .base import Button, Section, ServiceAdmin, actor_of, link, list_of
 from .forms import ServiceForm
 from .settings import SettingsPages
 from .settings_form import SettingsForm, settings_fieldsets
@@ -99,6 +100,16 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
         counts = {"eligible_count": holders(EligibleAssignment), "active_count": holders(ActiveAssignment)}
         return cast("QuerySet[Role]", super().get_queryset(request).select_related("resource").annotate(**counts))
 
+    def owned(self, user: User) -> Q:
+        """Roles of what they own, and those from above that can be held there."""
+        scopes = owned_scopes(user, now())
+        above = {path for scope in scopes for path in scope.lineage}
+        groups = Q(resource__group__in=owned_groups(user, now()))
+        return within(scopes, "resource__path") | Q(resource__path__in=above) | groups
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) or owned_scopes(actor_of(request), now()).exists()
+
     @admin.display(description=gettext_lazy("built in"), boolean=True)
     def built_in(self, role: Role) -> bool:
         return role.is_built_in
@@ -117,7 +128,7 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
         return "; ".join(names) or _("none: it counts in another system")
 
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> Any:
-        fields = ["resource", "name", "description", "is_privileged"]
+        fields = ["resource", "name", "description", "is_privileged", "owns_resource"]
         if obj is None:
             rights = (
                 _("Rights in this site"),
@@ -136,7 +147,8 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Role | None = None) -> list[str]:
         if obj is None:
             return []
-        return ["resource", "rights", *(["name", "is_privileged"] if obj.is_built_in else [])]
+        fixed = ["name", "is_privileged", "owns_resource"] if obj.is_built_in or obj.group_part else []
+        return ["resource", "rights", *fixed]
 
     def get_form(self, request: HttpRequest, obj: Role | None = None, change: bool = False, **kwargs: Any) -> Any:
         form = NewRoleForm if obj is None else RoleForm
@@ -160,15 +172,15 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
         return assign_links(request, ["eligible", "active"], role=row.pk)
 
     def sections(self, request: HttpRequest, row: Role) -> list[Section]:
-        may, at = request.user.has_perm, now()
-        eligible, active = EligibleAssignment.objects, ActiveAssignment.objects
+        at = now()
+        eligible, active = self.seen(request, EligibleAssignment), self.seen(request, ActiveAssignment)
         shown = [
-            (_("Eligible"), eligible.lasting(at), "assignments.view_eligibleassignment"),
-            (_("Active"), active.lasting(at), "assignments.view_activeassignment"),
-            (_("Expired eligible assignments"), eligible.over(at), "assignments.view_eligibleassignment"),
-            (_("Expired active assignments"), active.over(at), "assignments.view_activeassignment"),
+            (_("Eligible"), eligible.lasting(at)),
+            (_("Active"), active.lasting(at)),
+            (_("Expired eligible assignments"), eligible.over(at)),
+            (_("Expired active assignments"), active.over(at)),
         ]
-        return [holder_section(title, rows, row) for title, rows, permission in shown if may(permission)]
+        return [holder_section(title, rows, row) for title, rows in shown if not rows.query.is_empty()]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Begin with our defaults, or with a preset over them."""

@@ -14,6 +14,7 @@ from django.urls import URLPattern
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from accounts.authority import may
 from accounts.models import User
 from accounts.rules import NotAllowed
 from approvals import approvers
@@ -66,6 +67,9 @@ class Place(NamedTuple):
         own = RoleSettings.objects.current().filter(role=self.role).exclude(scope=self.role.resource_id)
         return own.select_related("scope").order_by("scope__label")
 
+    def may_be_changed_by(self, actor: User) -> bool:
+        return may(actor, "roles.change_rolesettings", at=RoleSettings(role=self.role, scope=self.scope))
+
     def url(self, page: str = "settings", **query: Any) -> str:
         asked = ({"scope": self.scope.pk} if self.is_beneath else {}) | query
         return page_of(self.role, page) + (f"?{urlencode(asked)}" if asked else "")
@@ -91,7 +95,7 @@ class SettingsPages(ConsoleAdmin):
         form = SettingsForm(request.POST if request.method == "POST" else None, initial=initial)
         stale = None
         step = request.POST.get("step", "review")
-        may_change = request.user.has_perm("roles.change_rolesettings")
+        may_change = place.may_be_changed_by(actor_of(request))
         if request.method == "POST" and step != "edit" and (form.is_valid() or not may_change):
             try:
                 return self._kept(request, place, form, save=step == "save")
@@ -160,7 +164,7 @@ class SettingsPages(ConsoleAdmin):
             except ValidationError as error:
                 refusal = error
         inherited = place.inherited
-        if inherited is None or not place.is_own or not request.user.has_perm("roles.change_rolesettings"):
+        if inherited is None or not place.is_own or not place.may_be_changed_by(actor_of(request)):
             return redirect(place.url())
         before, after = values_of(place.current), values_of(inherited)
         reach = Reach(place.role, place.scope, now())
@@ -193,14 +197,15 @@ class SettingsPages(ConsoleAdmin):
 
     def _place(self, request: HttpRequest, pk: Any) -> Place:
         """Return the place that an address names, for those who may see settings."""
-        if not may_see_settings(request):
-            raise NotAllowed
         role = cast("Role", self.found(request, str(pk)))
         scope = role.resource
         if wanted := request.GET.get("scope"):
             scope = get_object_or_404(Resource, pk=_uuid(wanted))
         if not role.is_usable_at(scope):
             raise Http404
+        seen = RoleSettings(role=role, scope=scope)
+        if not may(actor_of(request), "roles.view_rolesettings", "roles.change_rolesettings", at=seen):
+            raise NotAllowed
         return Place(role, scope, RoleSettings.objects.applying_to(role, scope).select_related("scope")[0])
 
 
@@ -221,10 +226,6 @@ def _copied(source: Place, target: Place, actor: User) -> dict[str, Any]:
     if saved.pk == target.current.pk:
         return {"row": target.role, "state": "success", "text": _("It said the same already.")}
     return {"row": target.role, "state": "success", "text": _("Version %(version)d.") % {"version": saved.version}}
-
-
-def may_see_settings(request: HttpRequest) -> bool:
-    return request.user.has_perm("roles.view_rolesettings") or request.user.has_perm("roles.change_rolesettings")
 
 
 def _title(place: Place) -> str:

@@ -33,7 +33,7 @@ def create_resource(
         NotAllowed: the actor may not. ResourceRefused: ``name_invalid``, ``name_taken``.
         ValidationError: a field is wrong.
     """
-    require(actor, "roles.add_resource")
+    require(actor, "roles.add_resource", at=parent)
     lock_tree()
     parent = Resource.objects.get(pk=parent.pk)  # under the lock: its label may have changed while we waited
     pk, name = uuid.uuid4(), name.strip()
@@ -59,7 +59,7 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
     Raises:
         NotAllowed: the actor may not. ResourceRefused: ``governed``, ``name_taken``. ValidationError: a field is wrong.
     """
-    require(actor, "roles.change_resource")
+    require(actor, "roles.change_resource", at=resource)
     lock_tree()
     resource = Resource.objects.select_for_update(of=("self",)).select_related("parent").get(pk=resource.pk)
     check_resource_change(resource, name=name.strip(), kind=kind)

@@ -13,7 +13,7 @@ from accounts.rules import NotAllowed
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
-from roles.rules import RoleRefused, check_rights_place, check_role_change, check_weight
+from roles.rules import RoleRefused, check_can_own, check_rights_place, check_role_change, check_weight
 
 from .settings import save_settings, settings_facts
 
@@ -26,6 +26,7 @@ def create_role(
     name: str,
     description: str = "",
     is_privileged: bool = False,
+    owns_resource: bool = False,
     permissions: Iterable[Permission] = (),
     **settings: Any,
 ) -> Role:
@@ -34,12 +35,14 @@ def create_role(
     Raises:
         NotAllowed: the actor may not. RoleRefused, SettingsRefused, ValidationError: a field is wrong.
     """
-    require(actor, "roles.add_role")
-    role = Role(resource=resource, name=name.strip(), description=description, is_privileged=is_privileged)
+    require(actor, "roles.add_role", at=resource)
+    about = {"name": name.strip(), "description": description, "is_privileged": is_privileged}
+    role = Role(resource=resource, owns_resource=owns_resource, **about)
     chosen = set(permissions)
     _check_permissions(chosen, actor=actor)
     check_rights_place(resource, gives_rights=bool(chosen))
-    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
+    codenames = [permission.codename for permission in chosen]
+    check_weight(is_privileged=is_privileged, owns_resource=owns_resource, codenames=codenames)
     _save_role(role)
     role.permissions.set(chosen)
     first = save_settings(role=role, scope=resource, actor=actor, **settings)
@@ -55,15 +58,16 @@ def update_role(
     name: str,
     description: str,
     is_privileged: bool,
+    owns_resource: bool | None = None,
     permissions: Iterable[Permission] | None = None,
 ) -> Role:
-    """Rename or describe a role, or change the rights that it gives in this site (None: leave them).
+    """Rename or describe a role, or change whether it owns its resource and the rights it gives here (None: as it is).
 
     Raises:
         NotAllowed: the actor may not, or does not hold a right that the role would newly give.
         RoleRefused: ``built_in``, ``must_be_privileged``, ``name_taken``. ValidationError: a field is wrong.
     """
-    require(actor, "roles.change_role")
+    require(actor, "roles.change_role", at=role)
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
     check_role_change(role, name=name.strip(), is_privileged=is_privileged)
     before, held = _role_facts(role), set(role.permissions.all())
@@ -72,14 +76,25 @@ def update_role(
         raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
     _check_permissions(chosen - held, actor=actor)
     check_rights_place(role.resource, gives_rights=bool(chosen - held))
-    check_weight(is_privileged=is_privileged, codenames=[permission.codename for permission in chosen])
     role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
+    if owns_resource is not None and owns_resource != role.owns_resource:
+        _change_owning(role, owns_resource, actor=actor)
+    codenames = [permission.codename for permission in chosen]
+    check_weight(is_privileged=is_privileged, owns_resource=role.owns_resource, codenames=codenames)
     _save_role(role)
     role.permissions.set(chosen)
     if is_privileged and not before["is_privileged"]:
         withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
     record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
     return role
+
+
+def _change_owning(role: Role, owns_resource: bool, *, actor: User | None) -> None:
+    """Who owns by a role has no say in whether it owns, as none in its settings: only who owns from above has."""
+    check_can_own(role)
+    role.owns_resource = True
+    require(actor, "roles.change_rolesettings", at=RoleSettings(role=role, scope=role.resource))
+    role.owns_resource = owns_resource
 
 
 def _check_permissions(permissions: Iterable[Permission], *, actor: User | None) -> None:
@@ -109,6 +124,7 @@ def _role_facts(role: Role, settings: RoleSettings | None = None) -> dict[str, A
         "resource": role.resource.label,
         "description": role.description,
         "is_privileged": role.is_privileged,
+        "owns_resource": role.owns_resource,
         "permissions": sorted(role.permissions.values_list("codename", flat=True)),
     }
     return facts | ({"settings": settings_facts(settings)} if settings else {})

@@ -52,7 +52,7 @@ def save_settings(
         NotAllowed: the actor may not. SettingsRefused: ``changed_meanwhile``; see `rules.check_settings`.
         ValidationError: a field is wrong.
     """
-    require(actor, "roles.change_rolesettings")
+    require(actor, "roles.change_rolesettings", at=RoleSettings(role=role, scope=scope))
     if unknown := set(changes) - set(SETTINGS_FIELDS):
         raise TypeError(f"not fields of role settings: {sorted(unknown)}")
     role = _locked(role, scope)
@@ -88,7 +88,7 @@ def remove_settings(*, role: Role, scope: Resource, actor: User | None, seen: UU
     Raises:
         NotAllowed: the actor may not. SettingsRefused: ``changed_meanwhile``, ``no_own_settings``, ``settings_needed``.
     """
-    require(actor, "roles.change_rolesettings")
+    require(actor, "roles.change_rolesettings", at=RoleSettings(role=role, scope=scope))
     role = _locked(role, scope)
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()

@@ -66,6 +66,8 @@ OBJECT_PAGES = {
     "admin:accounts_user_disable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_user_enable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_group_change": EVERYBODY,
+    "admin:accounts_group_govern": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_group_remove": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:roles_resource_change": EVERYBODY,
     "admin:roles_role_change": EVERYBODY,
     "admin:roles_role_settings": EVERYBODY,

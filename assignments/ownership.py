@@ -1,0 +1,101 @@
+"""Who owns what: the rights over a place and what is beneath it, and over a group, that a role in force gives.
+
+An owner has them there and nowhere else, and over nothing that reaches further: no built-in role, no role that gives
+rights in this site, no membership of a group that is not theirs, and not the rules under which they are owners.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+
+from accounts.models import Group, User
+from roles.models import Resource, Role, RoleSettings
+
+from .models import ActiveAssignment, Assignment
+
+# Lets somebody into the console, where they see what they own.
+OWNS = "assignments.own_something"
+RESOURCE_RIGHTS = frozenset({"roles.view_resource", "roles.add_resource", "roles.change_resource", "roles.add_role"})
+ROLE_RIGHTS = frozenset({"roles.view_role", "roles.change_role", "roles.view_rolesettings"})
+SETTINGS_RIGHTS = frozenset({"roles.view_rolesettings", "roles.change_rolesettings"})
+ASSIGNMENT_RIGHTS = frozenset(
+    {
+        "assignments.view_eligibleassignment",
+        "assignments.view_activeassignment",
+        "assignments.assign_eligible",
+        "assignments.assign_active",
+        "assignments.remove_assignment",
+        "assignments.end_activation",
+    }
+)
+GROUP_RIGHTS = frozenset({"accounts.view_group", "accounts.change_group"})  # of its members, says the service
+NOTHING: frozenset[str] = frozenset()
+
+
+def _held(user: User, at: datetime) -> QuerySet[ActiveAssignment]:
+    rows: QuerySet[ActiveAssignment] = ActiveAssignment.objects.in_force(at).reaching(user, at)
+    return rows
+
+
+def owned_scopes(user: User, at: datetime) -> QuerySet[Resource]:
+    """Return the resources that a person owns by a role in force; what is beneath each is theirs as well."""
+    return Resource.objects.filter(pk__in=_held(user, at).filter(role__owns_resource=True).values("scope"))
+
+
+def owned_groups(user: User, at: datetime) -> QuerySet[Group]:
+    """Return the groups that a person owns: standing, or by an ownership in force."""
+    held = _held(user, at).filter(role__group_part=Role.GroupPart.OWNER)
+    return Group.objects.filter(Q(owners=user) | Q(pk__in=held.values("role__resource__group"))).distinct()
+
+
+def ways_to_own(user: User, at: datetime) -> list[QuerySet[Any]]:
+    """Return the rows by which a person owns anything at all."""
+    owning = Q(role__owns_resource=True) | Q(role__group_part=Role.GroupPart.OWNER)
+    return [_held(user, at).filter(owning), user.owned_groups.all()]
+
+
+def rights_over(user: User, thing: Model, at: datetime) -> frozenset[str]:
+    """Return the permissions that ownership gives a person over one thing.
+
+    Args:
+        thing: a resource, role, group, settings of a role at a scope, or an assignment; the last two need not be saved.
+    """
+    if isinstance(thing, Resource):
+        return RESOURCE_RIGHTS if _owns(user, thing.lineage, at) else NOTHING
+    if isinstance(thing, Role):
+        return ROLE_RIGHTS if _is_ordinary(thing) and _owns(user, thing.resource.lineage, at) else NOTHING
+    if isinstance(thing, RoleSettings):
+        # Whoever is an owner by a role cannot change what it asks of them: only who owns from further above.
+        lineage = thing.scope.lineage[:-1] if thing.role.owns_resource else thing.scope.lineage
+        return SETTINGS_RIGHTS if _is_ordinary(thing.role) and _owns(user, lineage, at) else NOTHING
+    if isinstance(thing, Assignment):
+        return ASSIGNMENT_RIGHTS if _decides(user, thing, at) else NOTHING
+    if isinstance(thing, Group):
+        return GROUP_RIGHTS if owned_groups(user, at).filter(pk=thing.pk).exists() else NOTHING
+    return NOTHING
+
+
+def _owns(user: User, lineage: list[str], at: datetime) -> bool:
+    return owned_scopes(user, at).filter(path__in=lineage).exists()
+
+
+def _decides(user: User, assignment: Assignment, at: datetime) -> bool:
+    if group := assignment.role.group_part and assignment.role.resource.group:
+        return owned_groups(user, at).filter(pk=group.pk).exists()
+    return _is_ordinary(assignment.role) and _owns(user, assignment.scope.lineage, at)
+
+
+def _is_ordinary(role: Role) -> bool:
+    return not (role.is_built_in or role.group_part or role.permissions.exists())
+
+
+def within(scopes: QuerySet[Resource], path: str) -> Q:
+    """Return the condition that the column `path` leads to a place at or beneath one of these; one query.
+
+    Where there are none, nothing is.
+    """
+    beneath = Q(pk__in=())
+    for place in scopes.values_list("path", flat=True):
+        beneath |= Q(**{f"{path}__startswith": place})
+    return beneath
