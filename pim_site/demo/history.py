@@ -151,6 +151,11 @@ ROUTINE = (
     ("ivan.strand", "Staff Records Editor", 1.5, "New contracts.", ""),
     ("dario.stern", "Database Reader", 2, "A slow query.", ""),
 )
+# Who asks to keep, or to get back, what ends or has ended: days ago, and whether it is over already.
+EXTENDING = (
+    ("emma.bow", "Web Shop Deployer", 0.3, False, "The release train goes on until spring."),
+    ("oskar.ebb", "Warehouse Operator", 0.2, True, "Covers for the night shift again."),
+)
 REMINDING_DAYS = range(34, -1, -2)
 ROUTINE_DAYS = range(39, 1, -3)
 
@@ -167,6 +172,8 @@ def acts(cast: "Cast", today: datetime) -> Iterator[Act]:
         yield from Episode(cast, use, today).acts()
     for person, role, days, reason in REMOVED:
         yield Act(today - timedelta(days=days), partial(remove, cast, person, role, reason))
+    for person, role, ago, over, reason in EXTENDING:
+        yield Act(today - timedelta(days=ago), partial(ask_for_more, cast, person, role, over, reason))
     person, days, reason = LEFT
     yield Act(
         today - timedelta(days=days),
@@ -207,6 +214,12 @@ def eligibility(cast: "Cast", person: str, role: str) -> EligibleAssignment:
 
 def remove(cast: "Cast", person: str, role: str, reason: str) -> None:
     approvals.remove_eligible(eligible=eligibility(cast, person, role), actor=cast.boss, justification=reason)
+
+
+def ask_for_more(cast: "Cast", person: str, role: str, over: bool, reason: str) -> None:
+    mine = EligibleAssignment.objects.of(cast.people[person]).described().filter(role=cast.role(role))
+    ask = approvals.self_renew if over else approvals.self_extend
+    ask(assignment=mine.latest("ends_at"), actor=cast.people[person], justification=reason)
 
 
 class Episode:
