@@ -98,7 +98,15 @@ class DatesForm(TermsForm):
         super().__init__(data, settings=settings, kind=row.noun, user=actor)
         reason = self.fields["justification"]
         reason.required, reason.label = True, _("Reason")
+        self._offer_as_long_again(row)
         self._keep_start(row)
+
+    def _offer_as_long_again(self, row: AnyAssignment) -> None:
+        """Propose the length that was enough so far, where that is less than the longest."""
+        if row.ends_at:
+            end = self.fields["ends_at"]
+            again = localtime(max(row.ends_at, now()) + (row.ends_at - row.starts_at)).replace(second=0)
+            end.initial = min(end.initial, again)
 
     def _keep_start(self, row: AnyAssignment) -> None:
         """What has begun keeps its start; what is yet to begin, or is made anew, may have another."""
