@@ -37,7 +37,8 @@ class ResourceRefused(ValidationError):
 class RoleRefused(ValidationError):
     """A role could not be saved.
 
-    Codes: ``name_taken``, ``built_in``, ``governed``, ``scope_invalid``, ``must_be_privileged``.
+    Codes: ``name_taken``, ``built_in``, ``governed``, ``scope_invalid``, ``must_be_privileged``,
+    ``group_not_protected``.
     """
 
 
@@ -103,6 +104,13 @@ def check_rights_place(resource: Resource, *, gives_rights: bool) -> None:
     if gives_rights and resource.parent_id is not None:
         text = _("Only a role of the organisation itself gives rights in this site. Leave them out.")
         raise RoleRefused(text, code="scope_invalid")
+
+
+def check_held_by_protected(role: Role, unprotected: "Collection[Group]") -> None:
+    """Refuse to make a role privileged that groups hold which helpdesk staff may fill."""
+    if names := ", ".join(sorted(map(str, unprotected))):
+        text = _("Groups that are not protected hold %(role)s: %(groups)s. Protect them first.")
+        raise RoleRefused(text % {"role": role, "groups": names}, code="group_not_protected")
 
 
 def check_can_own(role: Role) -> None:

@@ -5,15 +5,23 @@ from typing import Any
 
 from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
-from accounts.models import User
+from accounts.models import Group, User
 from accounts.rules import NotAllowed
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
-from roles.rules import RoleRefused, check_can_own, check_rights_place, check_role_change, check_weight
+from roles.rules import (
+    RoleRefused,
+    check_can_own,
+    check_held_by_protected,
+    check_rights_place,
+    check_role_change,
+    check_weight,
+)
 
 from .settings import save_settings, settings_facts
 
@@ -65,7 +73,8 @@ def update_role(
 
     Raises:
         NotAllowed: the actor may not, or does not hold a right that the role would newly give.
-        RoleRefused: ``built_in``, ``must_be_privileged``, ``name_taken``. ValidationError: a field is wrong.
+        RoleRefused: ``built_in``, ``must_be_privileged``, ``group_not_protected``, ``name_taken``.
+        ValidationError: a field is wrong.
     """
     require(actor, "roles.change_role", at=role)
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
@@ -76,6 +85,8 @@ def update_role(
         raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
     _check_permissions(chosen - held, actor=actor)
     check_rights_place(role.resource, gives_rights=bool(chosen - held))
+    if is_privileged and not role.is_privileged:
+        check_held_by_protected(role, _unprotected_groups(role))
     role.name, role.description, role.is_privileged = name.strip(), description, is_privileged
     if owns_resource is not None and owns_resource != role.owns_resource:
         _change_owning(role, owns_resource, actor=actor)
@@ -87,6 +98,13 @@ def update_role(
         withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
     record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
     return role
+
+
+def _unprotected_groups(role: Role) -> list[Group]:
+    """Return the groups that anybody who manages groups fills, and that hold the role or may activate it."""
+    held = Q(eligible_assignments__role=role, eligible_assignments__ended_at=None)
+    held |= Q(active_assignments__role=role, active_assignments__ended_at=None)
+    return list(Group.objects.filter(held, is_protected=False).distinct())
 
 
 def _change_owning(role: Role, owns_resource: bool, *, actor: User | None) -> None:

@@ -346,6 +346,17 @@ def test_group_that_holds_a_privileged_role_stays_protected(boss, group, kind):
         change(group, boss, is_protected=False)
 
 
+@pytest.mark.parametrize("kind", [EligibleFactory, ActiveFactory])
+def test_role_of_a_group_that_anybody_fills_does_not_become_privileged(boss, kind):
+    role, group = RoleFactory(), GroupFactory(is_protected=False)
+    kind(user=None, group=group, role=role)
+    facts = {"role": role, "actor": boss, "name": role.name, "description": "", "is_privileged": True}
+    with refused("group_not_protected"):
+        update_role(**facts)
+    change(group, boss, is_protected=True)
+    assert update_role(**facts).is_privileged
+
+
 def test_group_that_approves_stays_protected(boss, group):
     RoleFactory(settings__approval_required=True, settings__approver_groups=[group])
     with refused("group_not_protected"):
