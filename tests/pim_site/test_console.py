@@ -59,6 +59,14 @@ PAGES = {
     "admin:approvals_request_add": set(),
     "admin:audit_event_changelist": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
     "admin:notifications_message_changelist": {HELPDESK, GLOBAL_ADMIN, READER},
+    "admin:accounts_user_import": {HELPDESK, GLOBAL_ADMIN},
+    "admin:accounts_user_example": {HELPDESK, GLOBAL_ADMIN},
+    "admin:accounts_group_import": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_group_example": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_import": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_example": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_import": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_example": {ROLE_ADMIN, GLOBAL_ADMIN},
 }
 OBJECT_PAGES = {
     "admin:accounts_user_change": EVERYBODY,
