@@ -2,6 +2,7 @@
 
 from django.db.models import Model
 
+from .bulk import once
 from .models import User
 from .rules import NotAllowed
 
@@ -10,7 +11,7 @@ def require(actor: User | None, *permissions: str, at: Model | None = None) -> N
     """Refuse unless `actor` is the system (None) or holds one of `permissions` through a role in force.
 
     Args:
-        actor: who acts; rights are read afresh, never from a session.
+        actor: who acts; rights are read afresh, never from a session; once for a bulk act.
         permissions: Django permissions, "app.codename"; with none, only the system may.
         at: what it is done to; its owners may have the permission over it alone.
 
@@ -23,7 +24,7 @@ def require(actor: User | None, *permissions: str, at: Model | None = None) -> N
 
 def may(actor: User, *permissions: str, at: Model | None = None) -> bool:
     """Answer what `require` asks."""
-    held = actor.get_all_permissions()
+    held = once(("rights", actor.pk), actor.get_all_permissions)
     return bool(held.intersection(permissions)) or (
         at is not None and bool(actor.get_all_permissions(at).intersection(permissions))
     )

@@ -48,9 +48,12 @@ def queue(
     """
     if not connection.in_atomic_block:
         raise RuntimeError("a message belongs into the transaction of what it tells")
+    recipients = list(_distinct(to))
+    if not recipients:
+        return []
     common = {"kind": kind, "about_id": getattr(about, "pk", about), "context": encode(context)}
     common["created_at"] = common["next_attempt_at"] = timezone.now()
-    messages = [Message(**common, **_addressed(each), dedup_key=_key(dedup, each)) for each in _distinct(to)]
+    messages = [Message(**common, **_addressed(each), dedup_key=_key(dedup, each)) for each in recipients]
     if dedup is None:
         return Message.objects.bulk_create(messages)
     Message.objects.bulk_create(messages, ignore_conflicts=True)
