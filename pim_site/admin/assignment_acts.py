@@ -12,6 +12,7 @@ from accounts.models import Group, User
 from accounts.rules import intent_digest
 from approvals import services
 from approvals.services.changing import change_facts
+from approvals.services.changing import update as change_dates
 from approvals.terms_forms import DatesForm, EndForm, ExtendForm, UpdateForm
 from assignments.models import AnyAssignment, Assignment, EligibleAssignment, members_of
 from assignments.rules import can_renew
@@ -95,7 +96,7 @@ def date_acts(kind: str) -> tuple[Act, ...]:
             label=gettext_lazy("Change dates"),
             offered=lambda row, at: not row.is_activated and is_open(row, at),
             says=what_dates_do,
-            does=lambda row, **facts: services.update(assignment=row, **facts),
+            does=lambda row, **facts: change_dates(assignment=row, **facts),
             done=lambda row: _("%(role)s of %(user)s has new dates.") % names(row),
             form=UpdateForm,
             intent=changed("assignment.updated"),
