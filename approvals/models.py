@@ -317,8 +317,8 @@ class Request(models.Model):
         return self.status == self.Status.PENDING_APPROVAL
 
     def is_overdue(self, at: datetime) -> bool:
-        """Does it still wait, past its time?"""
-        return self.is_pending and self.expires_at is not None and self.expires_at <= at
+        """Does it still wait, past its time? It is over then, also while nobody has closed it yet."""
+        return self.closes_at is not None and self.closes_at <= at
 
     @property
     def is_cancelable(self) -> bool:
@@ -336,8 +336,13 @@ class Request(models.Model):
         return self.active_assignment or self.eligible_assignment
 
     @property
-    def lapses_at(self) -> datetime | None:
-        """When an extension or renewal closes by itself: what it asks about can no longer be renewed then."""
+    def closes_at(self) -> datetime | None:
+        """When it closes by itself if nobody decides; None where it waits for nobody.
+
+        An extension or renewal does when what it asks about can no longer be renewed.
+        """
+        if self.is_pending:
+            return self.expires_at
         ends_at = self.assignment.ends_at if self.assignment else None
         return ends_at.astimezone(UTC) + RENEW_WINDOW if self.waits_for_administrator and ends_at else None
 
@@ -348,7 +353,11 @@ class Request(models.Model):
         return f"{about.noun}_assigned" if about else "activated"
 
     def state(self, at: datetime) -> str:
-        """Return the status, or, of what was granted, what it is now: "scheduled", "active", "eligible" or "ended"."""
+        """Return the status, or what it is now: "timed_out" if it waits past its time, and of what was granted
+        "scheduled", "active", "eligible" or "ended".
+        """
+        if self.is_overdue(at):
+            return self.Status.TIMED_OUT
         if self.status not in (self.Status.PROVISIONED, self.Status.SCHEDULED):
             return self.status
         if self.active_assignment is not None:

@@ -25,7 +25,7 @@ class Step:
 def timeline(request: Request, *, at: datetime) -> list[Step]:
     """Return what happened so far and what is known to come, oldest first. Two queries."""
     decisions = request.decisions.select_related("person", "on_behalf_of", "repeats")
-    return [_asked(request), *map(_decided, decisions), *_closed(request), *_granted(request, at)]
+    return [_asked(request), *map(_decided, decisions), *_closed(request, at), *_granted(request, at)]
 
 
 def _asked(request: Request) -> Step:
@@ -51,12 +51,14 @@ def _decided(decision: Decision) -> Step:
     return Step(tone, what % {"who": decision.who}, decision.decided_at, decision.justification)
 
 
-def _closed(request: Request) -> Iterator[Step]:
+def _closed(request: Request, at: datetime) -> Iterator[Step]:
     """The ends that no decision tells of; who canceled, and why it failed, is known to the audit alone."""
-    if request.is_pending:
-        yield Step("waiting", _("Closes by itself if nobody decides"), request.expires_at)
+    if request.is_overdue(at):
+        yield Step("ended", _("Nobody decided in time"), request.closes_at)
+    elif request.is_pending:
+        yield Step("waiting", _("Closes by itself if nobody decides"), request.closes_at)
     elif request.waits_for_administrator:
-        yield Step("waiting", _("Closes by itself if no administrator decides"), request.lapses_at)
+        yield Step("waiting", _("Closes by itself if no administrator decides"), request.closes_at)
     elif request.status == Request.Status.TIMED_OUT:
         yield Step("ended", _("Nobody decided in time"), request.settled_at)
     elif request.status == Request.Status.CANCELED:

@@ -147,6 +147,7 @@ def request_page(
 ) -> HttpResponse:
     user, at = request.user, now()
     own, state = found.user_id == user.pk, found.state(at)
+    waits = state == Request.Status.PENDING_APPROVAL
     awaiting = Request.objects.awaiting(user, at)
     decides = awaiting.filter(pk=found.pk).exists()
     grants = Request.objects.awaiting_administrator(user).filter(pk=found.pk).exists()
@@ -158,16 +159,15 @@ def request_page(
         "grant_form": grant_form,
         "state": state,
         "own": own,
-        "overdue": found.is_overdue(at),
-        "approvers": list(found.approvers(at)) if found.is_pending else [],
+        "approvers": list(found.approvers(at)) if waits else [],
         "steps": timeline(found, at=at),
         "decides": decides,
         "form": form or DecisionForm(request=found),
         "row_form": _row_form(request, only=found) if decides else None,
-        "outlook": outlook(found, at) if found.is_pending else None,
+        "outlook": outlook(found, at) if waits else None,
         "looking": found.looked_at_by(at),
         "earlier": _earlier(found, at) if decides else [],
-        "cancels": own and found.is_cancelable,
+        "cancels": own and found.is_cancelable and not found.is_overdue(at),
         "ends": own and state == "active" and found.action == Request.Action.SELF_ACTIVATE,
         "again": own and found.can_be_asked_again(at),
         "waiting": awaiting.exclude(pk=found.pk).first(),

@@ -262,6 +262,10 @@ def in_use(role):
     return RoleSettings.objects.current().filter(role=role).values_list("pk", flat=True).first() or ""
 
 
+def delegation_by(person):
+    return Delegation.objects.filter(delegator=person).values_list("pk", flat=True).first() or ""
+
+
 def file(text):
     """A file that was looked at, on its way back."""
     return {"packed": packed(text.encode())}
@@ -279,6 +283,7 @@ SENT = {
     "/activate/<uuid:pk>/": lambda cast, key: {"duration": "60", "when": "now"},
     "/console/accounts/user/add/": lambda cast, key: PERSON | {"username": "new"},
     "/console/accounts/user/<path:object_id>/change/": lambda cast, key: PERSON | {"username": "renamed"},
+    "/console/accounts/user/<path:object_id>/end-delegation/": lambda cast, key: {"delegation": delegation_by(key)},
     "/console/accounts/group/add/": lambda cast, key: {"name": "New"},
     "/console/accounts/group/<path:object_id>/change/": lambda cast, key: {"name": "Renamed"},
     "/console/roles/resource/add/": lambda cast, key: {"name": "New", "parent": root().pk, "kind": "other"},

@@ -2,12 +2,12 @@
 
 import zoneinfo
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,11 +24,13 @@ from assignments.holdings import Holding, active_holdings, eligible_holdings
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.services import disable_person, enable_person, issue_enrolment, update_person
 from audit.models import Event
-from pim_site.templatetags.pim import day, dot, duration, moment
+from pim_site.templatetags.pim import day, dot, duration, moment, moment_text
+from roles.models import Delegation
+from roles.services import end_delegation
 
 from .assignments import assign_links, assignment_row, end_day_of
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
-from .forms import ProvedReasonForm, ServiceForm
+from .forms import ProvedReasonForm, ReasonForm, ServiceForm
 from .imports import ImportsRows
 from .requests import request_row
 
@@ -66,6 +68,28 @@ def what_enrolment_does(user: User) -> Iterator[str]:
 def issue_link(user: User, **facts: Any) -> dict[str, Any]:
     secret = issue_enrolment(user=user, **facts)
     return {"link": secret and link_to_page("accounts:enrol", secret), "valid_for": EnrolmentTicket.LIFETIME}
+
+
+def open_delegations(user: User, at: datetime) -> QuerySet[Delegation]:
+    return Delegation.objects.concerning(user).lasting(at).select_related("delegator", "delegate")
+
+
+def what_ending_a_delegation_does(user: User) -> Iterator[str]:
+    for row in open_delegations(user, now()):
+        names = {"delegate": row.delegate, "delegator": row.delegator, "end": moment_text(row.ends_at)}
+        yield _("%(delegate)s decides for %(delegator)s until %(end)s.") % names
+    yield _("The one that you choose ends at once, and both people are told by mail. Decisions taken by it stand.")
+
+
+class EndDelegationForm(ReasonForm):
+    """Which of somebody's delegations ends, and why."""
+
+    delegation = forms.ModelChoiceField(Delegation.objects.none(), label=gettext_lazy("Delegation"), empty_label=None)
+    field_order = ("delegation", "justification")
+
+    def __init__(self, data: Any = None, *, row: User, actor: User) -> None:
+        super().__init__(data)
+        self.fields["delegation"].queryset = open_delegations(row, now())  # type: ignore[attr-defined]
 
 
 class PersonForm(ServiceForm):
@@ -127,6 +151,17 @@ class PersonAdmin(ImportsRows, ServiceAdmin):
             does=lambda user, **facts: enable_person(user=user, **facts),
             done=lambda user: _("%(user)s is enabled.") % {"user": user},
         ),
+        Act(
+            slug="end-delegation",
+            label=gettext_lazy("End a delegation"),
+            permissions=("roles.change_rolesettings",),
+            offered=lambda user, at: open_delegations(user, at).exists(),
+            says=what_ending_a_delegation_does,
+            does=lambda user, **facts: end_delegation(**facts),
+            done=lambda user: _("The delegation has ended. Both people are told by mail."),
+            form=EndDelegationForm,
+            asks_of_row=True,
+        ),
     )
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
@@ -163,6 +198,7 @@ class PersonAdmin(ImportsRows, ServiceAdmin):
             eligible_section(row) if may("assignments.view_eligibleassignment") else None,
             past_section(row) if may("assignments.view_activeassignment") else None,
             group_section(row) if may("accounts.view_group") else None,
+            delegation_section(row) if may("approvals.view_request") else None,
             request_section(row) if may("approvals.view_request") else None,
             event_section(row) if may("audit.view_event") else None,
         ]
@@ -221,6 +257,17 @@ def group_section(user: User) -> Section:
         for group in groups_of(user, now())[:SHOWN]
     ]
     return Section(_("Member of"), [_("Group"), _("Membership"), _("Description")], rows)
+
+
+def delegation_section(user: User) -> Section:
+    """Who decides in whose place, now, later and lately."""
+    at, both = now(), Delegation.objects.concerning(user).select_related("delegator", "delegate")
+    heads = [_("For"), _("Decides"), _("Start"), _("End"), _("State")]
+    cells = [
+        [link(row.delegator), link(row.delegate), moment(row.starts_at), moment(end), dot(row.state(at))]
+        for row, end in ((row, row.ended_at or row.ends_at) for row in both[:SHOWN])
+    ]
+    return Section(_("Delegated decisions"), heads, cells)
 
 
 def request_section(user: User) -> Section:

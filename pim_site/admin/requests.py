@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -31,6 +32,8 @@ OPTIONAL = {
 
 
 def status_dot(request: Request) -> SafeString:
+    if request.is_overdue(now()):
+        return dot("timed_out")
     return dot(request.status, str(request.get_status_display()).capitalize())
 
 
@@ -50,7 +53,7 @@ class RequestAdmin(ConsoleAdmin):
     list_display = ["reference", "holder_name", "role", "scope", "action_label", "status_shown", "asked", "decided_by"]
     list_filter = ["status", "action", "role"]
     narrowed_by = ("user", "group")
-    list_select_related = ["user", "group", "role", "scope"]
+    list_select_related = ["user", "group", "role", "scope", "eligible_assignment", "active_assignment"]
     search_fields = ["user__display_name", "user__username", "group__name", "role__name", "ticket"]
     search_help_text = gettext_lazy("Person, role or ticket number")
     fields = [

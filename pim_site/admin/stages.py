@@ -75,7 +75,7 @@ def _fields() -> dict[str, forms.Field]:
             label=gettext_lazy("Ask others after"),
             required=False,
             empty_value=None,
-            help_text=gettext_lazy("If not decided by then, those named next may decide too. Empty: nobody else."),
+            help_text=gettext_lazy("If not decided by then, those named next may decide too."),
         ),
         "escalation_approvers": _choose(
             User, "escalation_approvers", gettext_lazy("Then also these people"), gettext_lazy("Example: a deputy.")

@@ -2,6 +2,9 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.test_settings import role_page
 
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
@@ -21,7 +24,7 @@ SELF_SERVICE = {
         "/security/recovery-codes/",
         "/security/passkeys/add/",
     ],
-    "approver": ["/", "/approvals/", "/security/password/", "/no-console/", "/no-such-page/"],
+    "approver": ["/", "/approvals/", "/delegation/", "/security/password/", "/no-console/", "/no-such-page/"],
 }
 CONSOLE = [
     "/console/",
@@ -93,6 +96,21 @@ def test_self_service_pages_are_sound(visitor, username):
     paths = [*SELF_SERVICE[username], *linked(page, ["/", "/requests/", "/approvals/"])]
 
     assert [fault for path in dict.fromkeys(paths) for fault in faults(visit, path)] == []
+
+
+def test_request_in_two_stages_is_sound(visitor):
+    console = visitor().sign_in("global_admin")
+    role_page(console, "Recipe Vault Keeper")
+    console.get_by_text("Approval: second stage").last.click()
+    console.locator("[name=stage2_used]").check()
+    console.get_by_role("button", name="Review before saving").click()
+    console.get_by_role("button", name="Save", exact=True).click()
+    visit = visitor()
+    page = visit.sign_in("second_approver", "/approvals/")
+    page.get_by_role("link", name="asks for Recipe Vault Keeper").first.click()
+    expect(page.locator("main")).to_contain_text("Stage 2: 0 of 1 approved")
+
+    assert faults(visit, page.url.removeprefix(visit.demo.address)) == []
 
 
 # Pages of the first role of the list.

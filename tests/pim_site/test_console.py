@@ -73,6 +73,7 @@ OBJECT_PAGES = {
     "admin:accounts_user_enrol": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_user_disable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_user_enable": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:accounts_user_end-delegation": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_group_change": EVERYBODY,
     "admin:accounts_group_govern": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:accounts_group_remove": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},

@@ -13,8 +13,8 @@ from audit.models import Event
 from notifications.models import Message
 from pim_site.admin.stages import FIELD_NAMES
 from roles.mails import AUDIENCES, EVENTS
-from roles.models import Resource, Role
-from roles.services import PLAIN_FIELDS
+from roles.models import Delegation, Resource, Role
+from roles.services import PLAIN_FIELDS, delegate_decisions
 from tests.client import signed_in
 from tests.factories import (
     ActivationFactory,
@@ -262,7 +262,8 @@ def test_person_page_links_to_what_belongs_to_them(role_admin):
 def test_person_page_shows_only_what_one_may_see(helpdesk):
     titles = [section.title for section in helpdesk.get(url(UserFactory())).context["sections"]]
 
-    assert titles == ["Eligible for", "Active now and lately", "Requests"]
+    own = ["Holds now", "Can activate", "Scheduled, and ended lately", "Member of"]
+    assert titles == [*own, "Delegated decisions", "Requests"]
 
 
 def test_add_and_change_group(helpdesk):
@@ -808,3 +809,32 @@ def test_history_is_the_audit(role_admin):
     group = GroupFactory()
 
     assert role_admin.get(url(group, "history")).url.endswith(f"?target_type=accounts.group&target_id={group.pk}")
+
+
+# --- delegations ----------------------------------------------------------------------------------------------
+
+
+def test_person_shows_who_decides_for_whom_and_the_chosen_one_ends(role_admin):
+    ada, dina, else_ = (UserFactory(display_name=name) for name in ("Ada Approver", "Dina Deputy", "Elsa Elsewhere"))
+    until = now() + timedelta(days=3)
+    given, kept = (delegate_decisions(actor=ada, delegate=each, ends_at=until) for each in (dina, else_))
+    foreign = delegate_decisions(actor=dina, delegate=else_, ends_at=until)
+    page = reverse("admin:accounts_user_end-delegation", args=[ada.pk])
+    shown = role_admin.get(reverse("admin:accounts_user_change", args=[ada.pk])).text
+    assert all(words in shown for words in ("Delegated decisions", "Dina Deputy", "Elsa Elsewhere", page))
+
+    refused = role_admin.post(page, REASON | {"delegation": foreign.pk})
+    done = role_admin.post(page, REASON | {"delegation": given.pk})
+
+    assert (refused.status_code, done.status_code) == (200, 302)
+    assert list(Delegation.objects.filter(ended_at=None).order_by("pk")) == [kept, foreign]
+    event = Event.objects.get(action="delegation.ended")
+    assert (event.actor_id, event.facts["justification"]) == (role_admin.person.pk, REASON["justification"])
+
+
+def test_person_without_delegations_offers_no_end_of_one(role_admin):
+    person = UserFactory()
+
+    shown = role_admin.get(reverse("admin:accounts_user_change", args=[person.pk])).text
+
+    assert reverse("admin:accounts_user_end-delegation", args=[person.pk]) not in shown
