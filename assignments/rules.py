@@ -213,10 +213,7 @@ def check_ask(
         ActivationRefused: with what to do in its text.
     """
     check_eligible(eligible, user=user, reaches=reaches, at=at)
-    check_scope(eligible.role, scope, refusal=ActivationRefused)
-    if not scope.is_within(eligible.scope):
-        text = _("You are eligible at %(scope)s: choose that or something beneath it.")
-        raise ActivationRefused(text % {"scope": eligible.scope}, code="scope_invalid")
+    check_reach(eligible, scope)
     _check_moments(starts_at, at=at, refusal=ActivationRefused)
     _check_start(eligible, starts_at, at=at)
     _check_duration(duration, settings.activation_max_duration)
@@ -225,6 +222,18 @@ def check_ask(
     if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("Name the ticket: this role asks for one."), code="ticket_required")
     _check_ticket(settings, ticket)
+
+
+def check_reach(eligible: "EligibleAssignment", scope: Resource) -> None:
+    """An eligibility reaches its own scope and what is beneath it.
+
+    Raises:
+        ActivationRefused: ``scope_invalid``.
+    """
+    check_scope(eligible.role, scope, refusal=ActivationRefused)
+    if not scope.is_within(eligible.scope):
+        text = _("You are eligible at %(scope)s: choose that or something beneath it.")
+        raise ActivationRefused(text % {"scope": eligible.scope}, code="scope_invalid")
 
 
 def check_eligible(eligible: "EligibleAssignment", *, user: User, reaches: bool, at: datetime) -> None:

@@ -30,7 +30,7 @@ class ResourceRefused(ValidationError):
     """A resource could not be saved.
 
     Codes: ``name_taken``, ``name_invalid``, ``scope_invalid``, ``governed``,
-    ``already_governed``.
+    ``already_governed``, ``cycle``, ``unchanged``, ``root_stays``, ``too_deep``, ``in_use``.
     """
 
 
@@ -38,7 +38,7 @@ class RoleRefused(ValidationError):
     """A role could not be saved.
 
     Codes: ``name_taken``, ``built_in``, ``governed``, ``scope_invalid``, ``must_be_privileged``,
-    ``group_not_protected``.
+    ``group_not_protected``, ``in_use``.
     """
 
 
@@ -55,6 +55,38 @@ def check_resource_change(resource: Resource, *, name: str, kind: str) -> None:
     """A resource that stands for a group goes by the group's name."""
     if resource.group_id is not None and (name, kind) != (resource.name, resource.kind):
         raise ResourceRefused(_("This stands for a group. Rename the group instead."), code="governed")
+
+
+def check_move(resource: Resource, parent: Resource) -> None:
+    """The organisation stays above all, and nothing is beneath itself.
+
+    Raises:
+        ResourceRefused: ``root_stays``, ``cycle``, ``unchanged``.
+    """
+    check_not_root(resource)
+    if parent.is_within(resource):
+        text = _("%(parent)s is this itself, or beneath it: choose another place.") % {"parent": parent}
+        raise ResourceRefused(text, code="cycle")
+    if parent.pk == resource.parent_id:
+        raise ResourceRefused(_("It is there already: choose another place."), code="unchanged")
+
+
+def check_not_root(resource: Resource) -> None:
+    """Everything else is beneath the organisation."""
+    if resource.parent_id is None:
+        raise ResourceRefused(_("The organisation itself stays: everything is beneath it."), code="root_stays")
+
+
+def check_role_can_go(role: Role) -> None:
+    """What the product made stays: it counts on it.
+
+    Raises:
+        RoleRefused: ``built_in``, ``governed``.
+    """
+    if role.is_built_in:
+        raise RoleRefused(_("A built-in role stays: the product counts on it."), code="built_in")
+    if role.group_part:
+        raise RoleRefused(_("Membership of the group is governed by it: it stays with the group."), code="governed")
 
 
 class DelegationRefused(ValidationError):

@@ -175,6 +175,7 @@ class Cast:
         return {
             "group": GroupFactory(is_protected=False).pk,
             "resource": ResourceFactory().pk,
+            "place": ResourceFactory().pk,
             "role": RoleFactory().pk,
             "event": record("session.ended", actor=self.somebody, target=self.somebody).pk,
             "message": Message.objects.create(to_address="a@example.org", **failed).pk,
@@ -288,6 +289,7 @@ SENT = {
     "/console/accounts/group/<path:object_id>/change/": lambda cast, key: {"name": "Renamed"},
     "/console/roles/resource/add/": lambda cast, key: {"name": "New", "parent": root().pk, "kind": "other"},
     "/console/roles/resource/<path:object_id>/change/": lambda cast, key: {"name": "Renamed", "kind": "other"},
+    "/console/roles/resource/<path:object_id>/move/": lambda cast, key: {"parent": cast.others["place"]},
     "/console/roles/role/add/": lambda cast, key: SETTINGS | {"name": "New", "resource": root().pk},
     "/console/roles/role/<path:object_id>/change/": lambda cast, key: {"name": "Renamed"},
     "/console/roles/role/<uuid:pk>/settings/": lambda cast, key: SETTINGS | {"step": "save", "seen": in_use(key)},

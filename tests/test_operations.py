@@ -164,6 +164,21 @@ def update_resource():
     )
 
 
+def move_resource():
+    resource = ResourceFactory()
+    ResourceFactory(parent=resource)
+    facts = {"resource": resource, "parent": ResourceFactory(), "justification": "It changed hands."}
+    return Scenario({"actor": administrator(), **facts})
+
+
+def delete_resource():
+    return Scenario({"actor": administrator(), "resource": ResourceFactory(), "justification": "A mistake."})
+
+
+def delete_role():
+    return Scenario({"actor": administrator(), "role": RoleFactory(), "justification": "A mistake."})
+
+
 def create_role():
     return Scenario({"actor": administrator(), "resource": root(), "name": "Operator", "ticket_required": True})
 
@@ -419,7 +434,10 @@ SCENARIOS = {
     "factor_keys.rotated": rotate_keys,
     "resource.created": create_resource,
     "resource.updated": update_resource,
+    "resource.moved": move_resource,
+    "resource.deleted": delete_resource,
     "role.created": create_role,
+    "role.deleted": delete_role,
     "role.updated": update_role,
     "settings.changed": save_settings,
     "settings.removed": remove_settings,

@@ -8,6 +8,7 @@ from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .deciding import approve, claim, deny
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
+from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
 from .waiting import cancel, escalate, note_start, remind, time_out
 
 __all__ = [
@@ -18,13 +19,17 @@ __all__ = [
     "cancel",
     "claim",
     "deactivate",
+    "delete_resource",
+    "delete_role",
     "deny",
     "deny_extension",
     "escalate",
     "extend",
     "grant_extension",
+    "in_words",
     "lapse",
     "make_eligible",
+    "move_resource",
     "note_start",
     "remind",
     "remove_active",
@@ -34,4 +39,6 @@ __all__ = [
     "self_renew",
     "time_out",
     "update",
+    "uses_of_resource",
+    "uses_of_role",
 ]

@@ -76,6 +76,7 @@ def activate(
     at = now()  # under the lock: what was taken away while we waited for it is gone
     check_eligible(eligible, user=user, reaches=assignments.reaches(eligible, user, at=at), at=at)
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    roles.hold_place(scope, eligible.scope)
     settings = _check(eligible, user, asked, scope, at=at)
     if validate_only:
         return _new_request(eligible, user, settings, asked, scope, proved_with="", at=at)

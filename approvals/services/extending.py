@@ -26,6 +26,7 @@ from assignments.rules import (
 from audit.services import privileged
 from notifications.services import suppress
 from roles.models import RoleSettings
+from roles.rules import check_scope
 
 from .activating import tell
 from .assigning import kept_unless, prove_assigner, require_assigner
@@ -67,6 +68,7 @@ def _ask(
         raise AssignmentRefused(text, code="outside_window")
     if action == Request.Action.SELF_RENEW and row.is_replaced(at):
         raise AssignmentRefused(_("You have this role again already."), code="already_assigned")
+    check_scope(row.role, row.scope, refusal=AssignmentRefused)  # what is over stays behind when its scope is moved
     request = Request(
         action=action,
         status=Request.Status.PENDING_ADMIN_DECISION,

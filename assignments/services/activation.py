@@ -23,7 +23,15 @@ from assignments.models import (
     members_of,
     membership_until,
 )
-from assignments.rules import ActivationRefused, check_grant, check_lasts, check_not_last, check_open, whole_second
+from assignments.rules import (
+    ActivationRefused,
+    check_grant,
+    check_lasts,
+    check_not_last,
+    check_open,
+    check_reach,
+    whole_second,
+)
 from audit.services import privileged, record
 from roles import services as roles
 from roles.models import Resource, Role, RoleSettings
@@ -72,6 +80,8 @@ def activate(
     user = User.objects.select_for_update().get(pk=user.pk)
     at = now()
     eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    roles.hold_place(scope, eligible.scope)
+    check_reach(eligible, scope)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
     approvers = list(approvers)
     check_grant(

@@ -17,6 +17,7 @@ from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignme
 from assignments.rules import AssignmentRefused, Terms, check_assignment, check_not_self, check_open, whole_second
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
+from roles.services import hold_place
 
 from .activation import concerned, end, expire_active, lock, mail_facts, tell
 
@@ -42,6 +43,7 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     holder, role = terms.holder, terms.role
     rows: Any = type(holder)._base_manager.select_for_update(of=("self",))
     holder.refresh_from_db(from_queryset=rows)
+    hold_place(terms.scope, role.resource)
     at = now()
     check_not_own(holder, actor, at=at)
     settings = settings_for(role, terms.scope)

@@ -39,6 +39,26 @@ class ReasonForm(forms.Form):
     )
 
 
+class NotedReasonForm(ReasonForm):
+    """A reason of which nobody is told by mail."""
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["justification"].help_text = _("Kept in the audit. Example: “Made by mistake, CHG-1187”.")
+
+
+class MoveForm(NotedReasonForm):
+    """Where something is to be from now on."""
+
+    parent = forms.ModelChoiceField(
+        Resource.objects.all(),
+        label=gettext_lazy("New place"),
+        widget=autocomplete(Resource, "parent"),
+        help_text=gettext_lazy("What it will be beneath. Example: /Finance"),
+    )
+    field_order = ("parent", "justification")
+
+
 class ProvedReasonForm(CodeForm, ReasonForm):
     """A reason, and a fresh proof of whoever gives it."""
 

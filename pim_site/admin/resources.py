@@ -1,5 +1,6 @@
 """The tree of resources."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -10,12 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from approvals import services
 from assignments.ownership import owned_scopes, within
 from roles.models import Resource, Role
 from roles.services import create_resource, update_resource
 
-from .base import Section, ServiceAdmin, actor_of, link, list_of
-from .forms import ServiceForm
+from .base import Act, Section, ServiceAdmin, actor_of, link, list_of
+from .forms import MoveForm, NotedReasonForm, ServiceForm
 
 SHOWN = 20
 
@@ -29,6 +31,35 @@ class ResourceForm(ServiceForm):
         }
 
 
+def what_moving_does(resource: Resource) -> Iterator[str]:
+    beneath = Resource.objects.filter(path__startswith=resource.path).count() - 1
+    yield _("%(resource)s goes to the place that you choose, with %(count)d resources that are beneath it.") % {
+        "resource": resource,
+        "count": beneath,
+    }
+    yield _("Roles, settings and assignments at it and beneath go with it.")
+    yield _(
+        "It comes under the owners, and the settings of roles from above, of the new place, and leaves the old ones."
+    )
+    yield _(
+        "It is refused while something that is held or waits there comes from above and would not reach it any more."
+    )
+
+
+def what_deleting_does(resource: Resource) -> Iterator[str]:
+    yield from deletion_of(resource, services.in_words(services.uses_of_resource(resource)))
+
+
+def deletion_of(row: Resource | Role, uses: list[str]) -> Iterator[str]:
+    """Yield what stands against deleting something, or what will happen if nothing does."""
+    if uses:
+        yield _("%(name)s was used, so it will be refused. These point at it:") % {"name": row}
+        yield from uses
+        yield _("What is over stays for the history, and this with it: then rename or describe it instead.")
+    else:
+        yield _("%(name)s was never used. It leaves all lists for good; the audit keeps what it was.") % {"name": row}
+
+
 @admin.register(Resource)
 class ResourceAdmin(ServiceAdmin):
     form = ResourceForm
@@ -38,6 +69,30 @@ class ResourceAdmin(ServiceAdmin):
     autocomplete_fields = ["parent"]
     fields = ["parent", "name", "kind", "description"]
     ordering = ["label"]
+    acts = (
+        Act(
+            slug="move",
+            label=gettext_lazy("Move"),
+            permissions=("roles.change_resource",),
+            offered=lambda resource, at: resource.parent_id is not None,
+            says=what_moving_does,
+            does=lambda resource, **facts: services.move_resource(resource=resource, **facts),
+            done=lambda resource: _("%(name)s was moved.") % {"name": resource.name},
+            form=MoveForm,
+        ),
+        Act(
+            slug="remove",
+            label=gettext_lazy("Delete"),
+            permissions=("roles.change_resource",),
+            offered=lambda resource, at: resource.parent_id is not None,
+            says=what_deleting_does,
+            does=lambda resource, **facts: services.delete_resource(resource=resource, **facts),
+            done=lambda resource: _("%(name)s is deleted.") % {"name": resource},
+            form=NotedReasonForm,
+            danger=True,
+            is_the_end=True,
+        ),
+    )
 
     def owned(self, user: User) -> Q:
         return within(owned_scopes(user, now()), "path")

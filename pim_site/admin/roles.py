@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.rules import NotAllowed
+from approvals import services
 from approvals.history import ACTIONS
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.ownership import owned_groups, owned_scopes, within
@@ -29,8 +30,9 @@ from roles.presets import PRESETS
 from roles.services import create_role, update_role
 
 from .assignments import assign_links, assignment_row
-from .base import Button, Section, ServiceAdmin, actor_of, link, list_of
-from .forms import ServiceForm
+from .base import Act, Button, Section, ServiceAdmin, actor_of, link, list_of
+from .forms import NotedReasonForm, ServiceForm
+from .resources import deletion_of
 from .settings import SettingsPages
 from .settings_form import SettingsForm, settings_fieldsets
 
@@ -95,6 +97,20 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
     list_select_related = ["resource"]
     search_fields = ["name", "description", "resource__label"]
     autocomplete_fields = ["resource"]
+    acts = (
+        Act(
+            slug="remove",
+            label=gettext_lazy("Delete"),
+            permissions=("roles.change_role",),
+            offered=lambda role, at: not (role.is_built_in or role.group_part),
+            says=lambda role: deletion_of(role, services.in_words(services.uses_of_role(role))),
+            does=lambda role, **facts: services.delete_role(role=role, **facts),
+            done=lambda role: _("%(name)s is deleted.") % {"name": role},
+            form=NotedReasonForm,
+            danger=True,
+            is_the_end=True,
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Role]:
         counts = {"eligible_count": holders(EligibleAssignment), "active_count": holders(ActiveAssignment)}

@@ -3,8 +3,16 @@
 from .delegating import delegate_decisions, end_delegation
 from .groups import follow_group, govern_group
 from .mail import tell
-from .resources import create_resource, label_of, update_resource
-from .roles import create_role, update_role
+from .resources import (
+    change_parent,
+    create_resource,
+    drop_resource,
+    hold_place,
+    label_of,
+    lock_branch,
+    update_resource,
+)
+from .roles import create_role, drop_role, update_role
 from .settings import (
     PLAIN_FIELDS,
     SETTINGS_FIELDS,
@@ -19,13 +27,18 @@ from .settings import (
 __all__ = [
     "PLAIN_FIELDS",
     "SETTINGS_FIELDS",
+    "change_parent",
     "create_resource",
     "create_role",
     "delegate_decisions",
+    "drop_resource",
+    "drop_role",
     "end_delegation",
     "follow_group",
     "govern_group",
+    "hold_place",
     "label_of",
+    "lock_branch",
     "remove_settings",
     "save_settings",
     "settings_facts",

@@ -115,6 +115,14 @@ def _change_owning(role: Role, owns_resource: bool, *, actor: User | None) -> No
     role.owns_resource = owns_resource
 
 
+def drop_role(role: Role, *, actor: User | None, justification: str) -> None:
+    """Delete a role with its settings. Called by `approvals.services.delete_role`, which knows that none uses it."""
+    last = RoleSettings.objects.current().get(role=role, scope=role.resource)
+    common: dict[str, Any] = {"actor": actor, "target": role, "role": role, "justification": justification}
+    record("role.deleted", scope=role.resource, before=_role_facts(role, last), **common)
+    Role.objects.filter(pk=role.pk).delete()
+
+
 def _check_permissions(permissions: Iterable[Permission], *, actor: User | None) -> None:
     """Nobody can put a right into a role that they do not hold: it would be a way to reach it."""
     if actor is None:

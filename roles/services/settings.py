@@ -17,6 +17,8 @@ from roles.models import ApprovalStage, Resource, Role, RoleSettings
 from roles.rules import RoleRefused, SettingsRefused, check_removal, check_scope, check_settings, check_unchanged
 from roles.stages import GROUPS, PEOPLE, PLAIN, StageTerms, everybody_named, stage_facts, terms_of
 
+from .resources import hold_place
+
 # The columns of `RoleSettings` that people set; the others say which version it is.
 PLAIN_FIELDS = tuple(
     field.name
@@ -106,6 +108,7 @@ def remove_settings(*, role: Role, scope: Resource, actor: User | None, seen: UU
 def _locked(role: Role, scope: Resource) -> Role:
     """Lock the role: its settings are changed by one at a time."""
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
+    hold_place(scope, role.resource)
     check_scope(role, scope, refusal=RoleRefused)
     return role
 
