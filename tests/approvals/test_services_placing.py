@@ -324,3 +324,42 @@ def test_delete_of_a_role_of_a_governed_group_refused(boss):
     role = RoleFactory(resource=ResourceFactory(group=GroupFactory()), group_part=Role.GroupPart.MEMBER)
     with refused("governed"):
         services.delete_role(role=role, actor=boss, justification=WHY)
+
+
+# --- owners ---------------------------------------------------------------------------------------------------
+
+
+def owner_of(*places):
+    person = UserFactory()
+    for place in places:
+        ActiveFactory(user=person, role=RoleFactory(resource=place, owns_resource=True, is_privileged=True))
+    return person
+
+
+def test_owner_of_both_places_moves(tree):
+    finance, payroll, _ledger, technology = tree
+    move(payroll, technology, owner_of(finance, technology))
+    assert where(payroll)[0][1] == "/Technology/Payroll"
+
+
+@pytest.mark.parametrize("owned", [[0], [3], [1, 3]])
+def test_move_by_an_owner_of_one_place_alone_refused(tree, owned):
+    _finance, payroll, _ledger, technology = tree
+    person = owner_of(*(tree[number] for number in owned))
+    with refused("not_allowed"):
+        move(payroll, technology, person)
+
+
+def test_owner_deletes_what_was_never_used_beneath(tree):
+    finance, _payroll, ledger, _technology = tree
+    role, person = RoleFactory(resource=ledger), owner_of(finance)
+    services.delete_role(role=role, actor=person, justification=WHY)
+    services.delete_resource(resource=ledger, actor=person, justification=WHY)
+    assert not Resource.objects.filter(pk=ledger.pk).exists()
+
+
+def test_delete_by_an_owner_of_another_place_refused(tree):
+    _finance, _payroll, ledger, technology = tree
+    role, person = RoleFactory(resource=ledger), owner_of(technology)
+    with refused("not_allowed"):
+        services.delete_role(role=role, actor=person, justification=WHY)
