@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 
 from assignments.models import ActiveAssignment
 from assignments.rules import ActivationRefused, check_grant
 from assignments.services import reaches
+from roles.lengths import in_words
 from roles.models import RoleSettings
 
 from .approvers import Standing, stage_of, stages_in_use, standing
@@ -43,10 +44,8 @@ def _warnings(request: Request, settings: RoleSettings, at: datetime) -> Iterato
         yield _("If it were approved now, the role would not be granted: %(cause)s") % {"cause": cause}
     longest = settings.activation_max_duration
     if request.duration and request.duration > longest:
-        hours = f"{longest / timedelta(hours=1):g}"
-        yield _("This role is active for at most %(hours)s h now: it would end sooner than was asked.") % {
-            "hours": hours
-        }
+        text = _("This role is active for at most %(time)s now: it would end sooner than was asked.")
+        yield text % {"time": in_words(longest.total_seconds())}
     if settings.pk != request.settings_id:
         yield _("The settings of the role have changed since it was asked for. Those in use now count.")
 

@@ -1,6 +1,6 @@
 """The pages of everyday work: ask for a role, give it back, decide what others ask for, look back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -337,5 +337,19 @@ def history(request: SignedInRequest) -> HttpResponseBase:
         headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
         return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
-    rows = [(each, ACTIONS.get(each.action, each.action), CAUSES.get(each.code, each.code)) for each in page]
+    rows = _described_events(page.object_list)
     return render(request, "approvals/history.html", {"form": found.form, "page_obj": page, "rows": rows})
+
+
+def _described_events(events: Iterable[Event]) -> list[tuple[Event, Any, Any, Request | None]]:
+    """Return each event with its words, its cause, and the request that it is about, which knows the ticket's page."""
+    found = Request.objects.select_related("settings").in_bulk([each.request_id for each in events if each.request_id])
+    return [
+        (
+            each,
+            ACTIONS.get(each.action, each.action),
+            CAUSES.get(each.code, each.code),
+            found.get(each.request_id) if each.request_id else None,
+        )
+        for each in events
+    ]

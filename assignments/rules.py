@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Group, User
 from accounts.rules import PASSKEY
+from roles.lengths import in_words
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
 
@@ -267,8 +268,8 @@ def _check_duration(duration: timedelta, longest: timedelta) -> None:
     if duration < SHORTEST:
         raise ActivationRefused(_("An activation lasts at least 5 minutes."), code="too_short")
     if duration > longest:
-        text = _("This role can be active for at most %(hours)s hours. Ask for less.")
-        raise ActivationRefused(text % {"hours": f"{longest / timedelta(hours=1):g}"}, code="too_long")
+        text = _("This role can be active for at most %(time)s. Ask for less.")
+        raise ActivationRefused(text % {"time": in_words(longest.total_seconds())}, code="too_long")
 
 
 def check_grant(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from .lengths import in_words
 from .models import ApprovalStage
 
 if TYPE_CHECKING:
@@ -118,15 +119,12 @@ def described(terms: StageTerms) -> str:
         parts.append(_("%(count)d must approve") % {"count": terms.quorum})
     if terms.one_from_each_group:
         parts.append(_("one from each group"))
-    parts.append(_("within %(time)s") % {"time": _hours(terms.timeout)})
+    parts.append(_("within %(time)s") % {"time": in_words(terms.timeout.total_seconds())})
     if terms.escalates_after:
         others = ", ".join(map(str, (*terms.escalation_groups, *terms.escalation_approvers)))
-        parts.append(_("after %(time)s also %(others)s") % {"time": _hours(terms.escalates_after), "others": others})
+        time = in_words(terms.escalates_after.total_seconds())
+        parts.append(_("after %(time)s also %(others)s") % {"time": time, "others": others})
     return "; ".join(parts)
-
-
-def _hours(length: timedelta) -> str:
-    return _("%(hours)s h") % {"hours": f"{length / timedelta(hours=1):g}"}
 
 
 def everybody_named(stages: Iterable[StageTerms]) -> "set[User]":

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
+from roles.lengths import DAY, MINUTE, in_words
+
 
 class Ticketed(Protocol):
     """What names a ticket: a request."""
@@ -25,8 +27,6 @@ class Ticketed(Protocol):
 
 
 register = template.Library()
-
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 # What a stored state looks like (the end of a ``pim-dot--…`` class) and what it is called.
 STATES: dict[str, tuple[str, Promise]] = {
@@ -94,7 +94,7 @@ def until(value: datetime | None) -> str:
         return _("in less than a minute") if seconds > 0 else _("just now")
     if seconds > 0:
         return _("in %(span)s") % {"span": _left(seconds)}
-    return _("%(span)s ago") % {"span": _span(-seconds, units=1)}
+    return _("%(span)s ago") % {"span": in_words(-seconds, units=1)}
 
 
 @register.filter
@@ -115,7 +115,7 @@ def duration(value: timedelta | float | None) -> str:
     """A length of time, given as a timedelta or in seconds: ``1 h 30 min``, ``24 h``, ``2 d``."""
     if value is None:
         return ""
-    return _span(value.total_seconds() if isinstance(value, timedelta) else value)
+    return in_words(value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 @register.filter
@@ -161,19 +161,4 @@ def _remaining(seconds: float) -> str:
 
 def _left(seconds: float) -> str:
     """Two units while minutes matter, one from a day on."""
-    return _span(seconds, units=2 if seconds < DAY else 1)
-
-
-def _span(seconds: float, units: int = 3) -> str:
-    """The largest ``units`` parts of a length, cut and not rounded; hours count up to 48, as the settings do."""
-    total = int(seconds)
-    days = total // DAY if total >= 2 * DAY else 0
-    hours, rest = divmod(total - days * DAY, HOUR)
-    minutes, left = divmod(rest, MINUTE)
-    parts = [
-        _("%(n)s d") % {"n": days} if days else "",
-        _("%(n)s h") % {"n": hours} if hours else "",
-        _("%(n)s min") % {"n": minutes} if minutes else "",
-        _("%(n)s s") % {"n": left} if total < MINUTE else "",
-    ]
-    return " ".join([part for part in parts if part][:units])
+    return in_words(seconds, units=2 if seconds < DAY else 1)

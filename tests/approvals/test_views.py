@@ -768,9 +768,9 @@ def test_history_is_ones_own_with_filters(client, eligible):
     activated = client.get(reverse("approvals:history"), {"action": "assignment.activated"})
 
     assert page.context["page_obj"].paginator.count == 3
-    assert [event.code for event, _, _ in refused.context["rows"]] == ["already_active"]
+    assert [event.code for event, *_ in refused.context["rows"]] == ["already_active"]
     assert "active already" in text_of(refused)
-    assert [str(words) for _, words, _ in activated.context["rows"]] == ["Role activated"]
+    assert [str(words) for _, words, *_ in activated.context["rows"]] == ["Role activated"]
 
 
 def test_history_says_who_did_what_others_did(client, asked, approver):
@@ -778,6 +778,16 @@ def test_history_says_who_did_what_others_did(client, asked, approver):
     signed_in(client, asked.user)
 
     assert "by Ada Approver" in text_of(client.get(reverse("approvals:history")))
+
+
+def test_history_links_the_ticket_to_its_page(client, eligible):
+    RoleSettings.objects.update(ticket_link="https://tickets.example.org/{ticket}")
+    signed_in(client, eligible.user)
+    client.post(activate_url(eligible), filled(ticket="CHG-1"))
+
+    page = client.get(reverse("approvals:history")).content.decode()
+
+    assert page.count('<a href="https://tickets.example.org/CHG-1" rel="noreferrer">CHG-1</a>') == 2
 
 
 def test_history_period_leaves_out_what_is_older(client, eligible):

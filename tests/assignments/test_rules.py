@@ -313,7 +313,7 @@ def test_check_grant(settings, differs, code):
 
 
 def test_refusal_names_the_limit():
-    with pytest.raises(ActivationRefused, match=r"at most 1\.5 hours"):
+    with pytest.raises(ActivationRefused, match="at most 1 h 30 min"):
         check_ask(
             eligibility(),
             RoleSettings(activation_max_duration=1.5 * HOUR),
