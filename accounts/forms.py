@@ -193,6 +193,12 @@ class PasskeyNameForm(CodeForm):
     )
 
 
+class PasskeyRenameForm(CodeForm):
+    """Another name for a passkey, confirmed by a factor."""
+
+    name = forms.CharField(label=_("New name"), max_length=64)
+
+
 class PasskeyForm(forms.Form):
     """The second step: what the browser answered, and what confirmed the first."""
 

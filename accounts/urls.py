@@ -14,6 +14,7 @@ urlpatterns = [
     path("security/passkeys/add/", views.passkey_add, name="passkey-add"),
     path("security/passkeys/create/", views.passkey_create, name="passkey-create"),
     path("security/passkeys/<int:pk>/remove/", views.passkey_remove, name="passkey-remove"),
+    path("security/passkeys/<int:pk>/rename/", views.passkey_rename, name="passkey-rename"),
     path("security/recovery-codes/", views.recovery_codes_renew, name="recovery-codes-renew"),
     path("security/password/", views.password_change, name="password-change"),
 ]

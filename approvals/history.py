@@ -42,6 +42,7 @@ ACTIONS: dict[str, str | Promise] = {
     "group.updated": _("Group changed"),
     "message.requeued": _("Mail queued again"),
     "passkey.added": _("Passkey added"),
+    "passkey.renamed": _("Passkey renamed"),
     "password.changed": _("Password changed"),
     "person.created": _("Person added"),
     "person.disabled": _("Person disabled"),

@@ -45,7 +45,7 @@ from tests.factories import (
     proof_for,
     root,
 )
-from tests.passkeys import SoftKey
+from tests.passkeys import SoftKey, passkey_of
 from tests.refusals import refused, snapshot, without_audit
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +126,12 @@ def add_passkey():
     arguments, *refused = proved("passkey.added", user, name="Laptop")
     options = new_passkey_options(user=user, session="this session", proof=arguments["proof"])
     return Scenario(arguments | {"name": "Laptop", "answer": SoftKey().make(options)}, *refused)
+
+
+def rename_passkey():
+    passkey = passkey_of(UserFactory())[0]
+    arguments, *refused = proved("passkey.renamed", passkey.user, factor=passkey.persistent_id, name="Blue key")
+    return Scenario(arguments | {"passkey": passkey, "name": "Blue key"}, *refused)
 
 
 def remove_factor():
@@ -430,6 +436,7 @@ SCENARIOS = {
     "factor.removed": remove_factor,
     "recovery_codes.renewed": renew_recovery_codes,
     "passkey.added": add_passkey,
+    "passkey.renamed": rename_passkey,
     "password.changed": change_password,
     "factor_keys.rotated": rotate_keys,
     "resource.created": create_resource,

@@ -9,6 +9,7 @@ from .factors import (
     new_passkey_options,
     open_ticket,
     remove_factor,
+    rename_passkey,
     renew_recovery_codes,
     rotate_keys,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "own_group",
     "prove",
     "remove_factor",
+    "rename_passkey",
     "renew_recovery_codes",
     "rotate_keys",
     "sign_in",

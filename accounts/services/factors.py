@@ -174,6 +174,31 @@ def _passkey(user: User, name: str, answer: dict[str, Any], challenge: str) -> P
     )
 
 
+@privileged("passkey.renamed", target="actor")
+def rename_passkey(*, actor: User, passkey: Passkey, name: str, proof: StepUpProof | None, session: str) -> Passkey:
+    """Call a passkey something else, with a fresh proof made for it and the name.
+
+    Raises:
+        StepUpRefused: the proof does not fit. EnrolmentRefused: ``not_found``. ValidationError: the name is wrong.
+    """
+    consume(proof, user=actor, session=session, action="passkey.renamed", factor=passkey.persistent_id, name=name)
+    row: Passkey | None = Passkey.objects.select_for_update(of=("self",)).filter(pk=passkey.pk, user=actor).first()
+    if row is None:
+        raise EnrolmentRefused(_("This is not yours, or is gone already."), code="not_found")
+    before, row.name = row.name, Passkey._meta.get_field("name").clean(name.strip(), row)
+    row.save(update_fields=["name"])
+    _tell(actor, _("The passkey “%(before)s” is called “%(name)s” now.") % {"before": before, "name": row.name})
+    record(
+        "passkey.renamed",
+        actor=actor,
+        target=actor,
+        subject=actor,
+        before={"name": before},
+        after={"name": row.name},
+    )
+    return row
+
+
 @privileged("factor.removed", target="actor")
 def remove_factor(*, actor: User, factor: TotpDevice | Passkey, proof: StepUpProof | None, session: str) -> None:
     """Remove an authenticator app or a passkey, with a fresh proof; the last of them stays.

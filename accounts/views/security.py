@@ -13,7 +13,16 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import factors, services, sessions
-from accounts.forms import AppForm, CodeForm, PasskeyForm, PasskeyNameForm, PasswordForm, apps_of, passkeys_of
+from accounts.forms import (
+    AppForm,
+    CodeForm,
+    PasskeyForm,
+    PasskeyNameForm,
+    PasskeyRenameForm,
+    PasswordForm,
+    apps_of,
+    passkeys_of,
+)
 from accounts.models import Passkey, RecoveryCode, StepUpProof, TotpDevice
 from accounts.qr import new_key_shown
 from accounts.rules import intent_digest
@@ -95,6 +104,27 @@ def _add_passkey(request: SignedInRequest, form: PasskeyForm) -> HttpResponse:
     proof = StepUpProof.objects.filter(pk=form.cleaned_data["proof"]).first()
     passkey = services.add_passkey(actor=request.user, proof=proof, session=request.session["binding"], **new)
     messages.success(request, _("The passkey “%(name)s” was added.") % {"name": passkey.name})
+    return redirect("accounts:security")
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def passkey_rename(request: SignedInRequest, pk: int) -> HttpResponse:
+    passkey = get_object_or_404(passkeys_of(request.user), pk=pk)
+    form = PasskeyRenameForm(**_form_arguments(request), initial={"name": passkey.name})
+    page = {"form": form, "passkey": passkey}
+    return posted(request, form, partial(_rename_passkey, passkey)) or render(
+        request, "accounts/passkey_rename.html", page
+    )
+
+
+def _rename_passkey(passkey: Passkey, request: SignedInRequest, form: PasskeyRenameForm) -> HttpResponse:
+    name = form.cleaned_data["name"]
+    proof = _prove(request, form, "passkey.renamed", factor=passkey.persistent_id, name=name)
+    row = services.rename_passkey(
+        actor=request.user, passkey=passkey, name=name, proof=proof, session=request.session["binding"]
+    )
+    messages.success(request, _("The passkey is called “%(name)s” now.") % {"name": row.name})
     return redirect("accounts:security")
 
 

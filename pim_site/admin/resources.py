@@ -81,7 +81,7 @@ class ResourceAdmin(ServiceAdmin):
             form=MoveForm,
         ),
         Act(
-            slug="remove",
+            slug="drop",
             label=gettext_lazy("Delete"),
             permissions=("roles.change_resource",),
             offered=lambda resource, at: resource.parent_id is not None,

@@ -99,7 +99,7 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
     autocomplete_fields = ["resource"]
     acts = (
         Act(
-            slug="remove",
+            slug="drop",
             label=gettext_lazy("Delete"),
             permissions=("roles.change_role",),
             offered=lambda role, at: not (role.is_built_in or role.group_part),

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils.timezone import now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -440,6 +441,45 @@ def test_proof_for_an_app_removes_no_passkey_with_its_number(user, key):
     proof = proof_for(user, "factor.removed", factor=app.persistent_id)
     with refused("mfa_required"):
         services.remove_factor(actor=user, factor=row, proof=proof, session=SESSION)
+
+
+def renaming(user, row, name, *, proved_for="Blue key"):
+    proof = proof_for(user, "passkey.renamed", factor=row.persistent_id, name=proved_for)
+    return lambda: services.rename_passkey(actor=user, passkey=row, name=name, proof=proof, session=SESSION)
+
+
+def test_rename_passkey_is_told_and_kept_in_the_audit(user, key):
+    row = Passkey.objects.get()
+    before = row.name
+    renaming(user, row, "Blue key")()
+    row.refresh_from_db()
+    event = Event.objects.get()
+    assert (row.name, Message.objects.count()) == ("Blue key", 1)
+    assert (event.action, event.facts["before"], event.facts["after"]) == (
+        "passkey.renamed",
+        {"name": before},
+        {"name": "Blue key"},
+    )
+
+
+def test_rename_refuses_a_proof_for_another_name(user, key):
+    another = renaming(user, Passkey.objects.get(), "Red key")
+    with refused("mfa_required"):
+        another()
+
+
+def test_rename_refuses_a_passkey_of_somebody_else(user, key):
+    foreign = renaming(user, passkey_of(UserFactory())[0], "Blue key")
+    with refused("not_found"):
+        foreign()
+
+
+@pytest.mark.parametrize("name", [" ", "x" * 65])
+def test_rename_refuses_the_name(user, key, name):
+    row = Passkey.objects.get()
+    with pytest.raises(ValidationError):
+        renaming(user, row, name, proved_for=name)()
+    assert Passkey.objects.get().name == row.name
 
 
 def test_enrolment_link_replaces_passkeys_too(user, key):

@@ -365,3 +365,24 @@ def test_wrong_code_names_the_app_that_was_asked(client, person, app, second):
 
 def test_code_that_was_refused_is_not_shown_again(client, app):
     assert wrong(app) not in text_of(client.post(CODES, {"code": wrong(app)}))
+
+
+def test_passkey_renamed_with_a_code(client, person, app):
+    row = passkey_of(person)[0]
+    page = f"/security/passkeys/{row.pk}/rename/"
+
+    assert page in text_of(client.get(SECURITY))
+    assert client.get(page).context["form"]["name"].value() == row.name
+    response = client.post(page, {"name": " Blue key ", "code": code_of(app)}, follow=True)
+
+    assert "The passkey is called “Blue key” now." in text_of(response)
+    row.refresh_from_db()
+    assert row.name == "Blue key"
+
+
+def test_passkey_not_renamed_with_a_wrong_code(client, person, app):
+    row = passkey_of(person)[0]
+
+    client.post(f"/security/passkeys/{row.pk}/rename/", {"name": "Blue key", "code": "000000"})
+
+    assert Passkey.objects.get().name == row.name

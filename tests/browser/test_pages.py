@@ -115,6 +115,18 @@ def test_request_in_two_stages_is_sound(visitor):
 
 # Pages of the first role of the list.
 OF_A_ROLE = ["settings/", "settings/compare/?left=1&right=1", "settings/copy/", "settings/1/", "history/"]
+# What the buttons of a row lead to is opened too.
+ACTS = ["accounts/user", "accounts/group", "roles/resource", "roles/role", "assignments/eligibleassignment"]
+ACTS += ["assignments/activeassignment", "approvals/request"]
+
+
+def acts(page, lists):
+    """The pages behind the buttons of the last row of each list: the first is often one that only stays as it is."""
+    for name in lists:
+        page.goto(f"/console/{name}/")
+        page.goto(page.locator("#result_list tbody th a, #result_list tbody td a").last.get_attribute("href"))
+        buttons = page.locator(f".object-tools a[href^='/console/{name}/'], .pim-actions a[href^='/console/{name}/']")
+        yield from [button.get_attribute("href") for button in buttons.all()]
 
 
 def test_console_pages_are_sound(visitor):
@@ -122,5 +134,6 @@ def test_console_pages_are_sound(visitor):
     paths = [*CONSOLE, *details(visit.sign_in("global_admin"), DETAILS)]
     (role,) = details(visit.page, ["roles/role"])
     paths += [role.split("change/")[0] + page for page in OF_A_ROLE]
+    paths += acts(visit.page, ACTS)
 
     assert [fault for path in paths for fault in faults(visit, path)] == []
