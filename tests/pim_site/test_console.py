@@ -80,11 +80,20 @@ OBJECT_PAGES = {
     "admin:roles_resource_change": EVERYBODY,
     "admin:roles_role_change": EVERYBODY,
     "admin:roles_role_settings": EVERYBODY,
+    "admin:roles_role_compare": EVERYBODY,
+    "admin:roles_role_copy": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:assignments_eligibleassignment_change": EVERYBODY,
     "admin:assignments_eligibleassignment_remove": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_update": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_extend": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_eligibleassignment_renew": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:assignments_activeassignment_change": EVERYBODY,
     "admin:assignments_activeassignment_end": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:assignments_activeassignment_remove": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_update": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_extend": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_renew": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:assignments_activeassignment_make-eligible": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:approvals_request_change": EVERYBODY,
     "admin:approvals_request_cancel": {HELPDESK, ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:notifications_message_change": {HELPDESK, GLOBAL_ADMIN, READER},
@@ -147,7 +156,7 @@ def test_object_pages_by_persona(at_console, rows, persona):
 
 def test_every_page_is_walked():
     """A new page of the console has to be put into the tables above."""
-    elsewhere = ("_history", "_delete", "_version", "event_change", "event_add", "message_add")
+    elsewhere = ("_history", "_delete", "_version", "event_change", "event_add", "message_add", "role_remove")
     pages = {f"admin:{url.name}" for model in admin.site._registry.values() for url in model.get_urls() if url.name}
 
     assert {name for name in pages if not name.endswith(elsewhere)} == {*PAGES, *OBJECT_PAGES} - {"admin:index"}
