@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 def choose(page, field, text):
     """Pick an entry of an autocomplete field, as people do: open, type, click."""
-    page.get_by_role("combobox", name=field).click()
+    page.locator(".select2-selection").and_(page.get_by_role("combobox", name=field)).click()
     page.locator(".select2-search__field").last.fill(text)
     page.locator(".select2-results__option", has_text=text).first.click()
 
