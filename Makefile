@@ -44,6 +44,7 @@ test: test-sqlite test-postgres
 test-sqlite: $(V)/.installed-dev
 	PIM_TEST_DATABASE=sqlite $(BIN)/pytest $(PARALLEL)
 
+# Pages are looked at on SQLite only (tests/conftest.py, PAGES).
 # Nothing may depend on the zone of the database session: of two processes, one works west of UTC and one east of it,
 # off by half an hour; which test falls to which changes from run to run. `make test-zones` runs all of it in both.
 test-postgres: $(V)/.installed-dev

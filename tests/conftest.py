@@ -22,6 +22,10 @@ if POSTGRES:
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.settings.load_profile("any machine")
 
+# What a page shows is looked at on SQLite. The questions that it asks a database are asked on both by the tests of the
+# services and querysets behind it, and odd values are sent to every page on both (`test_odd_requests.py`).
+PAGES = ("test_views", "_views", "test_console", "_console", "test_home", "test_mail_cells")
+
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 
@@ -30,6 +34,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)
+        elif item.path.stem.startswith(PAGES) or item.path.stem.endswith(PAGES):
+            item.add_marker(pytest.mark.once)
     elsewhere = "once" if POSTGRES else "postgres"
     left_out = [item for item in items if item.get_closest_marker(elsewhere)]
     if left_out:
