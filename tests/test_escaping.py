@@ -84,7 +84,7 @@ def test_markup_is_text_in_every_mail():
     group = GroupFactory(name=MARKUP, members=[person])
     made = services.assign_eligible(holder=group, role=role, scope=role.resource, actor=administrator)
     services.remove_eligible(eligible=made.eligible_assignment, actor=administrator, justification=MARKUP)
-    mails = {message.kind: render(message) for message in Message.objects.all()}
+    mails = {message.kind: render(message) for message in Message.objects.exclude(context="{}")}
     assert mails.keys() >= {"approval_asked", "request_decided", "eligible_assigned", "assignment_removed"}
     assert [kind for kind, words in mails.items() if RAW.decode() in words.html] == []
     assert [kind for kind, words in mails.items() if ESCAPED.decode() not in words.html] == []
