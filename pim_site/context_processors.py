@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.timezone import get_current_timezone_name, now
 
+from accounts.models import User
 from approvals.models import Request
 
 
@@ -24,5 +25,12 @@ def _navigation(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"approvals_waiting": 0, "console": False}
-    waiting = Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user).count()
-    return {"approvals_waiting": waiting, "console": user.is_staff}
+    return {"approvals_waiting": _waiting_for(user), "console": user.is_staff}
+
+
+def _waiting_for(user: User) -> int:
+    """How many requests wait for this person. That some wait at all is asked first: it is the far cheaper question."""
+    undecided = (Request.Status.PENDING_APPROVAL, Request.Status.PENDING_ADMIN_DECISION)
+    if not Request.objects.filter(status__in=undecided).exists():
+        return 0
+    return Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user).count()
