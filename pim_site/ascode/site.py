@@ -22,7 +22,8 @@ class Site:
 
     def __init__(self) -> None:
         paths = paths_of_resources()
-        self.people = {user.username: user for user in User.objects.select_related("manager")}
+        # Not by a join of people with people: over a table that has just been filled PostgreSQL took minutes for it.
+        self.people = {user.username: user for user in User.objects.prefetch_related("manager")}
         self.groups = {group.name: group for group in Group.objects.all()}
         self.resources = {paths[row.pk]: row for row in Resource.objects.all()}
         roles = Role.objects.select_related("resource")

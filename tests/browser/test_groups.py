@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_tour import choose
 
-ROLE, GROUP = "Database Reader", "Night watch"
+ROLE, GROUP = "Database Reader", "Harbour watch"
 
 
 def make_group(console, *members):

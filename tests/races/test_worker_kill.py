@@ -217,7 +217,7 @@ def test_no_process_outlives_a_killed_supervisor(worker, outbox, postbox):
 
 def test_sigterm_ends_worker_and_family(environment, outbox, postbox, tmp_path):
     worker = Worker(environment, tmp_path / "worker.log")
-    done(tell(outbox), outbox, postbox)
+    wait_for(worker.complete)  # a message might be sent by the worker of the other tests, which lives beside it
     family = worker.family()
     assert worker.end() == 0
     assert psutil.wait_procs(family, timeout=1)[1] == []

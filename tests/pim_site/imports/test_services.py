@@ -152,7 +152,7 @@ def test_cell_that_looks_like_a_formula_is_a_text(administrator):
 
 
 ROWS = 10_000
-SECONDS, MEGABYTES = 60, 200
+SECONDS, MEGABYTES = 90, 200  # an idle machine takes less than 60; room for one that does other things as well
 
 
 @pytest.mark.slow
