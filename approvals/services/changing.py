@@ -11,7 +11,7 @@ from approvals.models import Request
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
 from assignments.rules import Terms, check_emergency, check_longer, check_renewal
-from audit.services import privileged, record
+from audit.services import privileged
 
 from .assigning import kept_unless, prove_assigner, require_assigner, saved, settled_request
 from .extending import close_asked
@@ -103,7 +103,14 @@ def renew(
         assign = assignments.assign_eligible if eligible else assignments.assign_active
         made = assign(terms=terms, actor=actor, request=request)
         close_asked(assignment, actor=actor)
-        _record("assignment.renewed", request, made, before=assignments.dates_of(assignment))
+        record_about(
+            "assignment.renewed",
+            request,
+            target=made,
+            actor=request.requester,
+            justification=request.justification,
+            before=assignments.dates_of(assignment),
+        )
         return saved(_with(request, made), made)
 
 
@@ -141,7 +148,14 @@ def make_eligible(
         common: dict[str, Any] = {"justification": justification, "actor": actor, "request": request}
         made = assignments.replace_kind(assignment=active, starts_at=starts_at, ends_at=ends_at, **common)
         close_asked(active, actor=actor)
-        _record("assignment.converted", request, active, after={"eligible": str(made.pk)})
+        record_about(
+            "assignment.converted",
+            request,
+            target=active,
+            actor=request.requester,
+            justification=request.justification,
+            after={"eligible": str(made.pk)},
+        )
         request.eligible_assignment = made if isinstance(made, EligibleAssignment) else None
         request.save(force_insert=True)
         return request
@@ -202,20 +216,6 @@ def _changed(request: Request, row: AnyAssignment, action: str) -> Request:
 def _with(request: Request, row: AnyAssignment) -> Request:
     setattr(request, f"{row.noun}_assignment", row)
     return request
-
-
-def _record(action: str, request: Request, target: AnyAssignment, **facts: Any) -> None:
-    record(
-        action,
-        actor=request.requester,
-        target=target,
-        subject=request.holder,
-        role=request.role,
-        scope=request.scope,
-        request=request,
-        justification=request.justification,
-        **facts,
-    )
 
 
 @privileged("eligible.removed", target="eligible")

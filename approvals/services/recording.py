@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.db.models import Model
+
 from accounts.models import User
 from approvals.models import Request
 from assignments import services as assignments
@@ -17,11 +19,20 @@ def locked(request: Request) -> Request:
     return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
 
 
-def record_about(action: str, request: Request, *, actor: User | None, justification: str = "", **facts: Any) -> None:
+def record_about(
+    action: str,
+    request: Request,
+    *,
+    actor: User | None,
+    target: Model | None = None,
+    justification: str = "",
+    **facts: Any,
+) -> None:
+    """Record an event of a request, done to the request itself or to `target`."""
     record(
         action,
         actor=actor,
-        target=request,
+        target=target or request,
         subject=request.holder,
         role=request.role,
         scope=request.scope,
