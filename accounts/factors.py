@@ -11,9 +11,10 @@ from base64 import b32encode
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django_otp.oath import TOTP
+
+from . import vault
 
 STEP_SECONDS = 30
 TOLERANCE = 1
@@ -24,23 +25,14 @@ _RECOVERY_LENGTH = 16
 _CODE = re.compile(r"[0-9]{6}")
 
 
-def _vault() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.FACTOR_KEYS])
-
-
 def new_key() -> str:
     """Return a fresh 160-bit key for time-based codes, encrypted."""
-    return _vault().encrypt(secrets.token_bytes(20)).decode()
-
-
-def reencrypted(encrypted_key: str) -> str:
-    """Return the same key encrypted with the newest of the configured keys."""
-    return _vault().rotate(encrypted_key).decode()
+    return vault.sealed(secrets.token_bytes(20))
 
 
 def shown_key(encrypted_key: str) -> str:
     """Return the key as an authenticator app takes it by hand: base32."""
-    return b32encode(_vault().decrypt(encrypted_key)).decode()
+    return b32encode(vault.opened(encrypted_key)).decode()
 
 
 def provisioning_uri(encrypted_key: str, *, account: str) -> str:
@@ -64,7 +56,7 @@ def accepted_step(encrypted_key: str, code: str, *, after: int, at: datetime) ->
     """Return the time step that `code` belongs to, if that is near `at` and later than the step `after`."""
     if not is_time_based(code):
         return None
-    totp = TOTP(_vault().decrypt(encrypted_key), STEP_SECONDS)
+    totp = TOTP(vault.opened(encrypted_key), STEP_SECONDS)
     totp.time = at.timestamp()
     return totp.t() if totp.verify(int(plain(code)), TOLERANCE, after + 1) else None
 

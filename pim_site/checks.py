@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -166,6 +166,25 @@ def mail() -> Findings:
         yield error(15, "Mail goes to the files of the demo.", "Set PIM_EMAIL_URL to a mail server.")
     if not settings.DEBUG and settings.EMAIL_BACKEND.endswith(MAIL_THAT_VANISHES):
         yield error(16, "Mail is thrown away.", "Set PIM_EMAIL_URL to a mail server, such as smtp+tls://host:587.")
+
+
+@site_check
+def outgoing() -> Findings:
+    if not all(map(is_network, settings.OUTGOING_NETWORKS)):
+        yield error(20, "A network in PIM_OUTGOING_NETWORKS is none.", "Write networks such as 10.1.0.0/16.")
+    if settings.OUTGOING_HTTP and not settings.OUTGOING_NETWORKS:
+        yield error(
+            21,
+            "PIM_OUTGOING_HTTP opens nothing without PIM_OUTGOING_NETWORKS.",
+            "Unset it, or name the networks that may be called without TLS: no other may.",
+        )
+
+
+def is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text))
+    except ValueError:
+        return False
 
 
 @site_check

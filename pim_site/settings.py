@@ -211,6 +211,12 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("PIM_MAIL_FROM", default="PIM <pim@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
+# --- calls to other systems ---------------------------------------------------------------------------------
+
+# Networks that may be called although they are not public (10.1.0.0/16, …); and whether there also without TLS.
+OUTGOING_NETWORKS = env.list("PIM_OUTGOING_NETWORKS", default=[])
+OUTGOING_HTTP = env.bool("PIM_OUTGOING_HTTP", default=False)
+
 # --- worker -----------------------------------------------------------------------------------------------
 
 # Figures: at most one prefetched task a worker, and `retry` ten times `timeout`, because the retry clock of

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts import factors, passkeys
+from accounts import factors, passkeys, vault
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import EnrolmentTicket, Passkey, RecoveryCode, RecoveryDevice, StepUpProof, TotpDevice, User
@@ -257,7 +257,7 @@ def rotate_keys(*, actor: User | None) -> int:
     require(actor)
     apps = list(TotpDevice.objects.select_for_update())
     for app in apps:
-        app.encrypted_key = factors.reencrypted(app.encrypted_key)
+        app.encrypted_key = vault.resealed(app.encrypted_key)
         app.save(update_fields=["encrypted_key"])
     record("factor_keys.rotated", actor=actor, target=None, after={"count": len(apps)})
     return len(apps)

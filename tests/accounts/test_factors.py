@@ -6,7 +6,7 @@ import pyotp
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
-from accounts import factors
+from accounts import factors, vault
 
 AT = datetime(2026, 11, 21, 18, 40, 10, tzinfo=UTC)
 STEP = int(AT.timestamp()) // 30
@@ -79,7 +79,7 @@ def test_key_is_lost_without_the_key_outside_the_database(key, settings):
 def test_reencrypted_key_needs_only_the_newest_key(key, settings):
     shown, newest = factors.shown_key(key), Fernet.generate_key().decode()
     settings.FACTOR_KEYS = [newest, *settings.FACTOR_KEYS]
-    again = factors.reencrypted(key)
+    again = vault.resealed(key)
     settings.FACTOR_KEYS = [newest]
     assert factors.shown_key(again) == shown
 

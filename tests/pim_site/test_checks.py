@@ -39,6 +39,8 @@ REFUSED = {
     "plain http": ({"PIM_BASE_URL": "http://pim.example.org"}, "pim.E009"),
     "mail to the terminal": ({"PIM_EMAIL_URL": "consolemail://"}, "pim.E016"),
     "mail to nowhere": ({"PIM_EMAIL_URL": "dummymail://"}, "pim.E016"),
+    "no network": ({"PIM_OUTGOING_NETWORKS": "10.1.0.1/16"}, "pim.E020"),
+    "plain calls to nowhere": ({"PIM_OUTGOING_HTTP": "1"}, "pim.E021"),
     "unknown zone": ({"PIM_TIME_ZONE": "Mars/Olympus"}, "pim.E017"),
     "no session": ({"PIM_SESSION_HOURS": "0"}, "pim.E013"),
     "endless session": ({"PIM_SESSION_HOURS": "9999"}, "pim.E013"),
