@@ -1,5 +1,6 @@
 """What people type to sign in, to confirm, and to change what they sign in with."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from django import forms
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .models import Passkey, TotpDevice, User
 from .passkeys import LONGEST_ANSWER
+from .tokens import Scope, networks_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -205,3 +207,49 @@ class PasskeyForm(forms.Form):
     name = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput())
     proof = forms.UUIDField(widget=forms.HiddenInput())
     passkey = forms.CharField(max_length=LONGEST_ANSWER, widget=HiddenOnceInput())
+
+
+def _days(number: str) -> timedelta:
+    return timedelta(days=int(number))
+
+
+def _hours(number: str) -> timedelta:
+    return timedelta(hours=int(number))
+
+
+class TokenForm(CodeForm):
+    """What a new API token is for, confirmed by a factor: the arguments of `services.create_token`."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=100, help_text=_("What uses it. Example: Deployment of the shop, laptop.")
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("May be used to"), choices=Scope.choices, initial=[Scope.READ], widget=forms.CheckboxSelectMultiple
+    )
+    lifetime = forms.TypedChoiceField(
+        label=_("Ends after"),
+        choices=[("7", _("7 days")), ("30", _("30 days")), ("90", _("90 days")), ("365", _("a year"))],
+        initial="90",
+        coerce=_days,
+    )
+    networks = forms.CharField(
+        label=_("Only from these addresses (optional)"),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=_("Addresses or networks. Example: 192.0.2.17, 2001:db8::/32. Empty: from anywhere."),
+    )
+
+    def clean_networks(self) -> list[str]:
+        return networks_of(self.cleaned_data["networks"])
+
+
+class TokenRotateForm(CodeForm):
+    """How long the former token goes on, confirmed by a factor."""
+
+    overlap = forms.TypedChoiceField(
+        label=_("The former token ends"),
+        choices=[("0", _("at once")), ("1", _("in an hour")), ("24", _("in a day")), ("168", _("in a week"))],
+        initial="24",
+        coerce=_hours,
+    )

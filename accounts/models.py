@@ -371,6 +371,61 @@ class StepUpProof(models.Model):
         return f"{self.method} of {self.user} at {self.created_at}"
 
 
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def open(self, at: datetime) -> Self:
+        """Not over and not revoked."""
+        return self.filter(revoked_at=None, expires_at__gt=at)
+
+    def visible_to(self, user: User) -> Self:
+        """One's own; and those of service accounts for whoever may issue them."""
+        own = models.Q(user=user)
+        if user.has_perm("accounts.enrol_privileged_user"):
+            own |= models.Q(user__kind=User.Kind.SERVICE)
+        return self.filter(own)
+
+
+class ApiToken(models.Model):
+    """What a program signs in with in place of its owner. Of the token itself only a digest is here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("owner"), on_delete=models.PROTECT, related_name="api_tokens")
+    name = models.CharField(_("name"), max_length=100)
+    key = models.CharField(_("key"), max_length=16, unique=True)
+    digest = models.CharField(max_length=64)
+    scopes = models.CharField(_("scopes"), max_length=100)  # with a space between them
+    networks = models.TextField(_("only from"), blank=True)  # with a space between them; empty: from anywhere
+    created_at = models.DateTimeField(_("made"))
+    expires_at = models.DateTimeField(_("ends"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True)
+    last_address = models.CharField(_("last used from"), max_length=64, blank=True)
+    replaces = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ["-created_at", "-id"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(expires_at__gt=models.F("created_at")), name="apitoken_ends_after_start"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} · pim_{self.key}…"
+
+    @property
+    def scope_set(self) -> frozenset[str]:
+        return frozenset(self.scopes.split())
+
+    @property
+    def lifetime(self) -> timedelta:
+        return self.expires_at - self.created_at
+
+
 class SignInCounter(models.Model):
     """Failures to sign in that a name, an address, or both together have had in a row."""
 

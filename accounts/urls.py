@@ -17,4 +17,7 @@ urlpatterns = [
     path("security/passkeys/<int:pk>/rename/", views.passkey_rename, name="passkey-rename"),
     path("security/recovery-codes/", views.recovery_codes_renew, name="recovery-codes-renew"),
     path("security/password/", views.password_change, name="password-change"),
+    path("security/tokens/add/", views.token_add, name="token-add"),
+    path("security/tokens/<uuid:pk>/rotate/", views.token_rotate, name="token-rotate"),
+    path("security/tokens/<uuid:pk>/revoke/", views.token_revoke, name="token-revoke"),
 ]

@@ -72,6 +72,9 @@ ACTIONS: dict[str, str | Promise] = {
     "settings.changed": _("Role settings changed"),
     "settings.removed": _("Role settings of a scope removed"),
     "step_up.proved": _("Code or passkey used"),
+    "token.created": _("API token made"),
+    "token.revoked": _("API token revoked"),
+    "token.rotated": _("API token replaced"),
 }
 
 # Why something was refused. A cause that is not here is shown by its code.

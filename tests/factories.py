@@ -10,8 +10,9 @@ from django.utils.timezone import now
 from factory.django import DjangoModelFactory
 
 from accounts import factors
-from accounts.models import Group, StepUpProof, TotpDevice, User
+from accounts.models import ApiToken, Group, StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
+from accounts.tokens import Scope, new_token
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Resource, Role, RoleSettings
@@ -56,6 +57,26 @@ class TotpDeviceFactory(DjangoModelFactory):
     user = factory.SubFactory(UserFactory)
     name = "Phone"
     encrypted_key = factory.LazyFunction(factors.new_key)
+
+
+class TokenFactory(DjangoModelFactory):
+    """An API token that counts for a month; its text is at `.text`."""
+
+    class Meta:
+        model = ApiToken
+
+    user = factory.SubFactory(UserFactory)
+    name = "Laptop"
+    scopes = " ".join(sorted(Scope.values))
+    created_at = factory.LazyFunction(lambda: now() - timedelta(minutes=1))
+    expires_at = factory.LazyAttribute(lambda token: token.created_at + timedelta(days=30))
+
+    @classmethod
+    def _create(cls, model_class, *args, **kwargs):
+        text, key = new_token()
+        token = super()._create(model_class, *args, key=key, digest=factors.digest(text), **kwargs)
+        token.text = text
+        return token
 
 
 class ResourceFactory(DjangoModelFactory):

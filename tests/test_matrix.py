@@ -42,6 +42,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    TokenFactory,
     TotpDeviceFactory,
     UserFactory,
     code_of,
@@ -110,6 +111,7 @@ KINDS = {
     "/delegation/": "delegation",
     "/security/apps/": "app",
     "/security/passkeys/": "passkey",
+    "/security/tokens/": "token",
     "/enrol/": "ticket",
     "/demo/mail/": "letter",
     "/console/r/": "user",
@@ -164,6 +166,7 @@ class Cast:
             "activeassignment": ActivationFactory(eligible_assignment=EligibleFactory(user=person)).pk,
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
             "delegation": self.delegation_of(person),
+            "token": TokenFactory(user=person).pk,
         }
 
     def delegation_of(self, person):
@@ -373,7 +376,7 @@ def cases():
 
 OWNED = (
     *("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation"),
-    *("ending", "extension"),
+    *("ending", "extension", "token"),
 )
 
 

@@ -18,7 +18,7 @@ import pim_site.ascode.services
 import pim_site.imports.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
-from accounts.services import issue_ticket, new_passkey_options
+from accounts.services import issue_ticket, new_passkey_options, token_facts
 from approvals.models import Request
 from audit.models import Event
 from audit.services import LONGEST_TEXT, OPERATIONS
@@ -38,6 +38,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    TokenFactory,
     TotpDeviceFactory,
     UserFactory,
     code_of,
@@ -421,6 +422,24 @@ def import_rows():
     return Scenario(arguments, code="file_refused")
 
 
+def create_token():
+    user = UserFactory()
+    asked = {"name": "Laptop", "scopes": ["read"], "lifetime": timedelta(days=7), "networks": ["192.0.2.0/24"]}
+    arguments, *refused = proved("token.created", user, **token_facts(user=user, **asked))
+    return Scenario(arguments | asked | {"user": user}, *refused)
+
+
+def rotate_token():
+    token, overlap = TokenFactory(), timedelta(hours=1)
+    arguments, *refused = proved("token.rotated", token.user, token=token.pk, overlap=overlap)
+    return Scenario(arguments | {"token": token, "overlap": overlap}, *refused)
+
+
+def revoke_token():
+    token = TokenFactory()
+    return Scenario({"token": token, "actor": token.user})
+
+
 SCENARIOS = {
     "person.created": create_person,
     "person.updated": update_person,
@@ -478,6 +497,9 @@ SCENARIOS = {
     "message.requeued": requeue_message,
     "organisation.imported": import_organisation,
     "rows.imported": import_rows,
+    "token.created": create_token,
+    "token.rotated": rotate_token,
+    "token.revoked": revoke_token,
 }
 every_operation = pytest.mark.parametrize("action", SCENARIOS)
 

@@ -17,6 +17,7 @@ from .groups import change_group, check_protection, create_group, drop_group, jo
 from .people import change_person, create_person, issue_ticket, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove
+from .tokens import create_token, note_use, recognise, revoke_token, revoke_tokens_of, rotate_token, token_facts
 
 __all__ = [
     "ASK",
@@ -31,19 +32,26 @@ __all__ = [
     "consume",
     "create_group",
     "create_person",
+    "create_token",
     "drop_group",
     "enrol",
     "issue_ticket",
     "joins",
     "new_passkey_options",
+    "note_use",
     "open_ticket",
     "own_group",
     "prove",
+    "recognise",
     "remove_factor",
     "rename_passkey",
     "renew_recovery_codes",
+    "revoke_token",
+    "revoke_tokens_of",
     "rotate_keys",
+    "rotate_token",
     "sign_in",
     "sign_out",
+    "token_facts",
     "withdraw_weak_tickets",
 ]

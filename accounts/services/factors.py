@@ -9,14 +9,13 @@ from django.utils.translation import gettext as _
 
 from accounts import factors, passkeys, vault
 from accounts.authority import require
-from accounts.links import link
 from accounts.models import EnrolmentTicket, Passkey, RecoveryCode, RecoveryDevice, StepUpProof, TotpDevice, User
 from accounts.rules import EnrolmentRefused, check_factor_can_go, check_ticket, intent_digest
-from audit.context import current
 from audit.services import privileged, record
-from notifications.services import queue
 
 from .step_up import consume, descriptors, new_challenge, take_challenge
+from .telling import tell_factors_changed
+from .tokens import revoke_tokens_of
 
 
 def open_ticket(secret: str) -> EnrolmentTicket:
@@ -36,6 +35,7 @@ def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: U
     """Set the password and first factor of whom the ticket with this `secret` is for; return recovery codes.
 
     Whatever factors there were before are replaced: a ticket is also how somebody comes back who lost theirs.
+    So do their API tokens end.
 
     Raises:
         EnrolmentRefused: ``ticket_invalid``, ``mfa_invalid``.
@@ -54,7 +54,8 @@ def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: U
     user.set_password(password)
     user.save(update_fields=["password"])
     codes = _replace_recovery_codes(user)
-    _tell(user, _("Password, authenticator app and recovery codes were set by an enrolment link."))
+    revoke_tokens_of(user, actor=user)
+    tell_factors_changed(user, _("Password, authenticator app and recovery codes were set by an enrolment link."))
     record("enrolment.completed", actor=user, target=user, subject=user)
     return codes
 
@@ -88,21 +89,6 @@ def _replace_recovery_codes(user: User) -> list[str]:
     return codes
 
 
-def _tell(user: User, what: str) -> None:
-    queue(
-        "factors_changed",
-        to=[user],
-        about=user.pk,
-        context={
-            "name": str(user),
-            "what": what,
-            "changed_at": now(),
-            "address": current().address,
-            "url": link("accounts:security"),
-        },
-    )
-
-
 @privileged("factor.added", target="actor")
 def add_app(
     *, actor: User, name: str, encrypted_key: str, code: str, proof: StepUpProof | None, session: str
@@ -115,7 +101,7 @@ def add_app(
     consume(proof, user=actor, session=session, action="factor.added", key=factors.digest(encrypted_key))
     app = _app_proved(actor, encrypted_key, code, name=name.strip() or _("Authenticator app"))
     app.save()
-    _tell(actor, _("The authenticator app “%(name)s” was added.") % {"name": app.name})
+    tell_factors_changed(actor, _("The authenticator app “%(name)s” was added.") % {"name": app.name})
     record("factor.added", actor=actor, target=actor, subject=actor, after={"name": app.name})
     return app
 
@@ -156,7 +142,7 @@ def add_passkey(*, actor: User, name: str, answer: str, proof: StepUpProof | Non
     except (passkeys.Unfit, IntegrityError) as error:
         text = _("This passkey cannot be used here. Try again, and confirm with its PIN, finger or face.")
         raise EnrolmentRefused(text, code="passkey_invalid") from error
-    _tell(actor, _("The passkey “%(name)s” was added.") % {"name": passkey.name})
+    tell_factors_changed(actor, _("The passkey “%(name)s” was added.") % {"name": passkey.name})
     record("passkey.added", actor=actor, target=actor, subject=actor, after={"name": passkey.name})
     return passkey
 
@@ -187,7 +173,9 @@ def rename_passkey(*, actor: User, passkey: Passkey, name: str, proof: StepUpPro
         raise EnrolmentRefused(_("This is not yours, or is gone already."), code="not_found")
     before, row.name = row.name, Passkey._meta.get_field("name").clean(name.strip(), row)
     row.save(update_fields=["name"])
-    _tell(actor, _("The passkey “%(before)s” is called “%(name)s” now.") % {"before": before, "name": row.name})
+    tell_factors_changed(
+        actor, _("The passkey “%(before)s” is called “%(name)s” now.") % {"before": before, "name": row.name}
+    )
     record(
         "passkey.renamed",
         actor=actor,
@@ -214,7 +202,7 @@ def remove_factor(*, actor: User, factor: TotpDevice | Passkey, proof: StepUpPro
     removed, _by_model = type(factor).objects.filter(pk=factor.pk, user=actor).delete()
     if not removed:
         raise EnrolmentRefused(_("This is not yours, or is gone already."), code="not_found")
-    _tell(actor, _("“%(name)s” was removed.") % {"name": factor.name})
+    tell_factors_changed(actor, _("“%(name)s” was removed.") % {"name": factor.name})
     record("factor.removed", actor=actor, target=actor, subject=actor, before={"name": factor.name})
 
 
@@ -227,7 +215,7 @@ def renew_recovery_codes(*, actor: User, proof: StepUpProof | None, session: str
     """
     consume(proof, user=actor, session=session, action="recovery_codes.renewed")
     codes = _replace_recovery_codes(actor)
-    _tell(actor, _("The recovery codes were replaced by new ones."))
+    tell_factors_changed(actor, _("The recovery codes were replaced by new ones."))
     record("recovery_codes.renewed", actor=actor, target=actor, subject=actor)
     return codes
 
@@ -243,7 +231,7 @@ def change_password(*, actor: User, password: str, proof: StepUpProof | None, se
     validate_password(password, actor)
     actor.set_password(password)
     actor.save(update_fields=["password"])
-    _tell(actor, _("The password was changed."))
+    tell_factors_changed(actor, _("The password was changed."))
     record("password.changed", actor=actor, target=actor, subject=actor)
 
 

@@ -13,6 +13,7 @@ from .security import (
     security,
 )
 from .sign_in import sign_in, sign_in_code, sign_out
+from .tokens import token_add, token_revoke, token_rotate
 
 __all__ = [
     "app_add",
@@ -28,4 +29,7 @@ __all__ = [
     "sign_in",
     "sign_in_code",
     "sign_out",
+    "token_add",
+    "token_revoke",
+    "token_rotate",
 ]

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -23,7 +24,7 @@ from accounts.forms import (
     apps_of,
     passkeys_of,
 )
-from accounts.models import Passkey, RecoveryCode, StepUpProof, TotpDevice
+from accounts.models import ApiToken, Passkey, RecoveryCode, StepUpProof, TotpDevice
 from accounts.qr import new_key_shown
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest
@@ -41,6 +42,7 @@ def security(request: SignedInRequest) -> HttpResponse:
         "can_remove": len(apps) + len(passkeys) > 1,
         "codes_left": codes.filter(used_at=None).count(),
         "codes": codes.count(),
+        "tokens": ApiToken.objects.open(now()).filter(user=request.user),
     }
     return render(request, "accounts/security.html", page)
 

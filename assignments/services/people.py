@@ -44,7 +44,9 @@ def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
 
 @privileged("person.disabled", target="user")
 def disable_person(*, user: User, actor: User | None, justification: str) -> User:
-    """Disable a person: they cannot sign in, and what they had active ends at once. Eligibilities stay for later.
+    """Disable a person: they cannot sign in, and what they had active and their API tokens end at once.
+
+    Eligibilities stay for later.
 
     Raises:
         NotAllowed. AssignmentRefused: ``self_assignment``, ``last_administrator``, ``holder_disabled`` (already).
@@ -56,6 +58,7 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
         raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
     with administrators_kept():
         _end_all(user, actor=actor, justification=justification)
+        accounts.revoke_tokens_of(user, actor=actor)
         user.is_active = False
         user.save(update_fields=["is_active"])
     record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
@@ -82,7 +85,9 @@ def enable_person(*, user: User, actor: User | None, justification: str) -> User
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if user.is_active:
         raise AssignmentRefused(_("This account is enabled already."), code="already_enabled")
-    _end_all(user, actor=actor, justification=justification)  # disabled past this product: it would come back in force
+    # Of one who was disabled past this product, all that would come back in force.
+    _end_all(user, actor=actor, justification=justification)
+    accounts.revoke_tokens_of(user, actor=actor)
     user.is_active = True
     user.save(update_fields=["is_active"])
     record("person.enabled", actor=actor, target=user, subject=user, justification=justification)

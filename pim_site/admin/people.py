@@ -33,6 +33,7 @@ from .base import Act, Button, Section, ServiceAdmin, link, list_of
 from .forms import ProvedReasonForm, ReasonForm, ServiceForm
 from .imports import ImportsRows
 from .requests import request_row
+from .tokens import TOKEN_ACTS, token_section
 
 SHOWN = 10
 # Who holds more than this is looked at in the list.
@@ -162,6 +163,7 @@ class PersonAdmin(ImportsRows, ServiceAdmin):
             form=EndDelegationForm,
             asks_of_row=True,
         ),
+        *TOKEN_ACTS,
     )
 
     @admin.display(description=gettext_lazy("state"), ordering="is_active")
@@ -199,6 +201,7 @@ class PersonAdmin(ImportsRows, ServiceAdmin):
             past_section(row) if may("assignments.view_activeassignment") else None,
             group_section(row) if may("accounts.view_group") else None,
             delegation_section(row) if may("approvals.view_request") else None,
+            token_section(row) if may("accounts.view_user") else None,
             request_section(row) if may("approvals.view_request") else None,
             event_section(row) if may("audit.view_event") else None,
         ]

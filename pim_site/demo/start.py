@@ -189,6 +189,7 @@ def introduce(demo: Demo) -> None:
     print("Or add a person to an authenticator app, by this address or the QR code that an app makes of it:\n")
     for person in persons:
         print(f"  {person['username']:16} {person['otpauth']}")
+    print(f"\nA token of each for the API, with all scopes: {shown(demo.directory / 'people.json')}")
     print(f"\nMail of the demo: {demo.address}/demo/mail/    Logs: {shown(demo.directory)}/*.log", flush=True)
 
 
