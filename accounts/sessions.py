@@ -4,7 +4,7 @@ Between the two the session belongs to nobody: the rest of the site sees an anon
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,19 @@ def complete(request: HttpRequest, user: User, *, proof: StepUpProof) -> str:
 def prove(
     request: HttpRequest, user: User, factor: Mapping[str, Any], intent: str, *, phishing_resistant: bool = False
 ) -> StepUpProof:
-    """Prove a factor for `intent` (`services.prove`), and go on under a new session key.
+    """Prove a factor for `intent`, and go on under a new session key. See `prove_each`."""
+    return prove_each(request, user, factor, [intent], phishing_resistant=phishing_resistant)[0]
+
+
+def prove_each(
+    request: HttpRequest,
+    user: User,
+    factor: Mapping[str, Any],
+    intents: Sequence[str],
+    *,
+    phishing_resistant: bool = False,
+) -> list[StepUpProof]:
+    """Prove one factor for all that is asked in one act (`services.prove_each`), and go on under a new session key.
 
     Args:
         user: who is signed in.
@@ -80,9 +92,9 @@ def prove(
         phishing_resistant: a passkey alone will do.
 
     Raises:
-        StepUpRefused. passkeys.Asked: the browser is to ask for a passkey, see `services.prove`.
+        StepUpRefused. passkeys.Asked: the browser is to ask for a passkey, see `services.prove_each`.
     """
-    binding = request.session["binding"]
-    proof = services.prove(user=user, session=binding, intent=intent, phishing_resistant=phishing_resistant, **factor)
+    asked: dict[str, Any] = {"session": request.session["binding"], "phishing_resistant": phishing_resistant}
+    proofs = services.prove_each(user=user, intents=intents, **asked, **factor)
     request.session.cycle_key()
-    return proof
+    return proofs

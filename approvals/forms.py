@@ -79,7 +79,7 @@ class ActivationForm(CodeForm):
     Args:
         settings: those that count at the eligibility's scope, then those of scopes beneath.
         scopes: the eligibility's scope and all beneath it.
-        last: how long the person wanted the role the last time.
+        last: the person's last request for this role here.
     """
 
     code_is_required = False
@@ -117,12 +117,13 @@ class ActivationForm(CodeForm):
         eligible: EligibleAssignment,
         settings: Sequence[RoleSettings],
         scopes: Any,
-        last: timedelta | None,
+        last: Request | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, user=user, **kwargs)
         self.eligible = eligible
-        self._offer_durations(max(row.activation_max_duration for row in settings), last)
+        self._offer_durations(max(row.activation_max_duration for row in settings), last.duration if last else None)
+        self.fields["justification"].initial = last.justification if last else ""
         self.fields["start"].help_text = _zone()
         self._offer_scopes(scopes)
         self._ask(settings)

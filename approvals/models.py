@@ -17,6 +17,9 @@ from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
 from . import approvers
+from .favourites import Favourite, RoleSet, RoleSetEntry
+
+__all__ = ["Decision", "Favourite", "Request", "RoleSet", "RoleSetEntry"]
 
 # So long others see who is looking; then somebody else may say so.
 CLAIM_LASTS = timedelta(minutes=15)
@@ -47,6 +50,13 @@ class RequestQuerySet(models.QuerySet["Request"]):
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""
         return self.pending().filter(expires_at__lte=at)
+
+    def latest_of(self, user: User) -> Self:
+        """The last activation that a person asked for, of each role at each scope."""
+        mine = self.model._default_manager.filter(user=user, action=Request.Action.SELF_ACTIVATE)
+        same = mine.filter(role=OuterRef("role"), scope=OuterRef("scope"))
+        later = same.filter(requested_at__gt=OuterRef("requested_at"))
+        return self.filter(user=user, action=Request.Action.SELF_ACTIVATE).exclude(Exists(later))
 
     def extending(self, row: AnyAssignment) -> Self:
         """Those that wait for an administrator to extend or renew this assignment: one at most."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 2000
 LONGEST_TICKET = 100
+LONGEST_NAME = 60
+# One act is one code and one wait for the page: so many roles are activated in a few seconds.
+MOST_AT_ONCE = 50
+MOST_SETS = 30
 
 
 class RequestRefused(ValidationError):
@@ -39,6 +43,27 @@ class NotAnApprover(PermissionDenied):
 
 class CancelRefused(ValidationError):
     """A request was not canceled. Codes: ``already_decided``, ``already_active``, ``not_canceled``."""
+
+
+class SetRefused(ValidationError):
+    """A set of roles was not kept. Codes: ``name_invalid``, ``name_taken``, ``nothing_chosen``, ``too_many``."""
+
+
+def check_set(name: str, *, entries: int = 1, others: int = 0) -> None:
+    """Refuse a set without a name or roles, and more than anybody finds their way about in.
+
+    Args:
+        entries: how many roles it has.
+        others: how many other sets the person has.
+    """
+    if says_nothing(name) or len(name.strip()) > LONGEST_NAME:
+        text = _("Give the set a name of at most %(limit)d characters.")
+        raise SetRefused(text % {"limit": LONGEST_NAME}, code="name_invalid")
+    if not entries:
+        raise SetRefused(_("Choose the roles of the set."), code="nothing_chosen")
+    if entries > MOST_AT_ONCE or others >= MOST_SETS:
+        text = _("At most %(sets)d sets of at most %(roles)d roles can be kept.")
+        raise SetRefused(text % {"sets": MOST_SETS, "roles": MOST_AT_ONCE}, code="too_many")
 
 
 def activation_facts(

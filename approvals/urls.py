@@ -2,10 +2,11 @@ from django.urls import path
 
 from assignments.models import ActiveAssignment, EligibleAssignment
 
-from . import extension_views, views
+from . import extension_views, several_views, views
 
 app_name = "approvals"
 urlpatterns = [
+    path("activate/", several_views.eligible_activate_several, name="eligible-activate-several"),
     path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
     path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
     path(
@@ -20,6 +21,10 @@ urlpatterns = [
         {"model": ActiveAssignment},
         name="active-extend",
     ),
+    path("favourites/<uuid:pk>/", several_views.favourite_change, name="favourite-change"),
+    path("sets/", several_views.set_save, name="set-save"),
+    path("sets/<uuid:pk>/", several_views.set_change, name="set-change"),
+    path("sets/<uuid:pk>/remove/", several_views.set_remove, name="set-remove"),
     path("requests/<uuid:pk>/extend/", extension_views.extension_grant, name="extension-grant"),
     path("requests/<uuid:pk>/not-extend/", extension_views.extension_deny, name="extension-deny"),
     path("requests/", views.request_list, name="request-list"),

@@ -72,14 +72,15 @@ def _settings_within(eligible: EligibleAssignment) -> list[RoleSettings]:
 def _activation_form(
     request: SignedInRequest, eligible: EligibleAssignment, settings: list[RoleSettings]
 ) -> ActivationForm:
-    before = Request.objects.filter(user=request.user, role=eligible.role, action=Request.Action.SELF_ACTIVATE)
+    own = Request.objects.filter(user=request.user, role=eligible.role, action=Request.Action.SELF_ACTIVATE)
+    before = own.filter(scope=eligible.scope)
     return ActivationForm(
         request.POST if request.method == "POST" else None,
         user=request.user,
         eligible=eligible,
         settings=settings,
         scopes=Resource.objects.filter(path__startswith=eligible.scope.path),
-        last=before.values_list("duration", flat=True).first(),
+        last=before.first(),
     )
 
 

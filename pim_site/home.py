@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from accounts.forms import passkeys_of
 from accounts.models import User
-from approvals.models import Request
+from approvals.models import Favourite, Request, RoleSet
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
 from assignments.rules import can_extend
 from roles.models import RoleSettings
@@ -30,6 +30,12 @@ class Eligible:
     active: ActiveAssignment | None
     pending: Request | None
     extends: bool
+    pinned: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Can it be asked for now?"""
+        return self.state == "active" and not self.pending and not self.active
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,15 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     settings = RoleSettings.objects.applying_to_each(
         [*places, *((request.role, request.settings.scope) for request in pending)]
     )
+    rows = _eligible(eligible, settings, [*active, *later], pending, user, about, at)
     strict = any(each.phishing_resistant_required for each in settings.values())
     return {
         "active": active,
         "waiting": [Waiting(row, settings[row.role_id, row.settings.scope_id]) for row in pending],
         "scheduled": _scheduled(later, requests),
-        "eligible": _eligible(eligible, settings, [*active, *later], pending, user, about, at),
+        "eligible": rows,
+        "free": sum(row.is_free for row in rows),
+        "sets": RoleSet.objects.filter(user=user).prefetch_related("entries__role", "entries__scope"),
         "asked": asked,
         "extends": {row.pk for row in active if _may_extend(row, user, about, at)},
         "ended": [row for row in _ended_lately(user, at) if row.pk not in about],
@@ -101,7 +110,8 @@ def _eligible(
 ) -> list[Eligible]:
     active = {(row.role_id, row.scope_id): row for row in held}
     asked = {request.eligible_assignment_id: request for request in pending}
-    return [
+    pinned = set(Favourite.objects.filter(user=user).values_list("role_id", "scope_id"))
+    found = [
         Eligible(
             assignment=row,
             settings=settings[row.role_id, row.scope_id],
@@ -109,9 +119,11 @@ def _eligible(
             active=active.get((row.role_id, row.scope_id)),
             pending=asked.get(row.pk),
             extends=_may_extend(row, user, about, at),
+            pinned=(row.role_id, row.scope_id) in pinned,
         )
         for row in rows
     ]
+    return sorted(found, key=lambda row: not row.pinned)
 
 
 def _may_extend(row: AnyAssignment, user: User, about: set[UUID], at: datetime) -> bool:

@@ -26,6 +26,7 @@ from django.utils.timezone import now
 from accounts import factors
 from accounts.models import TotpDevice, User
 from accounts.services import issue_ticket
+from approvals.models import RoleSet
 from audit.models import Event
 from audit.services import record
 from notifications.models import Message
@@ -102,6 +103,8 @@ def kind_of(route):
 
 KINDS = {
     "/activate/": "eligibleassignment",
+    "/favourites/": "eligibleassignment",
+    "/sets/": "roleset",
     "/active/": "activeassignment",
     "/extend/eligible/": "ending",
     "/extend/active/": "activeassignment",
@@ -167,6 +170,7 @@ class Cast:
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
             "delegation": self.delegation_of(person),
             "token": TokenFactory(user=person).pk,
+            "roleset": RoleSet.objects.create(user=person, name="Incident").pk,
         }
 
     def delegation_of(self, person):
@@ -284,6 +288,8 @@ SENT = {
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
     "/requests/<uuid:pk>/extend/": lambda cast, key: {"kind": "eligible", "lasting": "permanent"},
+    "/favourites/<uuid:pk>/": lambda cast, key: {"pinned": "yes"},
+    "/sets/<uuid:pk>/": lambda cast, key: {"name": "Night shift"},
     "/activate/<uuid:pk>/": lambda cast, key: {"duration": "60", "when": "now"},
     "/console/accounts/user/add/": lambda cast, key: PERSON | {"username": "new"},
     "/console/accounts/user/<path:object_id>/change/": lambda cast, key: PERSON | {"username": "renamed"},
@@ -376,7 +382,7 @@ def cases():
 
 OWNED = (
     *("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation"),
-    *("ending", "extension", "token"),
+    *("ending", "extension", "token", "roleset"),
 )
 
 

@@ -16,7 +16,7 @@ from .factors import (
 from .groups import change_group, check_protection, create_group, drop_group, joins, own_group
 from .people import change_person, create_person, issue_ticket, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
-from .step_up import ASK, consume, prove
+from .step_up import ASK, consume, prove, prove_each
 from .tokens import create_token, note_use, recognise, revoke_token, revoke_tokens_of, rotate_token, token_facts
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "open_ticket",
     "own_group",
     "prove",
+    "prove_each",
     "recognise",
     "remove_factor",
     "rename_passkey",

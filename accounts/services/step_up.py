@@ -1,5 +1,6 @@
 """Proving a second factor for one intent, and using the proof up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -40,16 +41,36 @@ def prove(
 ) -> StepUpProof:
     """Check a one-time code, a recovery code or a passkey; return a proof bound to person, session and intent.
 
-    Commits by itself, before anything that the proof is for: a code that is checked inside a transaction which
+    Args and refusals: as for `prove_each`.
+    """
+    factor: dict[str, Any] = {"code": code, "app": app, "passkey": passkey, "phishing_resistant": phishing_resistant}
+    return prove_each(user=user, session=session, intents=[intent], **factor)[0]
+
+
+def prove_each(
+    *,
+    user: User,
+    session: str,
+    intents: Sequence[str],
+    code: str = "",
+    app: TotpDevice | None = None,
+    passkey: str = "",
+    phishing_resistant: bool = False,
+) -> list[StepUpProof]:
+    """Check one factor once for all that is asked in one act; return a proof for each intent, in their order.
+
+    Each proof is bound to its own intent and used up by itself, so that one refusal takes nothing from the others.
+
+    Commits by itself, before anything that the proofs are for: a code that is checked inside a transaction which
     rolls back could be used again, and the count of wrong guesses would be lost.
 
-    A passkey takes two calls for the same intent: one with `ASK`, whose challenge is bound to all three as well, and
+    A passkey takes two calls for the same intents: one with `ASK`, whose challenge is bound to all of it as well, and
     one with the answer.
 
     Args:
         user: who proves.
         session: the name of the sign-in session or of the API token.
-        intent: `rules.intent_digest` of what is being asked.
+        intents: `rules.intent_digest` of each thing that is being asked; one at least.
         code: six digits of an authenticator app, or a recovery code; spaces and dashes do not count.
         app: which authenticator app, where the person has several.
         passkey: `ASK`, or the browser's answer in JSON; then the code does not count.
@@ -62,37 +83,41 @@ def prove(
     """
     if phishing_resistant and not passkey:
         check_phishing_resistant("")
+    whole = intents[0] if len(intents) == 1 else intent_digest("several", intents=list(intents))
     if passkey == ASK:
-        raise passkeys.Asked(_request_options(user, session, intent))
+        raise passkeys.Asked(_request_options(user, session, whole))
     code = factors.plain(code)
     if not code and not passkey:
         raise StepUpRefused(_("Enter the code of your authenticator app."), code="mfa_required")
     refusal: StepUpRefused | None = None
     with transaction.atomic(durable=True):
         try:
-            device = _answering(user, session, intent, passkey) if passkey else _accepting(user, code, app)
-            proof = _new_proof(user, session, intent, device)
+            device = _answering(user, session, whole, passkey) if passkey else _accepting(user, code, app)
+            proofs = _new_proofs(user, session, intents, device)
         except StepUpRefused as refused:  # kept until all of this is committed: challenge, count of guesses and event
             refusal = refused
             code = refusal_code(refused)
             record("step_up.proved", actor=user, target=user, subject=user, outcome="refused", code=code)
     if refusal:
         raise refusal
-    return proof
+    return proofs
 
 
-def _new_proof(user: User, session: str, intent: str, device: Device) -> StepUpProof:
-    method = METHODS[type(device)]
-    proof = StepUpProof.objects.create(
-        user=user,
-        session_digest=factors.digest(session),
-        intent_digest=intent,
-        method=method,
-        device=device.persistent_id,
-        created_at=now(),
-    )
+def _new_proofs(user: User, session: str, intents: Sequence[str], device: Device) -> list[StepUpProof]:
+    method, at = METHODS[type(device)], now()
+    made = [
+        StepUpProof(
+            user=user,
+            session_digest=factors.digest(session),
+            intent_digest=intent,
+            method=method,
+            device=device.persistent_id,
+            created_at=at,
+        )
+        for intent in intents
+    ]
     record("step_up.proved", actor=user, target=user, subject=user, after={"method": method})
-    return proof
+    return StepUpProof.objects.bulk_create(made)
 
 
 # --- codes --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .deciding import approve, claim, deny
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
+from .keeping import pin, remove_set, rename_set, save_set, unpin
 from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
 from .waiting import cancel, escalate, note_start, remind, time_out
 
@@ -31,13 +32,18 @@ __all__ = [
     "make_eligible",
     "move_resource",
     "note_start",
+    "pin",
     "remind",
     "remove_active",
     "remove_eligible",
+    "remove_set",
+    "rename_set",
     "renew",
+    "save_set",
     "self_extend",
     "self_renew",
     "time_out",
+    "unpin",
     "update",
     "uses_of_resource",
     "uses_of_role",
