@@ -27,7 +27,6 @@ NOT_LITERAL = {
     },
     ("approvals/services/recording.py", "action"): ELSEWHERE,
     ("approvals/services/extending.py", "f'{verb}.requested'"): {"extension.requested", "renewal.requested"},
-    ("approvals/services/changing.py", "action"): ELSEWHERE,
     ("assignments/services/changing.py", "action"): {"assignment.updated", "assignment.extended"},
     ("roles/services/delegating.py", "action"): ELSEWHERE,
     ("audit/services.py", "action"): ELSEWHERE,

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
@@ -49,6 +50,20 @@ class Demo:
     def database(self):
         return sqlite3.connect(self.directory / "pim.sqlite3", timeout=20)
 
+    def keep(self):
+        """Keep a copy of the database as it is now."""
+        with closing(self.database()) as database, closing(self._copy()) as copy:
+            database.backup(copy)
+
+    def as_it_was(self):
+        """What the tests before did is undone, while the site runs; their codes can be used again."""
+        with closing(self.database()) as database, closing(self._copy()) as copy:
+            copy.backup(database)
+        self.used.clear()
+
+    def _copy(self):
+        return sqlite3.connect(self.directory / "kept.sqlite3")
+
 
 @pytest.fixture(scope="session")
 def demo(chromium, tmp_path_factory):
@@ -61,7 +76,9 @@ def demo(chromium, tmp_path_factory):
     address = f"http://localhost:{port}"
     try:
         wait_for(f"{address}/healthz", process, directory)
-        yield Demo(address, directory, json.loads((directory / "people.json").read_text()))
+        demo = Demo(address, directory, json.loads((directory / "people.json").read_text()))
+        demo.keep()
+        yield demo
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -133,7 +150,11 @@ class Visitor:
 
 @pytest.fixture
 def visitor(browser, demo):
-    """`visitor(**options)`: a new browser; what its pages did that they must not fails the test at the end."""
+    """`visitor(**options)`: a new browser; what its pages did that they must not fails the test at the end.
+
+    Each test finds the demo as it was made, whatever tests before it did.
+    """
+    demo.as_it_was()
     visitors = []
 
     def enter(**options):

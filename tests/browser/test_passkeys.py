@@ -140,19 +140,14 @@ def test_without_script_a_code_does(visitor):
 
 
 @pytest.fixture
-def strict_role(demo):
-    """The name of a role, while it takes a passkey and nothing else."""
+def strict_role(demo, visitor):
+    """The name of a role that takes a passkey and nothing else."""
     name = "Payroll Clerk"
     change = """UPDATE roles_rolesettings SET activation_authentication = ? WHERE superseded_at IS NULL
                 AND role_id = (SELECT id FROM roles_role WHERE name = ?)"""
-    set_to(demo, change, "phishing_resistant", name)
-    yield name
-    set_to(demo, change, "mfa", name)
-
-
-def set_to(demo, change, *values):
     with closing(demo.database()) as database, database:
-        assert database.execute(change, values).rowcount > 0
+        assert database.execute(change, ("phishing_resistant", name)).rowcount > 0
+    return name
 
 
 def test_role_that_takes_nothing_else(visitor, strict_role):

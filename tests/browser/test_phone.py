@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 def open_activation(visit):
     page = visit.sign_in("requester")
-    page.get_by_role("link", name=re.compile("Activate")).first.click()  # other tests may have activated some
+    page.get_by_role("link", name=re.compile("Activate")).first.click()
     return page
 
 
