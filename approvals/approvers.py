@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from accounts.models import Group, User
-from assignments.models import TAKEN, administrators
+from assignments.models import TAKEN, administrator_keys
 from roles.models import ApprovalStage, Delegation, RoleSettings
 from roles.stages import filled, seats
 
@@ -68,7 +68,7 @@ def _named(request: "Request", stage: ApprovalStage, at: datetime) -> Q:
     manager = request.person.manager if stage.asks_manager else None
     asks_manager = manager is not None and manager.is_active and manager.is_person
     if not (stage.has_names or asks_manager):
-        return Q(pk__in=administrators(at).values("pk"))
+        return Q(pk__in=administrator_keys(at))
     named = _among(stage.approvers.all(), stage.approver_groups.all())
     return named | Q(pk=request.person.manager_id) if asks_manager else named
 

@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial, reduce
+from operator import and_
 from typing import Any, Self
 
 from django.db import models
@@ -12,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
+from assignments.prepared import Prepared
 from assignments.rules import RENEW_WINDOW
 from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
@@ -106,33 +109,25 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
         The approvers are the people whom the settings name now, not those named when it was asked.
         """
-        return self._with_voice(user, at, lambda stages: Q(in_use__in=stages.values("settings")))
+        mine = Q(pk=None)
+        for owner, leads in _owners_of_voices(user, at):
+            mine |= _voice(owner, user, at, lambda stages: Q(in_use__in=stages.values("settings")), leads=leads)
+        return self._asked().filter(mine)
 
     def awaiting(self, user: User, at: datetime) -> Self:
         """Waiting for a decision that `user` may give at their stage: never twice, never past their time.
 
         The same in words of a single request: `approvers.voice_for`.
         """
-        waiting = self.pending().filter(expires_at__gt=at, user__is_active=True)
-        mine = waiting._with_voice(user, at, lambda stages: Q(stage_in_use__in=stages.values("pk")))
-        heard = Q(person=user) | Q(on_behalf_of=user)
-        return mine.exclude(Exists(Decision.objects.filter(heard, request=OuterRef("pk"))))
+        mine = Q(pk=None)
+        for owner, leads in _owners_of_voices(user, at):
+            mine |= Q(pk__in=_WAITING[leads].subquery(owner, user, at))
+        return self.filter(mine)
 
-    def _with_voice(self, user: User, at: datetime, standing: "Standing") -> Self:
-        """Those in which a voice is left that `user` may use; never one's own, nor with the voice of who asked."""
-        if not user.is_active or not user.is_person:
-            return self.none()
+    def _asked(self) -> Self:
+        """Those that people are asked about, with the settings and the stage that count for each now."""
         asked = self.filter(stage__isnull=False).alias(in_use=Subquery(_settings_in_use().values("pk")[:1]))
-        asked = asked.alias(stage_in_use=Subquery(_stage_in_use().values("pk")[:1]))
-        owners = [user, *User.objects.people().filter(delegations_given__in=_given_to(user, at)).distinct()]
-        leading = set(administrators(at).filter(pk__in=[owner.pk for owner in owners]).values_list("pk", flat=True))
-        able = Q(pk=None)
-        for owner in owners:
-            named = _named(owner, at, standing, leads=owner.pk in leading)
-            if owner != user:
-                named &= ~Q(Exists(_used(owner)))
-            able |= named & ~Q(requester=owner) & ~Q(user=owner)
-        return asked.filter(able).exclude(Q(requester=user) | Q(user=user))
+        return asked.alias(stage_in_use=Subquery(_stage_in_use().values("pk")[:1]))
 
     def visible_to(self, user: User, at: datetime) -> Self:
         """One's own, those one is named to decide or has decided; all of them with the right to see requests."""
@@ -147,13 +142,29 @@ class RequestQuerySet(models.QuerySet["Request"]):
 Standing = Callable[[models.QuerySet[ApprovalStage]], Q]
 
 
-def _given_to(user: User, at: datetime) -> models.QuerySet[Delegation]:
-    return Delegation.objects.in_force(at).filter(delegate=user)
+def _owners_of_voices(user: User, at: datetime) -> list[tuple[User, bool]]:
+    """Return the people whose voice `user` may use, themselves first, each with whether they are an administrator."""
+    if not user.is_active or not user.is_person:
+        return []
+    given = Delegation.objects.in_force(at).filter(delegate=user)
+    owners = [user, *User.objects.people().filter(delegations_given__in=given).distinct()]
+    leading = set(administrators(at).filter(pk__in=[owner.pk for owner in owners]).values_list("pk", flat=True))
+    return [(owner, owner.pk in leading) for owner in owners]
 
 
-def _used(owner: User) -> "models.QuerySet[Decision]":
-    voice = Q(on_behalf_of=owner) | Q(on_behalf_of=None, person=owner)
-    return Decision.objects.filter(voice, request=OuterRef("pk"))
+def _waiting(owner: User, user: User, at: datetime, *, leads: bool) -> models.QuerySet[Any, Any]:
+    """The keys of what waits for a decision that `user` may give with the voice of `owner`."""
+    waiting = Request.objects.pending().filter(expires_at__gt=at, user__is_active=True)._asked()
+    voice = _voice(owner, user, at, lambda stages: Q(stage_in_use__in=stages.values("pk")), leads=leads)
+    used = Q(on_behalf_of=owner) | Q(on_behalf_of=None, person=owner)
+    heard = Decision.objects.filter(used | Q(person=user) | Q(on_behalf_of=user), request=OuterRef("pk"))
+    return waiting.filter(voice).exclude(Exists(heard)).order_by().values_list("pk")
+
+
+def _voice(owner: User, user: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
+    """The condition under which `owner` has a voice that `user` can use: neither of them asked, nor is it for them."""
+    others = [~Q(**{part: person}) for part in ("requester", "user") for person in (owner, user)]
+    return reduce(and_, others, _named(owner, at, standing, leads=leads))
 
 
 def _named(owner: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
@@ -171,6 +182,9 @@ def _named(owner: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
         | standing(unnamed.filter(asks_manager=False))
         | (standing(unnamed.filter(asks_manager=True)) & managerless)
     )
+
+
+_WAITING = {leads: Prepared(partial(_waiting, leads=leads)) for leads in (False, True)}
 
 
 class Request(models.Model):

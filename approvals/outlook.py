@@ -30,7 +30,7 @@ def outlook(request: Request, at: datetime) -> Outlook:
     """Return what is known about a request that waits. The number of queries depends on its stages alone."""
     stages = stages_in_use(request)
     current = stage_of(request, stages)
-    held = ActiveAssignment.objects.in_force(at).reaching(request.person, at).described()
+    held = ActiveAssignment.objects.held_by(request.person, at).described()
     return Outlook(
         stages=standing(request, stages, at),
         current=current.number if current else 0,

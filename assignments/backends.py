@@ -20,7 +20,7 @@ def rights(user: User, at: datetime) -> models.QuerySet[Any, Any]:
 
     Whoever owns something has the mark of that as well.
     """
-    held = ActiveAssignment.objects.in_force(at).reaching(user, at).filter(scope__path="/")
+    held = ActiveAssignment.objects.held_by(user, at).filter(scope__path="/")
     permissions = Permission.objects.filter(role__in=held.values("role")).order_by()
     pairs = permissions.values_list("content_type__app_label", "codename")
     mark = {"app": models.Value("assignments"), "code": models.Value("own_something")}

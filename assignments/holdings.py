@@ -35,12 +35,12 @@ def active_holdings(user: User, at: datetime, scope: Resource | None = None) -> 
     Args:
         scope: where it must count: what is held there or at anything above; None: anywhere.
     """
-    return _holdings(ActiveAssignment.objects.in_force(at).reaching(user, at), user, scope)
+    return _holdings(ActiveAssignment.objects.held_by(user, at), user, scope)
 
 
 def eligible_holdings(user: User, at: datetime, scope: Resource | None = None) -> list[Holding]:
     """Return what a person may activate. Arguments and cost as for `active_holdings`."""
-    return _holdings(EligibleAssignment.objects.in_force(at).reaching(user, at), user, scope)
+    return _holdings(EligibleAssignment.objects.held_by(user, at), user, scope)
 
 
 def _holdings(rows: Any, user: User, scope: Resource | None) -> list[Holding]:

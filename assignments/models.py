@@ -2,15 +2,18 @@
 
 import uuid
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User, UserQuerySet
 from roles.models import Resource, Role
 
+from .prepared import Prepared
 from .rules import RENEW_WINDOW
 
 
@@ -73,12 +76,12 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         return self.filter(group=holder) if isinstance(holder, Group) else self.filter(user=holder)
 
     def reaching(self, user: User, at: datetime) -> Self:
-        """What reaches a person: their own, and what the groups hold that they are a member of at `at`.
+        """What reaches a person: their own, and what the groups hold that they are a member of at `at`."""
+        return self.filter(pk__in=_REACHING[self.model].subquery(user, at))
 
-        A union, because PostgreSQL reads the whole table for an "or" with a question in it.
-        """
-        rows = self.model._default_manager.order_by().values("pk")
-        return self.filter(pk__in=rows.filter(user=user).union(rows.filter(group__in=_group_keys(user, at))))
+    def held_by(self, user: User, at: datetime) -> Self:
+        """In force, and reaching a person."""
+        return self.filter(pk__in=_HELD[self.model].subquery(user, at))
 
     def described(self) -> Self:
         """With what every page that shows one needs."""
@@ -118,6 +121,17 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
 
     def visible_to(self, user: User, at: datetime) -> Self:
         return self if user.has_perm("assignments.view_activeassignment") else self.reaching(user, at)
+
+
+def _reaching(model: Any, user: User, at: datetime) -> models.QuerySet[Any, Any]:
+    """The keys of `reaching`. A union, because PostgreSQL reads the whole table for an "or" with a question in it."""
+    rows: models.QuerySet[Any, Any] = model.objects.order_by().values_list("pk")
+    return rows.filter(user=user).union(rows.filter(group__in=_group_keys(user, at)))
+
+
+def _held(model: Any, user: User, at: datetime) -> models.QuerySet[Any, Any]:
+    rows: models.QuerySet[Any, Any] = model.objects.in_force(at).reaching(user, at).order_by()
+    return rows.values_list("pk")
 
 
 def _carried(at: datetime) -> Q:
@@ -364,12 +378,22 @@ class ActiveAssignment(Assignment):
 
 
 AnyAssignment = EligibleAssignment | ActiveAssignment
+_REACHING = {model: Prepared(partial(_reaching, model)) for model in (EligibleAssignment, ActiveAssignment)}
+_HELD = {model: Prepared(partial(_held, model)) for model in (EligibleAssignment, ActiveAssignment)}
 
 
 def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:
     """Return the people who hold one of these built-in roles at the organisation itself."""
-    held = ActiveAssignment.objects.in_force(at).filter(role__built_in_key__in=built_in_keys, scope__path="/")
-    return people_reached(held, at).people()
+    return User.objects.filter(pk__in=_holders(built_in_keys).subquery(at))
+
+
+@cache
+def _holders(built_in_keys: tuple[str, ...]) -> Prepared:
+    def keys(at: datetime) -> models.QuerySet[Any, Any]:
+        held = ActiveAssignment.objects.in_force(at).filter(role__built_in_key__in=built_in_keys, scope__path="/")
+        return people_reached(held, at).people().order_by().values_list("pk")
+
+    return Prepared(keys)
 
 
 def people_reached(held: models.QuerySet[Any], at: datetime) -> UserQuerySet:
@@ -382,6 +406,11 @@ def people_reached(held: models.QuerySet[Any], at: datetime) -> UserQuerySet:
     return User.objects.enabled().filter(ways)
 
 
+def administrator_keys(at: datetime) -> RawSQL:
+    """Return the keys of `administrators`, for the right side of `pk__in`."""
+    return _holders(Role.GUARDED).subquery(at)
+
+
 def administrators(at: datetime) -> models.QuerySet[User]:
     """Return those who are told of assignments and activations, and decide where no approver is named."""
-    return holders_in_force(*Role.GUARDED, at=at)
+    return User.objects.filter(pk__in=administrator_keys(at))

@@ -34,7 +34,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 def _held(user: User, at: datetime) -> QuerySet[ActiveAssignment]:
-    rows: QuerySet[ActiveAssignment] = ActiveAssignment.objects.in_force(at).reaching(user, at)
+    rows: QuerySet[ActiveAssignment] = ActiveAssignment.objects.held_by(user, at)
     return rows
 
 
