@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
+from assignments.holders import Held, one_holder
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
 from assignments.prepared import Prepared
 from assignments.rules import RENEW_WINDOW
@@ -187,7 +188,7 @@ def _named(owner: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
 _WAITING = {leads: Prepared(partial(_waiting, leads=leads)) for leads in (False, True)}
 
 
-class Request(models.Model):
+class Request(Held, models.Model):
     """What somebody asked for: the intent never changes, the status says what became of it."""
 
     class Action(models.TextChoices):
@@ -303,10 +304,7 @@ class Request(models.Model):
                 | Q(requester__isnull=False, user__isnull=False, requester=F("user")),
                 name="request_self_is_for_oneself",
             ),
-            models.CheckConstraint(
-                condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
-                name="request_for_one_holder",
-            ),
+            one_holder("request_for_one_holder"),
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=Q(status="pending_approval"), name="request_pending_by_time"),
@@ -317,13 +315,6 @@ class Request(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference} · {self.role} · {self.holder}"
-
-    @property
-    def holder(self) -> User | Group:
-        """Who gets or loses the role."""
-        holder = self.user or self.group
-        assert holder is not None  # noqa: S101 (a constraint says so)
-        return holder
 
     @property
     def person(self) -> User:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Group, User, UserQuerySet
 from roles.models import Resource, Role
 
+from .holders import Held, one_holder
 from .prepared import Prepared
 from .rules import RENEW_WINDOW
 
@@ -76,12 +77,16 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         return self.filter(group=holder) if isinstance(holder, Group) else self.filter(user=holder)
 
     def reaching(self, user: User, at: datetime) -> Self:
-        """What reaches a person: their own, and what the groups hold that they are a member of at `at`."""
+        """What reaches a person, disabled or not: their own, and what the groups hold that they are in at `at`."""
         return self.filter(pk__in=_REACHING[self.model].subquery(user, at))
 
     def held_by(self, user: User, at: datetime) -> Self:
         """In force, and reaching a person."""
         return self.filter(pk__in=_HELD[self.model].subquery(user, at))
+
+    def counting_at(self, scope: Resource) -> Self:
+        """Of this place, or of one above it."""
+        return self.filter(scope__path__in=scope.lineage)
 
     def described(self) -> Self:
         """With what every page that shows one needs."""
@@ -175,7 +180,7 @@ def membership_until(user: User, group: Group, at: datetime) -> datetime | None:
     return None if None in ends else max((end for end in ends if end is not None), default=at)
 
 
-class Assignment(models.Model):
+class Assignment(Held, models.Model):
     """What the two tables share: who, which role, where, from when to when."""
 
     class EndReason(models.TextChoices):
@@ -209,12 +214,6 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} · {self.scope} · {self.holder}"
-
-    @property
-    def holder(self) -> User | Group:
-        holder = self.user or self.group
-        assert holder is not None  # noqa: S101 (a constraint says so)
-        return holder
 
     @property
     def is_activated(self) -> bool:
@@ -257,10 +256,7 @@ def _common_constraints(table: str) -> list[models.BaseConstraint]:
             condition=Q(ended_at=None, end_reason="") | (Q(ended_at__isnull=False) & ~Q(end_reason="")),
             name=f"{table}_end_has_reason",
         ),
-        models.CheckConstraint(
-            condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
-            name=f"{table}_one_holder",
-        ),
+        one_holder(f"{table}_one_holder"),
     ]
 
 
