@@ -45,7 +45,7 @@ def eligible_holdings(user: User, at: datetime, scope: Resource | None = None) -
 
 def _holdings(rows: Any, user: User, scope: Resource | None) -> list[Holding]:
     if scope is not None:
-        rows = rows.filter(scope__path__in=scope.lineage)
+        rows = rows.counting_at(scope)
     standing = set(user.member_groups.values_list("pk", flat=True))
     return [_holding(row, standing) for row in rows.described().order_by("role__name", "scope__label", "pk")]
 

@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from accounts.models import User
 from approvals import services
 from approvals.models import Request
+from assignments.holdings import active_holdings, eligible_holdings
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators, groups_of, members_of
 from assignments.services import disable_person
 from audit.models import Event
@@ -42,8 +43,7 @@ def group(member):
 
 
 def held_by(user, model=ActiveAssignment):
-    at = now()
-    return list(model.objects.in_force(at).reaching(user, at))
+    return list(model.objects.held_by(user, now()))
 
 
 def governed(group):
@@ -53,6 +53,15 @@ def governed(group):
 
 
 # --- what reaches whom ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holdings", [active_holdings, eligible_holdings])
+def test_disabled_members_hold_nothing_of_the_group(group, member, holdings):
+    ActiveFactory(user=None, group=group)
+    EligibleFactory(user=None, group=group)
+    assert len(holdings(member, now())) == 1
+    User.objects.filter(pk=member.pk).update(is_active=False)
+    assert holdings(member, now()) == []
 
 
 def test_members_hold_what_the_group_is_assigned(group, member):
