@@ -110,6 +110,8 @@ def check_holder(holder: User | Group, role: Role, *, eligible: bool) -> None:
         raise AssignmentRefused(
             _("A service account cannot activate a role: assign it as active instead."), code="holder_invalid"
         )
+    if role.group_part and not role.resource.stands_for_group:
+        raise AssignmentRefused(_("This group was deleted: nobody can be in it."), code="holder_invalid")
 
 
 def _check_group(group: Group, role: Role) -> None:

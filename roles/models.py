@@ -81,6 +81,11 @@ class Resource(models.Model):
         parts = [part for part in self.path.split("/") if part]
         return ["/" + "".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
 
+    @property
+    def stands_for_group(self) -> bool:
+        """Does it stand for a group that there is? What a deleted group leaves is a place as any other."""
+        return self.group is not None and self.group.deleted_at is None
+
     def is_within(self, other: "Resource") -> bool:
         """Is this `other`, or beneath it?"""
         return self.path.startswith(other.path)
@@ -154,6 +159,11 @@ class Role(models.Model):
     @property
     def is_built_in(self) -> bool:
         return self.built_in_key is not None
+
+    @property
+    def is_needed(self) -> bool:
+        """Does the product count on it: built in, or one of the two of a group that there is?"""
+        return self.is_built_in or (bool(self.group_part) and self.resource.stands_for_group)
 
     def is_usable_at(self, scope: Resource) -> bool:
         return scope.is_within(self.resource)

@@ -53,7 +53,7 @@ class SettingsRefused(ValidationError):
 
 def check_resource_change(resource: Resource, *, name: str, kind: str) -> None:
     """A resource that stands for a group goes by the group's name."""
-    if resource.group_id is not None and (name, kind) != (resource.name, resource.kind):
+    if resource.stands_for_group and (name, kind) != (resource.name, resource.kind):
         raise ResourceRefused(_("This stands for a group. Rename the group instead."), code="governed")
 
 
@@ -85,7 +85,7 @@ def check_role_can_go(role: Role) -> None:
     """
     if role.is_built_in:
         raise RoleRefused(_("A built-in role stays: the product counts on it."), code="built_in")
-    if role.group_part:
+    if role.is_needed:
         raise RoleRefused(_("Membership of the group is governed by it: it stays with the group."), code="governed")
 
 

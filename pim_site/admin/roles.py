@@ -102,7 +102,7 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
             slug="drop",
             label=gettext_lazy("Delete"),
             permissions=("roles.change_role",),
-            offered=lambda role, at: not (role.is_built_in or role.group_part),
+            offered=lambda role, at: not role.is_needed,
             says=lambda role: deletion_of(role, services.in_words(services.uses_of_role(role))),
             does=lambda role, **facts: services.delete_role(role=role, **facts),
             done=lambda role: _("%(name)s is deleted.") % {"name": role},

@@ -9,9 +9,10 @@ from django.utils.timezone import now
 from approvals import services
 from approvals.models import Request
 from assignments.models import EligibleAssignment
+from assignments.services import delete_group
 from audit.models import Event
 from roles.models import Resource, Role, RoleSettings
-from roles.services import govern_group
+from roles.services import govern_group, update_resource
 from tests.factories import (
     ActivationFactory,
     ActiveFactory,
@@ -324,6 +325,17 @@ def test_delete_of_a_role_of_a_governed_group_refused(boss):
     role = RoleFactory(resource=ResourceFactory(group=GroupFactory()), group_part=Role.GroupPart.MEMBER)
     with refused("governed"):
         services.delete_role(role=role, actor=boss, justification=WHY)
+
+
+def test_what_a_deleted_group_leaves_is_renamed_and_deleted_as_any_other(boss):
+    place = govern_group(group=GroupFactory(name="On call"), actor=boss)
+    delete_group(group=place.group, actor=boss, justification=WHY)
+    place = Resource.objects.get(pk=place.pk)
+    update_resource(resource=place, actor=boss, name="Once on call", kind=place.kind, description="")
+    for role in place.roles.all():
+        services.delete_role(role=role, actor=boss, justification=WHY)
+    services.delete_resource(resource=place, actor=boss, justification=WHY)
+    assert not Resource.objects.filter(pk=place.pk).exists()
 
 
 # --- owners ---------------------------------------------------------------------------------------------------

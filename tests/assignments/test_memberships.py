@@ -72,7 +72,7 @@ def why(active):
 
 
 def held_by(user):
-    return set(ActiveAssignment.objects.in_force(now()).reaching(user, now()))
+    return set(ActiveAssignment.objects.held_by(user, now()))
 
 
 # --- governing ------------------------------------------------------------------------------------------------
@@ -253,6 +253,14 @@ def test_deleted_group_gets_no_role(boss, group):
     role = RoleFactory()
     with refused("holder_invalid"):
         services.assign_eligible(holder=group, role=role, scope=role.resource, actor=boss)
+
+
+def test_nobody_becomes_a_member_of_a_deleted_group(boss, group, member):
+    role = part(group)
+    delete_group(group=group, actor=boss, justification=REASON)
+    role = Role.objects.get(pk=role.pk)
+    with refused("holder_invalid"):
+        services.assign_active(holder=member, role=role, scope=role.resource, actor=boss, justification=REASON)
 
 
 def test_delete_group_that_approves(boss, group):
