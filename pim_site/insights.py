@@ -8,38 +8,46 @@ from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import Group, User
 from assignments.models import ActiveAssignment, people_reached
 from roles.models import Role
 
-_EMERGENCY = Q(user__is_emergency_access=True)
-_SERVICE = Q(user__kind=User.Kind.SERVICE)
 _GLOBAL = Q(role__built_in_key=Role.GLOBAL_ADMINISTRATOR)
-_PEOPLE = ~_SERVICE & ~_EMERGENCY
+_EMERGENCY = Q(is_emergency_access=True)
+_PEOPLE = Q(kind=User.Kind.PERSON) & ~_EMERGENCY
+_SERVICE = Q(kind=User.Kind.SERVICE) & ~_EMERGENCY
 
 
 @dataclass(frozen=True)
 class Insight:
-    """A part of what is assigned as active, and in force without anybody having activated it."""
+    """A part of what is assigned as active, and in force without anybody having activated it.
+
+    Attributes:
+        gives: which assignments, by their role.
+        whom: which principals it is about, whether they hold it themselves or through a group.
+    """
 
     key: str
     title: Promise
-    part: Q
+    gives: Q
+    whom: Q
 
     def of(self, rows: Any, at: datetime) -> Any:
         """Return those of `rows`, a queryset of active assignments, that belong to it at `at`."""
-        return rows.in_force(at).assigned().filter(self.part)
+        people = User.objects.enabled().filter(self.whom)
+        standing = Group.members.through.objects.filter(user__in=people).values("group")
+        carried = ActiveAssignment.objects.memberships(at).filter(user__in=people).values("role__resource__group")
+        reaching = Q(user__in=people) | Q(group__in=standing) | Q(group__in=carried)
+        return rows.in_force(at).assigned().filter(self.gives).filter(reaching)
 
     def count(self, at: datetime) -> int:
         """Count whom it reaches: holders, and the members of groups that hold."""
-        reached = people_reached(self.of(ActiveAssignment.objects.all(), at), at)
-        return reached.filter(is_emergency_access=self.key == EMERGENCY).count()
+        return people_reached(self.of(ActiveAssignment.objects.all(), at), at).filter(self.whom).count()
 
 
-EMERGENCY = "emergency"
 INSIGHTS = (
-    Insight("global", _("Standing global administrators"), _GLOBAL & _PEOPLE),
-    Insight("privileged", _("Other standing privileged access"), Q(role__is_privileged=True) & ~_GLOBAL & _PEOPLE),
-    Insight("service", _("Service accounts with roles"), _SERVICE & ~_EMERGENCY),
-    Insight(EMERGENCY, _("Emergency access, kept apart"), _EMERGENCY),
+    Insight("global", _("Standing global administrators"), _GLOBAL, _PEOPLE),
+    Insight("privileged", _("Other standing privileged access"), Q(role__is_privileged=True) & ~_GLOBAL, _PEOPLE),
+    Insight("service", _("Service accounts with roles"), Q(), _SERVICE),
+    Insight("emergency", _("Emergency access, kept apart"), Q(), _EMERGENCY),
 )

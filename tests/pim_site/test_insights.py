@@ -72,6 +72,15 @@ def test_members_of_a_group_that_holds_are_counted_once_each(privileged):
     assert len(listed("privileged")) == 2
 
 
+def test_a_group_counts_for_each_kind_of_its_members(privileged):
+    members = [UserFactory(), UserFactory(kind="service"), UserFactory(is_emergency_access=True)]
+    held = ActiveFactory(role=privileged, user=None, group=GroupFactory(members=members))
+    ActiveFactory(role=privileged, user=None, group=GroupFactory())  # reaches nobody
+
+    assert counts() == {"global": 0, "privileged": 1, "service": 1, "emergency": 1}
+    assert [listed(key) for key in ("privileged", "service", "emergency")] == [{held}] * 3
+
+
 def test_cards_lead_to_lists_of_what_they_count(client, privileged):
     administrator = holder_of(Role.GLOBAL_ADMINISTRATOR, display_name="Gloria")
     ActiveFactory(role=privileged, user__display_name="Ada")
