@@ -81,7 +81,7 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         return self.filter(pk__in=_REACHING[self.model].subquery(user, at))
 
     def held_by(self, user: User, at: datetime) -> Self:
-        """In force, and reaching a person."""
+        """In force, and reaching a person who is not disabled: the rows of a group do not know who its members are."""
         return self.filter(pk__in=_HELD[self.model].subquery(user, at))
 
     def counting_at(self, scope: Resource) -> Self:
@@ -136,7 +136,7 @@ def _reaching(model: Any, user: User, at: datetime) -> models.QuerySet[Any, Any]
 
 def _held(model: Any, user: User, at: datetime) -> models.QuerySet[Any, Any]:
     rows: models.QuerySet[Any, Any] = model.objects.in_force(at).reaching(user, at).order_by()
-    return rows.values_list("pk")
+    return rows.filter(Exists(User.objects.enabled().filter(pk=user.pk))).values_list("pk")
 
 
 def _carried(at: datetime) -> Q:
