@@ -22,8 +22,9 @@ from roles.tickets import link_to, shown
 
 from . import approvers
 from .favourites import Favourite, RoleSet, RoleSetEntry
+from .hook_calls import HookCall
 
-__all__ = ["Decision", "Favourite", "Request", "RoleSet", "RoleSetEntry"]
+__all__ = ["Decision", "Favourite", "HookCall", "Request", "RoleSet", "RoleSetEntry"]
 
 # So long others see who is looking; then somebody else may say so.
 CLAIM_LASTS = timedelta(minutes=15)
@@ -46,6 +47,10 @@ class RequestQuerySet(models.QuerySet["Request"]):
     def pending(self) -> Self:
         return self.filter(status=Request.Status.PENDING_APPROVAL)
 
+    def undecided(self) -> Self:
+        """Activations that wait: for people, or for the hook that is asked before them."""
+        return self.filter(status__in=Request.UNDECIDED)
+
     def described(self) -> Self:
         """With what every page that shows one needs."""
         given = ("active_assignment__user", "active_assignment__eligible_assignment", "eligible_assignment__user")
@@ -53,7 +58,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
 
     def overdue(self, at: datetime) -> Self:
         """Waiting for longer than the settings allowed."""
-        return self.pending().filter(expires_at__lte=at)
+        return self.undecided().filter(expires_at__lte=at)
 
     def latest_of(self, user: User) -> Self:
         """The last activation that a person asked for, of each role at each scope."""
@@ -203,6 +208,7 @@ class Request(Held, models.Model):
         SELF_RENEW = "self_renew", _("ask to renew")
 
     class Status(models.TextChoices):
+        PENDING_HOOK = "pending_hook", _("waiting for a check")
         PENDING_APPROVAL = "pending_approval", _("waiting for approval")
         PENDING_ADMIN_DECISION = "pending_admin_decision", _("waiting for an administrator")
         SCHEDULED = "scheduled", _("scheduled")
@@ -212,6 +218,8 @@ class Request(Held, models.Model):
         CANCELED = "canceled", _("canceled")
         TIMED_OUT = "timed_out", _("timed out")
         FAILED = "failed", _("failed")
+
+    UNDECIDED = (Status.PENDING_HOOK, Status.PENDING_APPROVAL)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     action = models.CharField(_("action"), max_length=20, choices=Action.choices)
@@ -278,7 +286,7 @@ class Request(Held, models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "eligible_assignment"],
-                condition=Q(status="pending_approval"),
+                condition=Q(status__in=("pending_hook", "pending_approval")),
                 name="request_one_open_per_eligibility",
             ),
             *(
@@ -291,7 +299,7 @@ class Request(Held, models.Model):
             ),
             models.CheckConstraint(
                 # A comparison with nothing is neither true nor false, and passes; so it is asked for by name.
-                condition=~Q(status="pending_approval")
+                condition=~Q(status__in=("pending_hook", "pending_approval"))
                 | Q(settled_at=None, expires_at__isnull=False, expires_at__gt=F("requested_at")),
                 name="request_pending_has_time_out",
             ),
@@ -307,7 +315,11 @@ class Request(Held, models.Model):
             one_holder("request_for_one_holder"),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], condition=Q(status="pending_approval"), name="request_pending_by_time"),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status__in=("pending_hook", "pending_approval")),
+                name="request_pending_by_time",
+            ),
             models.Index(fields=["user", "-requested_at"], name="request_by_user"),
             models.Index(fields=["-requested_at"], name="request_newest_first"),
             models.Index(fields=["status"], condition=Q(status="scheduled"), name="request_scheduled"),
@@ -329,7 +341,13 @@ class Request(Held, models.Model):
 
     @property
     def is_pending(self) -> bool:
+        """Does it wait for people?"""
         return self.status == self.Status.PENDING_APPROVAL
+
+    @property
+    def is_undecided(self) -> bool:
+        """Does it wait for people, or for the hook that is asked before them?"""
+        return self.status in self.UNDECIDED
 
     def is_overdue(self, at: datetime) -> bool:
         """Does it still wait, past its time? It is over then, also while nobody has closed it yet."""
@@ -338,7 +356,7 @@ class Request(Held, models.Model):
     @property
     def is_cancelable(self) -> bool:
         """Is it an activation that waits for its decision or its start, or waits for an administrator?"""
-        open_ = (self.Status.PENDING_APPROVAL, self.Status.SCHEDULED)
+        open_ = (*self.UNDECIDED, self.Status.SCHEDULED)
         return self.waits_for_administrator or (self.action == self.Action.SELF_ACTIVATE and self.status in open_)
 
     @property
@@ -356,7 +374,7 @@ class Request(Held, models.Model):
 
         An extension or renewal does when what it asks about can no longer be renewed.
         """
-        if self.is_pending:
+        if self.is_undecided:
             return self.expires_at
         ends_at = self.assignment.ends_at if self.assignment else None
         return ends_at.astimezone(UTC) + RENEW_WINDOW if self.waits_for_administrator and ends_at else None
@@ -382,7 +400,7 @@ class Request(Held, models.Model):
 
     def can_be_asked_again(self, at: datetime) -> bool:
         """Is it an activation that is over, from an eligibility that still holds?"""
-        over = self.state(at) not in ("active", "scheduled", self.Status.PENDING_APPROVAL)
+        over = self.state(at) not in ("active", "scheduled", *self.UNDECIDED)
         eligible = self.eligible_assignment
         return (
             self.action == self.Action.SELF_ACTIVATE

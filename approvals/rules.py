@@ -164,7 +164,7 @@ def already_decided(request: "Request") -> str:
     decision = request.decisions.select_related("person", "on_behalf_of", "repeats").last()
     if decision is None:
         # The worker may not have noted yet that the time to decide is over.
-        status = request.Status.TIMED_OUT.label if request.is_pending else request.get_status_display()
+        status = request.Status.TIMED_OUT.label if request.is_undecided else request.get_status_display()
         return _("This request is not waiting any more: %(status)s.") % {"status": status}
     return _("%(person)s has decided this request already: %(verdict)s.") % {
         "person": decision.who,

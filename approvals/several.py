@@ -82,7 +82,7 @@ def last_of(user: User, rows: Iterable[EligibleAssignment]) -> dict[Place, Reque
 
 def _obstacles(user: User, rows: list[EligibleAssignment], at: datetime) -> dict[UUID, str]:
     held = ActiveAssignment.objects.lasting(at).reaching(user, at).values_list("role_id", "scope_id")
-    pending = Request.objects.pending().filter(user=user, expires_at__gt=at)
+    pending = Request.objects.undecided().filter(user=user, expires_at__gt=at)
     active, asked = set(held), set(pending.values_list("role_id", "scope_id"))
     found = {}
     for row in rows:

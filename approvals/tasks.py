@@ -1,11 +1,16 @@
 """Loops for the worker. Each takes everything that is due, may run twice or late, and stops at no bad row."""
 
+from time import monotonic
+
 from django.utils.timezone import now
 
 from assignments.tasks import each_by_itself
 
-from .models import Request
-from .services import escalate, lapse, note_start, remind, time_out
+from .models import HookCall, Request
+from .services import ask_hook, escalate, lapse, note_start, remind, time_out
+
+# Well below the time after which the queue kills a task, the longest question included.
+RUN_SECONDS = 30.0
 
 
 def time_out_due() -> int:
@@ -18,6 +23,12 @@ def time_out_due() -> int:
 def start_due() -> int:
     """Note the start of every scheduled activation that has begun; return how many this run noted."""
     return each_by_itself(Request.objects.starting(now()), lambda request: note_start(request=request, actor=None))
+
+
+def check_due() -> int:
+    """Ask the hooks of requests that wait for them; return how many this run asked. What is left waits for the next."""
+    until = monotonic() + RUN_SECONDS
+    return each_by_itself(HookCall.objects.due(now()), lambda call: monotonic() < until and ask_hook(call=call))
 
 
 def ask_due() -> int:

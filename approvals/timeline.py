@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from audit.models import Event
 
-from .models import Decision, Request
+from .models import Decision, HookCall, Request
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,15 @@ class Step:
 
 
 def timeline(request: Request, *, at: datetime) -> list[Step]:
-    """Return what happened so far and what is known to come, oldest first. Two queries."""
+    """Return what happened so far and what is known to come, oldest first. Two queries, three with a hook."""
     decisions = request.decisions.select_related("person", "on_behalf_of", "repeats")
-    return [_asked(request), *map(_decided, decisions), *_closed(request, at), *_granted(request, at)]
+    return [
+        _asked(request),
+        *_checked(request),
+        *map(_decided, decisions),
+        *_closed(request, at),
+        *_granted(request, at),
+    ]
 
 
 def _asked(request: Request) -> Step:
@@ -44,6 +50,16 @@ def _asked(request: Request) -> Step:
     return Step("ok", what, request.requested_at, request.justification)
 
 
+def _checked(request: Request) -> Iterator[Step]:
+    """What the hook said; requests that were asked for under settings without one have none."""
+    call = HookCall.objects.filter(request=request).select_related("hook").first() if request.settings.hook_id else None
+    if call is None or not call.outcome:
+        return
+    tones = {HookCall.Outcome.DENIED: "refused", HookCall.Outcome.UNANSWERED: "failed"}
+    what = _("%(who)s %(outcome)s") % {"who": call.hook or _("A check"), "outcome": call.get_outcome_display()}
+    yield Step(tones.get(HookCall.Outcome(call.outcome), "ok"), what, call.answered_at, call.reasons)
+
+
 def _decided(decision: Decision) -> Step:
     approved = decision.verdict == Decision.Verdict.APPROVED
     what = _("%(who)s approved") if approved else _("%(who)s denied")
@@ -55,6 +71,8 @@ def _closed(request: Request, at: datetime) -> Iterator[Step]:
     """The ends that no decision tells of; who canceled, and why it failed, is known to the audit alone."""
     if request.is_overdue(at):
         yield Step("ended", _("Nobody decided in time"), request.closes_at)
+    elif request.status == Request.Status.PENDING_HOOK:
+        yield Step("waiting", _("Closes by itself if nothing is heard"), request.closes_at)
     elif request.is_pending:
         yield Step("waiting", _("Closes by itself if nobody decides"), request.closes_at)
     elif request.waits_for_administrator:

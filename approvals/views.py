@@ -100,7 +100,7 @@ def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, user: User, 
     """What the page says instead of a form that could only be refused."""
     held = ActiveAssignment.objects.lasting(at).reaching(user, at)
     active = held.filter(role=eligible.role, scope=eligible.scope)
-    pending = Request.objects.pending().filter(user=user, eligible_assignment=eligible, expires_at__gt=at)
+    pending = Request.objects.undecided().filter(user=user, eligible_assignment=eligible, expires_at__gt=at)
     return {
         "state": eligible.state(at),
         "active": active.first() if "scope" not in form.fields else None,

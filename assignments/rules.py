@@ -6,6 +6,7 @@ Figures are those of Microsoft Entra PIM (assign and activate pages): five minut
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,8 @@ from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
 
 if TYPE_CHECKING:
+    from roles.hooks import Hook
+
     from .models import ActiveAssignment, EligibleAssignment
 
 SHORTEST = timedelta(minutes=5)
@@ -45,8 +48,15 @@ class ActivationRefused(ValidationError):
 
     Codes: ``not_eligible``, ``holder_disabled``, ``holder_invalid``, ``scope_invalid``, ``schedule_invalid``,
     ``too_short``, ``too_long``, ``justification_required``, ``ticket_required``, ``ticket_invalid``,
-    ``mfa_required``, ``phishing_resistant_required``, ``approval_required``, ``already_active``.
+    ``mfa_required``, ``phishing_resistant_required``, ``approval_required``, ``hook_required``,
+    ``already_active``.
     """
+
+
+class Waiver(StrEnum):
+    """Why a role is given without the approvers whom its settings name."""
+
+    HOOK = "hook"  # the hook that the settings name has said so
 
 
 @dataclass(frozen=True)
@@ -282,6 +292,7 @@ def check_grant(
     reaches: bool,
     approvers: list[User],
     needed: int,
+    checked_by: "Hook | None" = None,
     justification: str,
     ticket: str,
     proved_with: str,
@@ -292,7 +303,8 @@ def check_grant(
     Args:
         reaches: as for `check_ask`.
         approvers: those who said yes; the holder does not count, and nobody counts twice.
-        needed: how many different people the settings ask.
+        needed: how many different people must have said it.
+        checked_by: the hook that was asked beforehand, and let it go on.
         proved_with: the method of the second factor that was proved when the role was asked for; empty if none was.
 
     Raises:
@@ -301,6 +313,9 @@ def check_grant(
     check_eligible(eligible, user=user, reaches=reaches, at=at)
     if len({person.pk for person in approvers} - {user.pk}) < needed:
         raise ActivationRefused(_("More people must approve this first."), code="approval_required")
+    if settings.hook_id not in (None, checked_by and checked_by.pk):
+        text = _("This role now asks for a check by another system. Ask again.")
+        raise ActivationRefused(text, code="hook_required")
     check_brought(settings, justification=justification, ticket=ticket, proved_with=proved_with)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from approvals.models import Request
+from approvals.models import HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.models import Message
 
@@ -15,6 +15,7 @@ Due = Callable[[datetime], QuerySet[Any]]
 DUTIES: list[tuple[str, Due]] = [
     ("approvals.tasks.time_out_due", Request.objects.overdue),
     ("approvals.tasks.time_out_due", Request.objects.lapsed),
+    ("approvals.tasks.check_due", HookCall.objects.due),
     ("approvals.tasks.ask_due", Request.objects.to_escalate),
     ("approvals.tasks.ask_due", Request.objects.to_remind),
     ("approvals.tasks.start_due", Request.objects.starting),

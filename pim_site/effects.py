@@ -45,7 +45,7 @@ class Reach:
 
     @property
     def waiting(self) -> QuerySet[Request]:
-        return Request.objects.pending().filter(governed(self.role, self.scope), expires_at__gt=self.at)
+        return Request.objects.undecided().filter(governed(self.role, self.scope), expires_at__gt=self.at)
 
     @property
     def eligible(self) -> EligibleAssignmentQuerySet:

@@ -56,7 +56,7 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     active, later = list(held.in_force(at)), list(held.scheduled(at))
     requests = list(_open_requests(user, at))
     eligible = list(_matching(EligibleAssignment.objects.reaching(user, at).lasting(at).described(), words))
-    pending = [request for request in requests if request.is_pending]
+    pending = [request for request in requests if request.is_undecided]
     asked = [request for request in requests if request.waits_for_administrator]
     about = {request.assignment.pk for request in asked if request.assignment}
     places = [(row.role, row.scope) for row in eligible]
@@ -80,7 +80,7 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
 
 
 def _open_requests(user: User, at: datetime) -> Iterable[Request]:
-    open_ = Q(status=Request.Status.PENDING_APPROVAL, expires_at__gt=at) | Q(
+    open_ = Q(status__in=Request.UNDECIDED, expires_at__gt=at) | Q(
         status__in=(Request.Status.SCHEDULED, Request.Status.PENDING_ADMIN_DECISION)
     )
     own: Iterable[Request] = Request.objects.filter(open_, user=user).described().select_related("settings__scope")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 
+from .hooks import Hook
 from .mails import Cell, default_notifications
 from .tickets import LONGEST_LINK, LONGEST_PATTERN, matches
 
@@ -206,6 +207,10 @@ class RoleSettings(models.Model):
         MFA = "mfa", _("a fresh one-time code or passkey")
         PHISHING_RESISTANT = "phishing_resistant", _("a passkey, nothing else")
 
+    class Unanswered(models.TextChoices):
+        DENY = "deny", _("deny the request")
+        ASK = "ask", _("ask people")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.CASCADE, related_name="settings")
     scope = models.ForeignKey(Resource, verbose_name=_("scope"), on_delete=models.PROTECT, related_name="+")
@@ -229,6 +234,12 @@ class RoleSettings(models.Model):
     approval_required = models.BooleanField(_("approval to activate"), default=False)
     decision_mfa_required = models.BooleanField(_("proof on deciding"), default=False)
     auto_approve_within_hours = models.PositiveSmallIntegerField(_("repeat an approval within"), default=0)
+    hook = models.ForeignKey(
+        Hook, verbose_name=_("hook"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    hook_unanswered = models.CharField(
+        _("if the hook does not answer"), max_length=10, choices=Unanswered.choices, default=Unanswered.DENY
+    )
     permanent_eligible_allowed = models.BooleanField(_("permanent eligible assignments"), default=True)
     eligible_max_days = models.PositiveSmallIntegerField(_("longest eligible assignment"), default=365)
     permanent_active_allowed = models.BooleanField(_("permanent active assignments"), default=True)

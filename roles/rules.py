@@ -47,8 +47,12 @@ class SettingsRefused(ValidationError):
 
     Codes: ``out_of_range``, ``ticket_pattern_invalid``, ``ticket_link_invalid``, ``address_invalid``,
     ``too_many_addresses``, ``no_addresses``, ``changed_meanwhile``, ``no_own_settings``, ``settings_needed``,
-    ``nobody_could_approve``, ``quorum_unreachable``, ``group_not_protected``.
+    ``nobody_could_approve``, ``quorum_unreachable``, ``group_not_protected``, ``hook_unusable``.
     """
+
+
+class HookRefused(ValidationError):
+    """A hook could not be used. Code: ``hook_unusable``."""
 
 
 def check_resource_change(resource: Resource, *, name: str, kind: str) -> None:
@@ -204,6 +208,9 @@ def check_settings(
     _check_ranges(settings)
     _check_tickets(settings)
     _check_notifications(settings.notifications)
+    if settings.hook is not None and not settings.hook.secret:
+        text = _("This hook has no secret yet: make one on its page, and give it to the other system.")
+        raise SettingsRefused({"hook": ValidationError(text, code="hook_unusable")})
     if len(stages) > MOST_STAGES:
         text = _("An approval has at most %(most)d stages.")
         raise SettingsRefused(text % {"most": MOST_STAGES}, code="out_of_range")

@@ -13,8 +13,11 @@ from accounts import factors
 from accounts.models import ApiToken, Group, StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
 from accounts.tokens import Scope, new_token
+from accounts.vault import sealed
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
+from notifications.outgoing import new_secret
+from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.services import label_of, write_stages
 from roles.stages import StageTerms
@@ -114,6 +117,17 @@ class RoleFactory(DjangoModelFactory):
             role=self, scope=self.resource, **{"created_at": now(), "activation_authentication": "none"} | values
         )
         write_stages(version, stages or [stage(approvers, approver_groups)])
+
+
+class HookFactory(DjangoModelFactory):
+    class Meta:
+        model = Hook
+
+    name = factory.Sequence("Hook {}".format)
+    url = "https://192.0.2.1/pim"  # an address that nobody has, and that is never called
+    secret = factory.LazyFunction(lambda: sealed(new_secret().encode()))
+    created_at = factory.LazyFunction(now)
+    secret_made_at = factory.LazyFunction(now)
 
 
 class _AssignmentFactory(DjangoModelFactory):

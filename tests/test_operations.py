@@ -19,7 +19,8 @@ import pim_site.imports.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
 from accounts.services import issue_ticket, new_passkey_options, token_facts
-from approvals.models import Request
+from approvals.hooks import Reply
+from approvals.models import HookCall, Request
 from audit.models import Event
 from audit.services import LONGEST_TEXT, OPERATIONS
 from notifications.models import Message
@@ -35,6 +36,7 @@ from tests.factories import (
     EligibleFactory,
     ExtensionFactory,
     GroupFactory,
+    HookFactory,
     RequestFactory,
     ResourceFactory,
     RoleFactory,
@@ -101,6 +103,44 @@ def delete_group():
 
 def govern_group():
     return Scenario({"actor": administrator(), "group": GroupFactory()})
+
+
+def register_hook():
+    return Scenario({"actor": administrator(), "name": "On-call plan", "url": "https://hooks.example.org/pim"})
+
+
+def update_hook():
+    return Scenario(
+        {"actor": administrator(), "hook": HookFactory(), "name": "Other", "url": "https://hooks.example.org"}
+    )
+
+
+def renew_hook_secret():
+    return Scenario({"actor": administrator(), "hook": HookFactory()})
+
+
+def disable_hook():
+    return Scenario({"actor": administrator(), "hook": HookFactory(), "justification": "It is moved."})
+
+
+def enable_hook():
+    return Scenario({"actor": administrator(), "hook": HookFactory(is_enabled=False), "justification": "It is back."})
+
+
+def note_test():
+    return Scenario({"actor": administrator(), "hook": HookFactory(), "outcome": "http_200"})
+
+
+def reseal_hooks():
+    HookFactory()
+    return Scenario({"actor": None})
+
+
+def hear():
+    role = RoleFactory(settings__hook=HookFactory())
+    request = RequestFactory(eligible_assignment=EligibleFactory(role=role), status="pending_hook", stage=None)
+    HookCall.objects.create(request=request, next_attempt_at=now(), attempts=1)
+    return Scenario({"actor": None, "request": request, "reply": Reply("denied", "Not on call."), "attempt": 1})
 
 
 def enrol():
@@ -458,6 +498,13 @@ SCENARIOS = {
     "passkey.renamed": rename_passkey,
     "password.changed": change_password,
     "factor_keys.rotated": rotate_keys,
+    "hook.registered": register_hook,
+    "hook.updated": update_hook,
+    "hook.disabled": disable_hook,
+    "hook.enabled": enable_hook,
+    "hook.tested": note_test,
+    "hook_secret.renewed": renew_hook_secret,
+    "hook_keys.rotated": reseal_hooks,
     "resource.created": create_resource,
     "resource.updated": update_resource,
     "resource.moved": move_resource,
@@ -478,6 +525,7 @@ SCENARIOS = {
     "assignment.expired": expire_active,
     "request.approved": decide,
     "request.denied": decide,
+    "request.checked": hear,
     "request.claimed": claim,
     "request.escalated": escalate,
     "request.reminded": remind,

@@ -6,6 +6,7 @@ Pages, API, console, commands and worker call these functions and nothing beneat
 from .activating import activate, deactivate
 from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
+from .checking import ask_hook, hear
 from .deciding import approve, claim, deny
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
@@ -15,6 +16,7 @@ from .waiting import cancel, escalate, note_start, remind, time_out
 __all__ = [
     "activate",
     "approve",
+    "ask_hook",
     "assign_active",
     "assign_eligible",
     "cancel",
@@ -27,6 +29,7 @@ __all__ = [
     "escalate",
     "extend",
     "grant_extension",
+    "hear",
     "in_words",
     "lapse",
     "make_eligible",

@@ -16,12 +16,14 @@ from accounts.models import StepUpProof, User
 from accounts.rules import check_phishing_resistant
 from accounts.services import consume
 from approvals.approvers import approval_to_repeat, stages_in_use
+from approvals.hook_calls import HookCall
+from approvals.hooks import LONGEST_WAIT
 from approvals.models import Decision, Request
 from approvals.rules import RequestRefused, activation_facts, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.rules import ActivationRefused, Terms, check_ask, check_eligible, whole_second
-from audit.services import privileged, record
+from assignments.rules import ActivationRefused, Terms, Waiver, check_ask, check_eligible, whole_second
+from audit.services import privileged, record, refusal_code
 from roles import services as roles
 from roles.models import ApprovalStage, Resource, RoleSettings
 
@@ -56,7 +58,7 @@ def activate(
         validate_only: check all but the proof, and store nothing.
 
     Returns:
-        The request: provisioned, scheduled or pending_approval; not saved when `validate_only`.
+        The request: provisioned, scheduled, pending_approval or pending_hook; not saved when `validate_only`.
 
     Raises:
         ActivationRefused, RequestRefused: with what to do in the text. StepUpRefused: ``mfa_required``,
@@ -86,24 +88,45 @@ def activate(
     if settings.phishing_resistant_required:
         check_phishing_resistant(method)
     request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
-    repeated = approval_to_repeat(request, at) if settings.approval_required else None
+    _record_asked(request)
+    if settings.hook_id:
+        _wait_for_hook(request, at=at)
+    else:
+        proceed(request, settings, actor=user, at=at)
+    return request
+
+
+def _wait_for_hook(request: Request, *, at: datetime) -> None:
+    """Leave it to the worker to ask the other system: no page waits for that."""
+    request.expires_at = at + LONGEST_WAIT
+    _insert_waiting(request, at=at)
+    HookCall.objects.create(request=request, next_attempt_at=at)
+
+
+def proceed(
+    request: Request, settings: RoleSettings, *, actor: User | None, at: datetime, ask_people: bool = False
+) -> None:
+    """Ask people, or grant where the settings in use ask for nobody; store the request.
+
+    Args:
+        ask_people: whatever the settings say, because the hook that would have been asked did not answer.
+    """
+    asks = ask_people or settings.approval_required
+    repeats = asks and not ask_people and request.settings_id == settings.pk
+    repeated = approval_to_repeat(request, at) if repeats else None
+    if asks and repeated is None:
+        _ask_approvers(request, at=at)
+        return
+    request.status, request.stage, request.expires_at, request.settled_at = Request.Status.PROVISIONED, None, None, at
+    request.save()
     if repeated is not None:
         _repeat(request, *repeated, at=at)
-    elif settings.approval_required:
-        _ask_approvers(request, at=at)
-        _record_asked(request)
     else:
-        _record_asked(request)
-        request.save(force_insert=True)
-        grant(request, actor=user, approvers=[], duration=duration)
-    return request
+        grant(request, actor=actor, approvers=[], duration=request.duration or timedelta(0))
 
 
 def _repeat(request: Request, earlier: Request, voices: set[UUID], *, at: datetime) -> None:
     """Grant what was approved a short while ago, as the system's decision that names the earlier request."""
-    request.status, request.stage, request.settled_at = Request.Status.PROVISIONED, None, at
-    _record_asked(request)
-    request.save(force_insert=True)
     decision = Decision.objects.create(
         request=request,
         repeats=earlier,
@@ -142,7 +165,7 @@ def _check(
     if lasting.exists():
         raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
     same = Q(eligible_assignment=eligible) | Q(role=eligible.role, scope=scope)
-    if Request.objects.pending().filter(same, user=user, expires_at__gt=at).exists():
+    if Request.objects.undecided().filter(same, user=user, expires_at__gt=at).exists():
         raise _already_pending()
     return settings
 
@@ -162,11 +185,11 @@ def _new_request(
     proved_with: str,
     at: datetime,
 ) -> Request:
-    pending = settings.approval_required
+    asks = settings.approval_required
+    status = Request.Status.PENDING_APPROVAL if asks else Request.Status.PROVISIONED
     return Request(
         action=Request.Action.SELF_ACTIVATE,
-        status=Request.Status.PENDING_APPROVAL if pending else Request.Status.PROVISIONED,
-        stage=1 if pending else None,
+        status=Request.Status.PENDING_HOOK if settings.hook_id else status,
         requester=user,
         user=user,
         role=eligible.role,
@@ -180,25 +203,32 @@ def _new_request(
         ticket_system=asked["ticket_system"].strip(),
         proved_with=proved_with,
         requested_at=at,
-        settled_at=None if pending else at,
+        settled_at=None if asks or settings.hook_id else at,
     )
 
 
 def _ask_approvers(request: Request, *, at: datetime) -> None:
+    begin_stage(request, stages_in_use(request)[0], at=at)
+    request.status = Request.Status.PENDING_APPROVAL
+    if request._state.adding:
+        _insert_waiting(request, at=at)
+    else:
+        request.save()
+    ask_stage(request, at=at)
+
+
+def _insert_waiting(request: Request, *, at: datetime) -> None:
     from .waiting import time_out
 
     for late in Request.objects.overdue(at).filter(
         user=request.user_id, eligible_assignment=request.eligible_assignment_id
     ):
         time_out(request=late, actor=None)  # the worker is late: its row must not stand in the way
-    first = stages_in_use(request)[0]
-    begin_stage(request, first, at=at)
     try:
         with transaction.atomic():
             request.save(force_insert=True)
     except IntegrityError as error:
         raise _already_pending() from error
-    ask_stage(request, at=at)
 
 
 def begin_stage(request: Request, stage: ApprovalStage, *, at: datetime) -> None:
@@ -263,9 +293,21 @@ def _record_asked(request: Request) -> None:
     )
 
 
-def grant(request: Request, *, actor: User | None, approvers: list[User], duration: timedelta) -> None:
-    """Turn a request, whose row is saved and locked, into an activation."""
+def grant(
+    request: Request,
+    *,
+    actor: User | None,
+    approvers: list[User],
+    duration: timedelta,
+    waiver: Waiver | None = None,
+) -> None:
+    """Turn a request, whose row is saved and locked, into an activation.
+
+    Args:
+        waiver: why no approver is needed; None where the settings say who is.
+    """
     assert request.eligible_assignment is not None  # noqa: S101 (an activation always has one)
+    call = HookCall.objects.filter(request=request).first() if request.settings.hook_id else None
     active = assignments.activate(
         eligible=request.eligible_assignment,
         user=request.person,
@@ -278,12 +320,23 @@ def grant(request: Request, *, actor: User | None, approvers: list[User], durati
         ticket_system=request.ticket_system,
         proved_with=request.proved_with,
         approvers=approvers,
+        waiver=waiver,
+        checked_by=call.clears if call else None,
         request=request,
     )
     scheduled = active.starts_at > active.created_at
     request.status = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
     request.active_assignment = active
     request.save(update_fields=["status", "active_assignment"])
+
+
+def fail(request: Request, actor: User | None, refusal: ActivationRefused, *, at: datetime) -> None:
+    """Close a request that was to be granted, and could not be."""
+    request.status, request.failure_code, request.settled_at = Request.Status.FAILED, refusal_code(refusal), at
+    request.save(update_fields=["status", "failure_code", "settled_at"])
+    cause = " ".join(refusal.messages)
+    record_about("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
+    tell("request_failed", request, "requestor", to=[request.person], context={"cause": cause})
 
 
 @privileged("assignment.deactivated", target="active")

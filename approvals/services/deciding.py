@@ -16,11 +16,11 @@ from approvals.approvers import stage_of, stage_to_pass, stages_in_use, standing
 from approvals.models import Decision, Request
 from approvals.rules import check_claim, check_decision, check_shortened, decision_facts
 from assignments.rules import ActivationRefused
-from audit.services import privileged, refusal_code
+from audit.services import privileged
 from notifications.services import suppress
 from roles.models import ApprovalStage
 
-from .activating import ask_stage, begin_stage, grant, tell
+from .activating import ask_stage, begin_stage, fail, grant, tell
 from .recording import locked, record_about
 
 
@@ -69,7 +69,7 @@ def approve(
         with transaction.atomic():
             _grant(request, actor, counted=set().union(*(state.approved for state in states)))
     except ActivationRefused as refusal:
-        _fail(request, actor, refusal)
+        fail(request, actor, refusal, at=at)
     _settle(decision, at=at)
     return request
 
@@ -180,7 +180,7 @@ def claim(*, request: Request, actor: User) -> Request:
 def _settle(decision: Decision, *, at: datetime) -> None:
     request = decision.request
     request.settled_at = at
-    request.save(update_fields=["status", "settled_at", "failure_code"])
+    request.save(update_fields=["status", "settled_at"])
     suppress("approval_asked", about=request)
     suppress("approval_reminder", about=request)
     _record_decision(decision)
@@ -211,10 +211,3 @@ def _tell_decided(decision: Decision, *, at: datetime) -> None:
     tell("request_decided", request, "requestor", to=[request.person], context=context)
     others = request.approvers(at).exclude(pk__in=[decision.person_id])
     tell("request_decided", request, "approver", to=others, context=context)
-
-
-def _fail(request: Request, actor: User, refusal: ActivationRefused) -> None:
-    request.status, request.failure_code = Request.Status.FAILED, refusal_code(refusal)
-    cause = " ".join(refusal.messages)
-    record_about("request.failed", request, actor=actor, after={"cause": cause, "code": request.failure_code})
-    tell("request_failed", request, "requestor", to=[request.person], context={"cause": cause})

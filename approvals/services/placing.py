@@ -17,7 +17,7 @@ from roles.models import Resource, Role, RoleSettings
 from roles.rules import ResourceRefused, RoleRefused, check_move, check_not_root, check_role_can_go
 
 NAMED = 5
-WAITING = (Request.Status.PENDING_APPROVAL, Request.Status.PENDING_ADMIN_DECISION, Request.Status.SCHEDULED)
+WAITING = (*Request.UNDECIDED, Request.Status.PENDING_ADMIN_DECISION, Request.Status.SCHEDULED)
 # What a kind of rows is called, the rows, and how one of them is named.
 Use = tuple[str, QuerySet[Any], Callable[[Any], str]]
 

@@ -25,6 +25,7 @@ from assignments.models import (
 )
 from assignments.rules import (
     ActivationRefused,
+    Waiver,
     check_grant,
     check_lasts,
     check_not_last,
@@ -34,6 +35,7 @@ from assignments.rules import (
 )
 from audit.services import privileged, record
 from roles import services as roles
+from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
@@ -58,6 +60,8 @@ def activate(
     ticket_system: str = "",
     proved_with: str,
     approvers: Iterable[User],
+    waiver: Waiver | None = None,
+    checked_by: Hook | None = None,
     request: Model | None = None,
 ) -> ActiveAssignment:
     """Put a role in force for a limited time.
@@ -72,6 +76,8 @@ def activate(
             membership.
         proved_with: how a second factor was proved when the role was asked for; empty if it was not.
         approvers: who said yes.
+        waiver: why none of them is needed.
+        checked_by: the hook that let it go on.
         request: the request that this answers, for the audit.
 
     Raises:
@@ -90,7 +96,8 @@ def activate(
         user=user,
         reaches=reaches(eligible, user, at=at),
         approvers=approvers,
-        needed=settings.approvals_needed,
+        needed=0 if waiver else settings.approvals_needed,
+        checked_by=checked_by,
         justification=justification,
         ticket=ticket,
         proved_with=proved_with,
@@ -102,7 +109,8 @@ def activate(
     ends_at = min([ends_at, *(limit for limit in limits if limit is not None)])
     check_lasts(whole_second(starts_at), whole_second(ends_at))
     active = _open(eligible, user, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
-    facts = {"starts_at": active.starts_at, "ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
+    facts: dict[str, Any] = {"starts_at": active.starts_at, "ends_at": active.ends_at}
+    facts |= {"approvers": sorted(map(str, approvers))} | ({"waiver": waiver.value} if waiver else {})
     named = {"ticket": shown(ticket, ticket_system)}
     common: dict[str, Any] = {"justification": justification, "request": request}
     _record("assignment.activated", active, actor=actor, after=facts, **named, **common)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from assignments.models import EligibleAssignment
+from roles.hooks import Hook
 from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
 from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
 from roles.rules import LONGEST_REPEAT
@@ -154,6 +155,24 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
             "decision. A denial ends it. 0: never. Example: 8 for a working day."
         ),
     )
+    hook = forms.ModelChoiceField(
+        Hook.objects.all(),
+        label=gettext_lazy("Ask a hook first (optional)"),
+        required=False,
+        empty_label=gettext_lazy("none"),
+        help_text=gettext_lazy(
+            "Another system that is asked before people are: it may deny, leave it to them, or approve for all of "
+            "them. Example: an inventory that knows who is on call."
+        ),
+    )
+    hook_unanswered = forms.ChoiceField(
+        label=gettext_lazy("If the hook does not answer"),
+        choices=RoleSettings.Unanswered.choices,
+        initial=RoleSettings.Unanswered.DENY,
+        help_text=gettext_lazy(
+            "After five attempts in about five minutes. People are asked then even where the role asks for no approval."
+        ),
+    )
     permanent_eligible_allowed = tick(
         gettext_lazy("Allow permanent eligible assignments"),
         gettext_lazy("Example: yes for a role of daily work, no for one that nobody should keep unseen."),
@@ -226,6 +245,7 @@ SETTINGS_FIELDSETS = (
         ["approval_required", *fields_of(1), "decision_mfa_required", "auto_approve_within_hours"],
         (),
     ),
+    (gettext_lazy("Before people are asked"), ["hook", "hook_unanswered"], ()),
     (gettext_lazy("Approval: second stage"), fields_of(2), ("collapse",)),
     (gettext_lazy("Approval: third stage"), fields_of(3), ("collapse",)),
     (

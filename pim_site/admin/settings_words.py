@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from pim_site.templatetags.pim import duration
+from roles.hooks import Hook
 from roles.mails import USED, Cell
 from roles.models import RoleSettings
 from roles.stages import StageTerms, described
@@ -57,6 +58,10 @@ def _word(name: str, value: Any) -> str:
         return _mail(value)
     if name == "activation_authentication":
         return str(RoleSettings.Authentication(value).label)
+    if name == "hook_unanswered":
+        return str(RoleSettings.Unanswered(value).label)
+    if value is None or isinstance(value, Hook):
+        return str(value or _("none"))
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, str):

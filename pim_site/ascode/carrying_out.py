@@ -199,7 +199,8 @@ class Work:
     def _settings(self, values: Values) -> Values:
         """Return settings as the service takes them: who is named, as rows."""
         settings = {name: value for name, value in values.items() if name != "scope"}
-        return settings | {"stages": [self._stage(stage) for stage in values["stages"]]}
+        hook = self.site.hook(values["hook"]) if values["hook"] else None
+        return settings | {"hook": hook, "stages": [self._stage(stage) for stage in values["stages"]]}
 
     def _stage(self, values: Values) -> StageTerms:
         people = {name: tuple(map(self.site.person, values[name])) for name in PEOPLE}

@@ -59,7 +59,7 @@ def _key_of(model: type[models.Model], name: str) -> Key:
         return Key(CELLS, CELLS.defaults)
     kinds = {models.DurationField: LENGTH, models.BooleanField: TRUTH, models.PositiveSmallIntegerField: NUMBER}
     kinds |= {models.DurationField: LENGTH_OR_NONE} if field.null else {}
-    default = field.get_default()
+    default = "" if isinstance(field, models.ForeignKey) else field.get_default()
     return Key(kinds.get(type(field), TEXT), str(default) if isinstance(default, str) else default)
 
 

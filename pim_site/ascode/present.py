@@ -117,7 +117,11 @@ def resources(paths: dict[UUID, str]) -> list[Values]:
 def roles(paths: dict[UUID, str]) -> list[Values]:
     """Built-in roles too; their rights are theirs and not the file's."""
     versions: dict[UUID, list[RoleSettings]] = {}
-    for version in RoleSettings.objects.current().prefetch_related(*(f"stages__{name}" for name in (*PEOPLE, *GROUPS))):
+    for version in (
+        RoleSettings.objects.current()
+        .select_related("hook")
+        .prefetch_related(*(f"stages__{name}" for name in (*PEOPLE, *GROUPS)))
+    ):
         versions.setdefault(version.role_id, []).append(version)
     rows = Role.objects.prefetch_related("permissions__content_type")
     values = [role_values(role, paths, versions.get(role.pk, [])) for role in rows]

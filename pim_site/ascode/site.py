@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.builtin import OUR_APPS
+from roles.hooks import Hook
 from roles.models import Resource, Role
 
 from .present import paths_of_resources
@@ -28,6 +29,7 @@ class Site:
         self.resources = {paths[row.pk]: row for row in Resource.objects.all()}
         roles = Role.objects.select_related("resource")
         self.roles = {(paths[role.resource_id], role.name): role for role in roles}
+        self.hooks = {hook.name: hook for hook in Hook.objects.all()}
         rights = Permission.objects.filter(content_type__app_label__in=OUR_APPS).select_related("content_type")
         self.rights = {f"{right.content_type.app_label}.{right.codename}": right for right in rights}
 
@@ -50,6 +52,12 @@ class Site:
         if (path, name) not in self.roles:
             raise Unreadable(_("There is no role “%(name)s” at “%(path)s”.") % {"name": name, "path": path})
         return self.roles[path, name]
+
+    def hook(self, name: str) -> Hook:
+        """Hooks have secrets, so they are made in the console and not by the file."""
+        if name not in self.hooks:
+            raise Unreadable(_("There is no hook “%(name)s”. Make it in the console first.") % {"name": name})
+        return self.hooks[name]
 
     def right(self, name: str) -> Permission:
         if name not in self.rights:

@@ -32,6 +32,7 @@ register = template.Library()
 STATES: dict[str, tuple[str, Promise]] = {
     "active": ("active", gettext_lazy("Active")),
     "provisioned": ("active", gettext_lazy("Active")),
+    "pending_hook": ("waiting", gettext_lazy("Waiting for a check")),
     "pending_approval": ("waiting", gettext_lazy("Waiting for approval")),
     "pending_admin_decision": ("waiting", gettext_lazy("Waiting for an administrator")),
     "waiting": ("waiting", gettext_lazy("Waiting")),

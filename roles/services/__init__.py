@@ -2,6 +2,15 @@
 
 from .delegating import delegate_decisions, end_delegation
 from .groups import follow_group, govern_group
+from .hooks import (
+    disable_hook,
+    enable_hook,
+    register_hook,
+    renew_hook_secret,
+    reseal_hooks,
+    try_hook,
+    update_hook,
+)
 from .mail import tell
 from .resources import (
     change_parent,
@@ -31,19 +40,26 @@ __all__ = [
     "create_resource",
     "create_role",
     "delegate_decisions",
+    "disable_hook",
     "drop_resource",
     "drop_role",
+    "enable_hook",
     "end_delegation",
     "follow_group",
     "govern_group",
     "hold_place",
     "label_of",
     "lock_branch",
+    "register_hook",
     "remove_settings",
+    "renew_hook_secret",
+    "reseal_hooks",
     "save_settings",
     "settings_facts",
     "stages_of",
     "tell",
+    "try_hook",
+    "update_hook",
     "update_resource",
     "update_role",
     "values_of",

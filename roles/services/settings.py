@@ -164,4 +164,5 @@ def _next_version(
 def settings_facts(settings: RoleSettings, stages: Iterable[StageTerms] | None = None) -> dict[str, Any]:
     """Return what a version says, in plain values that can be compared, shown and kept."""
     named = stages_of(settings) if stages is None else stages
-    return model_to_dict(settings, fields=PLAIN_FIELDS) | {"stages": [stage_facts(terms) for terms in named]}
+    facts = model_to_dict(settings, fields=PLAIN_FIELDS) | {"hook": settings.hook.name if settings.hook else ""}
+    return facts | {"stages": [stage_facts(terms) for terms in named]}

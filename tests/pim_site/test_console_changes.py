@@ -331,6 +331,7 @@ def settings_data(**changes):
     data = {
         "activation_max_duration": 8 * 3600,
         "activation_authentication": "mfa",
+        "hook_unanswered": "deny",
         "justification_required": "on",
         **{
             f"stage{number}_{name}": value
