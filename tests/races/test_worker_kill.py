@@ -114,8 +114,8 @@ class Worker:
     def pids(self, kind):
         if kind == "supervisor":
             return [self.process.pid]
-        said = self.log.read_text().rpartition("pim.worker cluster ")[2]
-        master = int(said.split()[0]) if said else 0
+        started = re.split(r"pim\.worker cluster (\d+)", self.log.read_text())  # another process may write in between
+        master, said = (int(started[-2]), started[-1]) if len(started) > 1 else (0, "")
         if kind == "master":
             return [master]
         if kind == "sentinel":
@@ -217,7 +217,10 @@ def test_no_process_outlives_a_killed_supervisor(worker, outbox, postbox):
 
 def test_sigterm_ends_worker_and_family(environment, outbox, postbox, tmp_path):
     worker = Worker(environment, tmp_path / "worker.log")
-    wait_for(worker.complete)  # a message might be sent by the worker of the other tests, which lives beside it
-    family = worker.family()
-    assert worker.end() == 0
+    try:
+        wait_for(worker.complete)  # a message might be sent by the worker of the other tests, which lives beside it
+        family = worker.family()
+    finally:
+        ended = worker.end()
+    assert ended == 0
     assert psutil.wait_procs(family, timeout=1)[1] == []
