@@ -1,5 +1,6 @@
 """The pages on which what ends is asked for again, and on which administrators answer."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +16,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest, prove
-from assignments.models import AnyAssignment
-from assignments.rules import can_extend, can_renew
+from assignments.models import ActiveAssignment, AnyAssignment
+from assignments.rules import SHORTEST, can_extend, can_prolong, can_renew, latest_end
+from roles.models import RoleSettings
 
 from . import services
-from .forms import place
+from .forms import MINUTE, ProlongForm, place
 from .models import Request
 from .rules import LONGEST_TEXT
 from .services.extending import grant_facts
+from .services.prolonging import prolong_facts
 from .terms_forms import GrantForm
 from .views import request_page, visible_request
 
@@ -41,6 +44,8 @@ def assignment_extend(request: SignedInRequest, pk: UUID, model: type[AnyAssignm
     """Ask for more time, or to have again what has run out: whichever it is time for."""
     at = now()
     row = get_object_or_404(model.objects.reaching(request.user, at).described(), pk=pk)
+    if isinstance(row, ActiveAssignment) and row.is_activated:
+        return _activation_extend(request, row, at)
     renews = can_renew(row, at=at)
     form = AskForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -60,6 +65,44 @@ def assignment_extend(request: SignedInRequest, pk: UUID, model: type[AnyAssignm
         "pending": Request.objects.extending(row).filter(user=request.user).first(),
     }
     return render(request, "approvals/assignment_extend.html", context)
+
+
+def _activation_extend(request: SignedInRequest, row: ActiveAssignment, at: datetime) -> HttpResponse:
+    """Ask to keep what one has activated for longer."""
+    assert row.eligible_assignment  # noqa: S101 (an activation has one)
+    assert row.ends_at  # noqa: S101 (and always ends)
+    settings = RoleSettings.objects.applying_to_each([(row.role, row.scope)])[row.role_id, row.scope_id]
+    room = max(latest_end(row, settings, at=at) - row.ends_at, timedelta(0)) // MINUTE * MINUTE
+    form = ProlongForm(
+        request.POST if request.method == "POST" else None,
+        user=request.user,
+        eligible=row.eligible_assignment,
+        settings=settings,
+        room=room,
+        last=row.requests.filter(user=request.user).first(),
+    )
+    if form.is_valid():
+        try:
+            made = _prolonged(request, row, form)
+        except ValidationError as refusal:
+            place(form, refusal)
+        else:
+            return redirect("approvals:request-detail", made.pk)
+    pending = Request.objects.undecided().filter(user=request.user, eligible_assignment=row.eligible_assignment)
+    context = {"form": form, "row": row, "settings": settings, "has_room": room >= SHORTEST}
+    context |= {"open": can_prolong(row, at=at), "pending": pending.filter(expires_at__gt=at).first()}
+    return render(request, "approvals/activation_extend.html", context)
+
+
+def _prolonged(request: SignedInRequest, row: ActiveAssignment, form: ProlongForm) -> Request:
+    """Check all but the code first, as for an activation."""
+    asked: dict[str, Any] = {"active": row, **form.asked}
+    proof, settings = None, services.extend_activation(actor=request.user, validate_only=True, **asked).settings
+    if settings.mfa_required:
+        intent = intent_digest("activation_extension.requested", **prolong_facts(**asked))
+        strict = settings.phishing_resistant_required
+        proof = prove(request, request.user, form.factor, intent, phishing_resistant=strict)
+    return services.extend_activation(actor=request.user, proof=proof, session=request.session["binding"], **asked)
 
 
 @require_POST

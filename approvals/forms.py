@@ -191,6 +191,27 @@ class ActivationForm(CodeForm):
         return timedelta(minutes=int(cleaned["duration"]))
 
 
+class ProlongForm(ActivationForm):
+    """How much longer, why, and the code that proves it."""
+
+    def __init__(self, *args: Any, room: timedelta, settings: RoleSettings, **kwargs: Any) -> None:
+        super().__init__(*args, settings=[settings], scopes=Resource.objects.none(), **kwargs)
+        for name in ("hours", "minutes", "when", "start"):
+            del self.fields[name]
+        field = self.fields["duration"]
+        field.label = _("How much longer")
+        field.choices = durations(room, room)  # type: ignore[attr-defined]
+        field.initial = str(min(USUAL, room) // MINUTE)
+
+    def clean(self) -> dict[str, Any]:
+        return self.cleaned_data
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        names = ("justification", "ticket", "ticket_system")
+        return {"duration": self._length()} | {name: self.cleaned_data[name] for name in names}
+
+
 class DecisionForm(forms.Form):
     """Yes or no is the button; here is why, and for how long at most."""
 

@@ -10,6 +10,7 @@ from audit.models import Event
 
 # What each action of the audit is called. An action that is not here is shown by its code.
 ACTIONS: dict[str, str | Promise] = {
+    "activation_extension.requested": _("Longer activation asked for"),
     "activation.requested": _("Activation asked for"),
     "active.assigned": _("Active assignment made"),
     "assignment.activated": _("Role activated"),

@@ -254,6 +254,10 @@ class Request(Held, models.Model):
         on_delete=models.PROTECT,
         related_name="requests",
     )
+    # The running activation that it is to lengthen; what came of it is `active_assignment`, as ever.
+    prolongs = models.ForeignKey(
+        ActiveAssignment, verbose_name=_("extends"), null=True, on_delete=models.PROTECT, related_name="prolongations"
+    )
     starts_at = models.DateTimeField(_("wanted start"), null=True)
     ends_at = models.DateTimeField(_("wanted end"), null=True)
     duration = models.DurationField(_("duration"), null=True)
@@ -357,7 +361,12 @@ class Request(Held, models.Model):
     def is_cancelable(self) -> bool:
         """Is it an activation that waits for its decision or its start, or waits for an administrator?"""
         open_ = (*self.UNDECIDED, self.Status.SCHEDULED)
-        return self.waits_for_administrator or (self.action == self.Action.SELF_ACTIVATE and self.status in open_)
+        return self.waits_for_administrator or (self.is_activation and self.status in open_)
+
+    @property
+    def is_activation(self) -> bool:
+        """Does it ask to activate a role, or to keep it active for longer?"""
+        return self.action == self.Action.SELF_ACTIVATE or self.prolongs_id is not None
 
     @property
     def waits_for_administrator(self) -> bool:
@@ -382,7 +391,7 @@ class Request(Held, models.Model):
     @property
     def mail_event(self) -> str:
         """Return the event of the settings' cells that its mails belong to."""
-        about = None if self.action == self.Action.SELF_ACTIVATE else self.assignment
+        about = None if self.is_activation else self.assignment
         return f"{about.noun}_assigned" if about else "activated"
 
     def state(self, at: datetime) -> str:

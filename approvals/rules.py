@@ -66,6 +66,11 @@ def check_set(name: str, *, entries: int = 1, others: int = 0) -> None:
         raise SetRefused(text % {"sets": MOST_SETS, "roles": MOST_AT_ONCE}, code="too_many")
 
 
+def already_pending() -> RequestRefused:
+    text = _("You have asked for this role already. Cancel that request first, or wait for its decision.")
+    return RequestRefused(text, code="already_pending")
+
+
 def activation_facts(
     *,
     eligible: "EligibleAssignment",

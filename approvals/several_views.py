@@ -91,7 +91,7 @@ def _say(request: SignedInRequest, results: list[Result], *, missing: int) -> No
             messages.error(request, _("%(role)s: refused. %(why)s") % {"role": name, "why": each.refusal})
         else:
             status = each.request.get_status_display()
-            granted = not each.request.is_pending
+            granted = not each.request.is_undecided
             words = _("%(role)s: active now.") if granted else _("%(role)s: %(status)s.")
             (messages.success if granted else messages.info)(request, words % {"role": name, "status": status})
     if missing:

@@ -169,7 +169,7 @@ def request_page(
         "looking": found.looked_at_by(at),
         "earlier": _earlier(found, at) if decides else [],
         "cancels": own and found.is_cancelable and not found.is_overdue(at),
-        "ends": own and state == "active" and found.action == Request.Action.SELF_ACTIVATE,
+        "ends": own and state == "active" and found.is_activation,
         "again": own and found.can_be_asked_again(at),
         "waiting": awaiting.exclude(pk=found.pk).first(),
     }

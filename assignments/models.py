@@ -15,7 +15,7 @@ from roles.models import Resource, Role
 
 from .holders import Held, one_holder
 from .prepared import Prepared
-from .rules import RENEW_WINDOW
+from .rules import NOTICE, RENEW_WINDOW
 
 
 def _within(at: datetime, prefix: str = "") -> Q:
@@ -124,6 +124,11 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
     def assigned(self) -> Self:
         return self.filter(eligible_assignment=None)
 
+    def ending(self, at: datetime) -> Self:
+        """Activations that are over in some minutes, whose person was not told so yet. Short ones are never told."""
+        soon = self.activated().open().filter(user__is_active=True, starts_at__lte=at, reminded_days=None)
+        return soon.filter(ends_at__gt=at, ends_at__lte=at + NOTICE, starts_at__lt=F("ends_at") - NOTICE)
+
     def visible_to(self, user: User, at: datetime) -> Self:
         return self if user.has_perm("assignments.view_activeassignment") else self.reaching(user, at)
 
@@ -205,7 +210,7 @@ class Assignment(Held, models.Model):
     created_at = models.DateTimeField(_("made"))
     ended_at = models.DateTimeField(_("ended"), null=True)
     end_reason = models.CharField(_("why it ended"), max_length=20, choices=EndReason.choices, blank=True)
-    # The last notice that the end is near, as the days that were left then: each is sent once.
+    # The last notice that the end is near, as the days that were left then (0: some minutes): each is sent once.
     reminded_days = models.PositiveSmallIntegerField(null=True, editable=False)
 
     class Meta:

@@ -5,7 +5,7 @@ Figures are those of Microsoft Entra PIM (assign and activate pages): five minut
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,10 @@ SHORTEST = timedelta(minutes=5)
 # When an extension can be asked for before the end, and a renewal after it (Entra PIM, renew and extend).
 EXTEND_WINDOW = timedelta(days=14)
 RENEW_WINDOW = timedelta(days=30)
+# When more time can be asked for an activation that runs (ours: Entra PIM has none for activations).
+PROLONG_WINDOW = timedelta(minutes=15)
+# So long before its end whoever activated a role is told.
+NOTICE = timedelta(minutes=5)
 # A form that was open for a while asks for a start that has just gone by; it means "now".
 LATE_START = timedelta(minutes=5)
 # No plan reaches further; sums of later times would leave the calendar of the databases and of Python.
@@ -49,7 +53,7 @@ class ActivationRefused(ValidationError):
     Codes: ``not_eligible``, ``holder_disabled``, ``holder_invalid``, ``scope_invalid``, ``schedule_invalid``,
     ``too_short``, ``too_long``, ``justification_required``, ``ticket_required``, ``ticket_invalid``,
     ``mfa_required``, ``phishing_resistant_required``, ``approval_required``, ``hook_required``,
-    ``already_active``.
+    ``already_active``, ``already_ended``, ``not_own``, ``outside_window``.
     """
 
 
@@ -230,11 +234,90 @@ def check_ask(
     _check_moments(starts_at, at=at, refusal=ActivationRefused)
     _check_start(eligible, starts_at, at=at)
     _check_duration(duration, settings.activation_max_duration)
+    _check_said(settings, justification, ticket)
+
+
+def _check_said(settings: RoleSettings, justification: str, ticket: str) -> None:
     if settings.justification_required and says_nothing(justification):
         raise ActivationRefused(_("Say why you need the role: it asks for a reason."), code="justification_required")
     if settings.ticket_required and says_nothing(ticket):
         raise ActivationRefused(_("Name the ticket: this role asks for one."), code="ticket_required")
     _check_ticket(settings, ticket)
+
+
+def can_prolong(active: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> bool:
+    """Is it an activation that runs, and so near its end that more time can be asked for?"""
+    if not active.is_activated or active.ends_at is None:
+        return False
+    return active.state(at) == "active" and active.ends_at - at <= PROLONG_WINDOW
+
+
+def latest_end(active: "ActiveAssignment", settings: RoleSettings, *, at: datetime) -> datetime:
+    """Return until when an activation can be extended: its longest duration counts from its first start.
+
+    Where the settings let it go on past that, each extension may last as long from now as an activation may.
+    """
+    since = at if settings.extends_past_longest else active.starts_at
+    return since.astimezone(UTC) + settings.activation_max_duration
+
+
+def check_prolong_ask(
+    active: "ActiveAssignment",
+    settings: RoleSettings,
+    *,
+    user: User,
+    duration: timedelta,
+    justification: str,
+    ticket: str,
+    at: datetime,
+) -> None:
+    """What a person must bring to keep a role active for longer. The proof is consumed apart.
+
+    Args:
+        duration: how much longer, counted from the end that it has.
+
+    Raises:
+        ActivationRefused: with what to do in its text.
+    """
+    if active.user_id != user.pk:
+        raise ActivationRefused(_("This is somebody else's activation."), code="not_own")
+    check_runs(active, at=at)
+    if not can_prolong(active, at=at):
+        text = _("An activation can be extended in its last %(minutes)d minutes.")
+        raise ActivationRefused(text % {"minutes": PROLONG_WINDOW // timedelta(minutes=1)}, code="outside_window")
+    if duration < SHORTEST:
+        raise ActivationRefused(_("An extension lasts at least 5 minutes."), code="too_short")
+    check_longer_than_now(active, latest_end(active, settings, at=at), wanted=duration)
+    _check_said(settings, justification, ticket)
+
+
+def check_runs(active: "ActiveAssignment", *, at: datetime) -> None:
+    """Refuse to extend what is over, or no activation.
+
+    Raises:
+        ActivationRefused: ``already_ended``.
+    """
+    # What the worker has closed is over, also while this clock is a moment behind its own.
+    if not active.is_activated or active.ended_at is not None or active.state(at) != "active":
+        text = _("This activation has ended already. Activate the role anew.")
+        raise ActivationRefused(text, code="already_ended")
+
+
+def check_longer_than_now(
+    active: "ActiveAssignment", latest: datetime, *, wanted: timedelta = timedelta(seconds=1)
+) -> None:
+    """Refuse an extension for which there is no room before `latest`.
+
+    Raises:
+        ActivationRefused: ``too_long``.
+    """
+    room = latest - active.ends_at if active.ends_at else timedelta(0)
+    if room <= timedelta(0):
+        text = _("This activation cannot last any longer. Activate the role anew when it has ended.")
+        raise ActivationRefused(text, code="too_long")
+    if wanted > room:
+        text = _("This activation can be extended by at most %(time)s. Ask for less.")
+        raise ActivationRefused(text % {"time": in_words(room.total_seconds())}, code="too_long")
 
 
 def check_reach(eligible: "EligibleAssignment", scope: Resource) -> None:

@@ -8,7 +8,7 @@ from django.utils.timezone import now
 
 from .models import ActiveAssignment, EligibleAssignment
 from .rules import EXTEND_WINDOW
-from .services import end_adrift, expire_active, expire_eligible, remind
+from .services import end_adrift, expire_active, expire_eligible, remind, remind_of_end
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,13 @@ def expire_due() -> int:
 
 
 def remind_due() -> int:
-    """Tell of every assignment that ends within a day or within 14 days; return how many notices this run made.
+    """Tell of every activation that ends in some minutes, and of every assignment that ends within a day or within 14
+    days; return how many notices this run made.
 
     The nearer notice comes first, so that after an outage nobody gets the older one as well.
     """
-    at, done = now(), 0
+    at = now()
+    done = each_by_itself(ActiveAssignment.objects.ending(at), lambda row: remind_of_end(active=row))
     for days in REMINDERS:
         for rows in (EligibleAssignment.objects, ActiveAssignment.objects.assigned()):
             due = rows.to_remind(at, days).described()

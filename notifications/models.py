@@ -44,6 +44,8 @@ class Kind(models.TextChoices):
     REQUEST_TIMED_OUT = "request_timed_out", _("Request timed out")
     REQUEST_FAILED = "request_failed", _("Request failed")
     ROLE_ACTIVATED = "role_activated", _("Role activated")
+    ACTIVATION_EXTENDED = "activation_extended", _("Activation extended")
+    ACTIVATION_ENDING = "activation_ending", _("Activation ends in a few minutes")
     ROLE_ENDED = "role_ended", _("Role ended")
 
 

@@ -22,6 +22,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),
+    ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
     ("notifications.tasks.deliver_due", Message.objects.due),
 ]
 

@@ -12,7 +12,7 @@ from accounts.forms import passkeys_of
 from accounts.models import User
 from approvals.models import Favourite, Request, RoleSet
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
-from assignments.rules import can_extend
+from assignments.rules import NOTICE, can_extend, can_prolong
 from roles.models import RoleSettings
 
 Settings = dict[tuple[UUID, UUID], RoleSettings]
@@ -59,6 +59,7 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
     pending = [request for request in requests if request.is_undecided]
     asked = [request for request in requests if request.waits_for_administrator]
     about = {request.assignment.pk for request in asked if request.assignment}
+    about |= {request.prolongs_id for request in pending if request.prolongs_id}
     places = [(row.role, row.scope) for row in eligible]
     settings = RoleSettings.objects.applying_to_each(
         [*places, *((request.role, request.settings.scope) for request in pending)]
@@ -73,6 +74,7 @@ def overview(user: User, *, words: str, at: datetime) -> dict[str, Any]:
         "free": sum(row.is_free for row in rows),
         "sets": RoleSet.objects.filter(user=user).prefetch_related("entries__role", "entries__scope"),
         "asked": asked,
+        "ending": [row for row in active if row.is_activated and row.ends_at and row.ends_at - at <= NOTICE],
         "extends": {row.pk for row in active if _may_extend(row, user, about, at)},
         "ended": [row for row in _ended_lately(user, at) if row.pk not in about],
         "needs_passkey": strict and not passkeys_of(user).exists(),
@@ -128,7 +130,7 @@ def _eligible(
 
 def _may_extend(row: AnyAssignment, user: User, about: set[UUID], at: datetime) -> bool:
     """Is it time to ask for more of what is one's own, and not asked yet?"""
-    return row.user_id == user.pk and row.pk not in about and can_extend(row, at=at)
+    return row.user_id == user.pk and row.pk not in about and (can_extend(row, at=at) or can_prolong(row, at=at))
 
 
 def _ended_lately(user: User, at: datetime) -> list[AnyAssignment]:

@@ -233,6 +233,7 @@ class RoleSettings(models.Model):
     ticket_link = models.CharField(_("address of tickets"), max_length=LONGEST_LINK, blank=True)
     approval_required = models.BooleanField(_("approval to activate"), default=False)
     decision_mfa_required = models.BooleanField(_("proof on deciding"), default=False)
+    extends_past_longest = models.BooleanField(_("extending past the longest duration"), default=False)
     auto_approve_within_hours = models.PositiveSmallIntegerField(_("repeat an approval within"), default=0)
     hook = models.ForeignKey(
         Hook, verbose_name=_("hook"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"

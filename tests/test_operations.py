@@ -356,6 +356,13 @@ def self_extend():
     return Scenario({"assignment": row, "actor": row.user, "justification": "Still on call."}, code="not_own")
 
 
+def extend_activation():
+    at = now().replace(microsecond=0)
+    row = ActivationFactory(starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
+    arguments = {"active": row, "actor": row.user, "duration": timedelta(hours=1), "justification": "Still stuck."}
+    return Scenario(arguments | {"ticket": "T-1", "ticket_system": "Desk"}, code="not_own")
+
+
 def self_renew():
     row = EligibleFactory(starts_at=now() - timedelta(days=60), ends_at=now() - timedelta(days=2))
     return Scenario({"assignment": row, "actor": row.user, "justification": "Still on call."}, code="not_own")
@@ -538,6 +545,7 @@ SCENARIOS = {
     "assignment.extended": extend,
     "assignment.renewed": renew,
     "assignment.converted": make_eligible,
+    "activation_extension.requested": extend_activation,
     "extension.requested": self_extend,
     "renewal.requested": self_renew,
     "extension.granted": grant_extension,

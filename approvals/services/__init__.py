@@ -11,6 +11,7 @@ from .deciding import approve, claim, deny
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
 from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
+from .prolonging import extend_activation
 from .waiting import cancel, escalate, note_start, remind, time_out
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "deny_extension",
     "escalate",
     "extend",
+    "extend_activation",
     "grant_extension",
     "hear",
     "in_words",

@@ -19,7 +19,7 @@ from approvals.approvers import approval_to_repeat, stages_in_use
 from approvals.hook_calls import HookCall
 from approvals.hooks import LONGEST_WAIT
 from approvals.models import Decision, Request
-from approvals.rules import RequestRefused, activation_facts, check_text
+from approvals.rules import activation_facts, already_pending, check_text
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import ActivationRefused, Terms, Waiver, check_ask, check_eligible, whole_second
@@ -89,11 +89,16 @@ def activate(
         check_phishing_resistant(method)
     request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
     _record_asked(request)
+    set_out(request, settings, actor=user, at=at)
+    return request
+
+
+def set_out(request: Request, settings: RoleSettings, *, actor: User, at: datetime) -> None:
+    """Send a request, which has no row yet, on its way: to the hook, to people, or to be granted at once."""
     if settings.hook_id:
         _wait_for_hook(request, at=at)
     else:
-        proceed(request, settings, actor=user, at=at)
-    return request
+        proceed(request, settings, actor=actor, at=at)
 
 
 def _wait_for_hook(request: Request, *, at: datetime) -> None:
@@ -112,7 +117,7 @@ def proceed(
         ask_people: whatever the settings say, because the hook that would have been asked did not answer.
     """
     asks = ask_people or settings.approval_required
-    repeats = asks and not ask_people and request.settings_id == settings.pk
+    repeats = asks and not ask_people and request.settings_id == settings.pk and request.prolongs_id is None
     repeated = approval_to_repeat(request, at) if repeats else None
     if asks and repeated is None:
         _ask_approvers(request, at=at)
@@ -166,13 +171,8 @@ def _check(
         raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
     same = Q(eligible_assignment=eligible) | Q(role=eligible.role, scope=scope)
     if Request.objects.undecided().filter(same, user=user, expires_at__gt=at).exists():
-        raise _already_pending()
+        raise already_pending()
     return settings
-
-
-def _already_pending() -> RequestRefused:
-    text = _("You have asked for this role already. Cancel that request first, or wait for its decision.")
-    return RequestRefused(text, code="already_pending")
 
 
 def _new_request(
@@ -185,11 +185,9 @@ def _new_request(
     proved_with: str,
     at: datetime,
 ) -> Request:
-    asks = settings.approval_required
-    status = Request.Status.PENDING_APPROVAL if asks else Request.Status.PROVISIONED
     return Request(
         action=Request.Action.SELF_ACTIVATE,
-        status=Request.Status.PENDING_HOOK if settings.hook_id else status,
+        **first_state(settings, at),
         requester=user,
         user=user,
         role=eligible.role,
@@ -203,8 +201,17 @@ def _new_request(
         ticket_system=asked["ticket_system"].strip(),
         proved_with=proved_with,
         requested_at=at,
-        settled_at=None if asks or settings.hook_id else at,
     )
+
+
+def first_state(settings: RoleSettings, at: datetime) -> dict[str, Any]:
+    """Return what a new request begins with under these settings: whom it waits for, or that it waits for nobody."""
+    asks = settings.approval_required
+    status = Request.Status.PENDING_APPROVAL if asks else Request.Status.PROVISIONED
+    return {
+        "status": Request.Status.PENDING_HOOK if settings.hook_id else status,
+        "settled_at": None if asks or settings.hook_id else at,
+    }
 
 
 def _ask_approvers(request: Request, *, at: datetime) -> None:
@@ -228,7 +235,7 @@ def _insert_waiting(request: Request, *, at: datetime) -> None:
         with transaction.atomic():
             request.save(force_insert=True)
     except IntegrityError as error:
-        raise _already_pending() from error
+        raise already_pending() from error
 
 
 def begin_stage(request: Request, stage: ApprovalStage, *, at: datetime) -> None:
@@ -248,6 +255,7 @@ def ask_stage(request: Request, *, at: datetime) -> None:
 def asking_facts(request: Request) -> dict[str, Any]:
     return {
         "duration": request.duration,
+        "longer": request.prolongs_id is not None,
         "starts_at": request.starts_at,
         "reason": request.justification,
         "ticket": request.ticket_text,
@@ -301,30 +309,31 @@ def grant(
     duration: timedelta,
     waiver: Waiver | None = None,
 ) -> None:
-    """Turn a request, whose row is saved and locked, into an activation.
+    """Turn a request, whose row is saved and locked, into an activation, or into a longer one.
 
     Args:
         waiver: why no approver is needed; None where the settings say who is.
     """
     assert request.eligible_assignment is not None  # noqa: S101 (an activation always has one)
     call = HookCall.objects.filter(request=request).first() if request.settings.hook_id else None
-    active = assignments.activate(
-        eligible=request.eligible_assignment,
-        user=request.person,
-        actor=actor,
-        scope=request.scope,
-        starts_at=request.starts_at,
-        duration=duration,
-        justification=request.justification,
-        ticket=request.ticket,
-        ticket_system=request.ticket_system,
-        proved_with=request.proved_with,
-        approvers=approvers,
-        waiver=waiver,
-        checked_by=call.clears if call else None,
-        request=request,
-    )
-    scheduled = active.starts_at > active.created_at
+    brought: dict[str, Any] = {
+        "actor": actor,
+        "duration": duration,
+        "justification": request.justification,
+        "ticket": request.ticket,
+        "ticket_system": request.ticket_system,
+        "proved_with": request.proved_with,
+        "approvers": approvers,
+        "waiver": waiver,
+        "checked_by": call.clears if call else None,
+        "request": request,
+    }
+    if request.prolongs is not None:
+        active = assignments.prolong(active=request.prolongs, **brought)
+    else:
+        where: dict[str, Any] = {"user": request.person, "scope": request.scope, "starts_at": request.starts_at}
+        active = assignments.activate(eligible=request.eligible_assignment, **where, **brought)
+    scheduled = request.prolongs is None and active.starts_at > active.created_at
     request.status = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
     request.active_assignment = active
     request.save(update_fields=["status", "active_assignment"])

@@ -9,6 +9,7 @@ from .assigning import assign_active, assign_eligible, dates_of, expire_eligible
 from .changing import change, locked, replace_kind
 from .groups import delete_group, update_group
 from .people import disable_person, enable_person, issue_enrolment, update_person
+from .prolonging import prolong, remind_of_end
 
 __all__ = [
     "activate",
@@ -26,8 +27,10 @@ __all__ = [
     "issue_enrolment",
     "lock",
     "locked",
+    "prolong",
     "reaches",
     "remind",
+    "remind_of_end",
     "remove_eligible",
     "replace_kind",
     "settings_for",

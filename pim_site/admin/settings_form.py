@@ -139,6 +139,14 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
         gettext_lazy("The role begins only after others have said yes, in one stage or in several; never who asks."),
         False,
     )
+    extends_past_longest = tick(
+        gettext_lazy("Extensions may go past the longest duration"),
+        gettext_lazy(
+            "In its last 15 minutes a person can extend an activation. No: all of it together lasts at most the "
+            "longest duration. Yes: each extension may last as long again."
+        ),
+        False,
+    )
     decision_mfa_required = tick(
         gettext_lazy("Ask approvers for a code"),
         gettext_lazy("A one-time code or passkey of whoever decides; one for several that are decided together."),
@@ -232,6 +240,7 @@ SETTINGS_FIELDSETS = (
         gettext_lazy("To activate"),
         [
             "activation_max_duration",
+            "extends_past_longest",
             "activation_authentication",
             "justification_required",
             "ticket_required",

@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils.timezone import localtime, now
 
 from approvals.models import Request
-from assignments.models import EligibleAssignment
+from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Role
 from tests.client import signed_in
 from tests.factories import (
+    ActivationFactory,
     ActiveFactory,
     EligibleFactory,
     ExtensionFactory,
@@ -181,3 +182,55 @@ def test_requester_sees_no_decision_form_and_can_cancel(client):
     client.post(reverse("approvals:request-cancel", args=[request.pk]))
     request.refresh_from_db()
     assert request.status == "canceled"
+
+
+# --- a running activation -------------------------------------------------------------------------------------
+
+
+def running(minutes, **settings):
+    at = now().replace(microsecond=0)
+    role = RoleFactory(**{f"settings__{name}": value for name, value in settings.items()})
+    times = {"starts_at": at - timedelta(hours=1), "ends_at": at + timedelta(minutes=minutes)}
+    return ActivationFactory(eligible_assignment=EligibleFactory(role=role), **times)
+
+
+def test_activation_near_its_end_is_extended_with_a_code(client):
+    row = running(4, activation_authentication="mfa")
+    app = signed_in(client, row.user)
+    home = client.get("/").text
+    assert page_of(row) in home
+    assert "ends in a few minutes" in home
+
+    asked = {"duration": "30", "justification": "Still stuck.", "code": code_of(app)}
+    page = client.post(page_of(row), asked, follow=True)
+
+    assert Request.objects.get().proved_with == "totp"
+    assert "The role is active." in page.text
+    assert ActiveAssignment.objects.get().ends_at == row.ends_at + timedelta(minutes=30)
+
+
+def test_activation_with_time_left_cannot_be_extended_yet(client):
+    row = running(30)
+    signed_in(client, row.user)
+
+    assert page_of(row) not in client.get("/").text
+    assert "in its last 15 minutes" in client.get(page_of(row)).text
+
+
+def test_activation_that_lasted_longest_says_what_to_do(client):
+    row = running(4, activation_max_duration=timedelta(hours=1))
+    signed_in(client, row.user)
+
+    assert "activate it anew when it has ended" in client.get(page_of(row)).text
+
+
+def test_activation_with_approval_says_that_it_is_to_be_extended(client):
+    approver = UserFactory()
+    row = running(4, approval_required=True, approvers=[approver])
+    signed_in(client, row.user)
+    client.post(page_of(row), {"duration": "30", "justification": "Still stuck."})
+    assert page_of(row) not in client.get("/").text
+
+    signed_in(client, approver)
+
+    assert f"{row.user} asks to keep {row.role} for longer" in client.get(reverse("approvals:approval-list")).text

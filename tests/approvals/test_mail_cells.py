@@ -149,6 +149,18 @@ def remind(stage):
     services.remind(request=request, actor=None)
 
 
+def nearly_over(stage):
+    at = now().replace(microsecond=0)
+    times = {"starts_at": at - timedelta(hours=1), "ends_at": at + timedelta(minutes=4)}
+    return ActivationFactory(eligible_assignment=EligibleFactory(**stage.where()), **times)
+
+
+def prolong(stage):
+    services.extend_activation(
+        active=nearly_over(stage), actor=stage.holder, duration=timedelta(hours=1), justification="Still stuck."
+    )
+
+
 # What makes each mail go out.
 CAUSES = {
     ("eligible_assigned", "eligible_assigned"): lambda stage: assign(stage, services.assign_eligible),
@@ -169,6 +181,8 @@ CAUSES = {
     ),
     ("role_activated", "activated"): activate,
     ("role_ended", "activated"): end,
+    ("activation_extended", "activated"): prolong,
+    ("activation_ending", "activated"): lambda stage: assignments.remind_of_end(active=nearly_over(stage)),
     ("request_decided", "activated"): decide,
     ("request_failed", "activated"): fail,
     ("request_canceled", "activated"): cancel,
