@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -11,6 +12,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext_lazy as _
+
+from audit.canonical import dumps, plain
 
 from .factors import digest
 
@@ -41,6 +44,10 @@ class PersonRefused(ValidationError):
     """A person could not be saved. Codes: ``name_taken``, ``username_mixed``."""
 
 
+class ChangedMeanwhile(ValidationError):
+    """Somebody has changed what a change was thought out for. Code: ``changed_meanwhile``."""
+
+
 class GroupRefused(ValidationError):
     """A group could not be changed. Codes: ``name_taken``, ``self_assignment``."""
 
@@ -67,6 +74,26 @@ def check_username(username: str) -> None:
     if len(scripts) > 1:
         text = _("Write the username in one alphabet: letters of several can be mistaken for each other.")
         raise PersonRefused(text, code="username_mixed")
+
+
+def fingerprint(facts: Mapping[str, Any]) -> str:
+    """Return what tells whether a thing is as somebody saw it: 32 letters and figures of all that they could change."""
+    return digest(dumps(plain(facts)))[:32]
+
+
+def check_seen(facts: Mapping[str, Any], seen: str) -> None:
+    """Refuse a change thought out for what is not there any more.
+
+    Args:
+        facts: as it is now; its row is locked by the caller.
+        seen: `fingerprint` of what the change was thought out for; empty: whatever is there.
+
+    Raises:
+        ChangedMeanwhile
+    """
+    if seen and seen != fingerprint(facts):
+        text = _("Somebody has changed this meanwhile. Look at it anew, then try again.")
+        raise ChangedMeanwhile(text, code="changed_meanwhile")
 
 
 @dataclass(frozen=True)
@@ -99,12 +126,12 @@ def throttle_keys(identifier: str, address: str) -> dict[str, str]:
 
     Names count together where a database finds one by the other: it compares their capitals, and “ſ” has that of “s”.
     """
-    name, network = identifier.strip().upper(), _network(address)
+    name, network = identifier.strip().upper(), network_of(address)
     parts = {"address": f"address {network}", "both": f"both {name} {network}", "name": f"name {name}"}
     return {kind: digest(text) for kind, text in parts.items()}
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """One subscriber of IPv6 owns a whole /64, so it counts as one address; one of IPv4 may be written as IPv6."""
     try:
         parsed = ip_address(address)

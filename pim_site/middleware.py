@@ -1,6 +1,5 @@
 """What every request passes: headers, the limits of a session, where a change came from, the person's time zone."""
 
-import ipaddress
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +18,9 @@ from django.utils import timezone
 
 from accounts.passkeys import Asked
 from audit import context
+
+from .addresses import client_address
+from .api.authentication import ROOT, token_of
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -66,7 +68,7 @@ class SessionLimitsMiddleware:
         at = timezone.now().timestamp()
         if is_over(request, at):
             logout(request)
-            return to_sign_in(request)
+            return self.get_response(request) if request.path.startswith(ROOT) else to_sign_in(request)
         keep_used(request, at)
         request.user.remembers_rights = request.method in ("GET", "HEAD")
         return self.get_response(request)
@@ -123,19 +125,9 @@ class AuditContextMiddleware:
         return response
 
 
-def client_address(request: HttpRequest) -> str:
-    """The address that the outermost trusted proxy saw; of what stands left of it, the client may have written all."""
-    address = request.META.get("REMOTE_ADDR", "")
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    if 0 < settings.TRUSTED_PROXIES <= len(forwarded):
-        address = forwarded[-settings.TRUSTED_PROXIES].strip()
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return ""
-
-
 def signed_in_via(request: HttpRequest) -> str:
+    if token := token_of(request):
+        return f"token pim_{token.key}"
     if not request.user.is_authenticated:
         return "anonymous"
     return f"session {request.session.get('signed_in_with', '')}".strip()
@@ -164,7 +156,12 @@ class TimeZoneMiddleware:
 
 
 def zone_of(request: HttpRequest) -> ZoneInfo:
-    """The person's own zone, or the site's where they have none or one that this machine does not know."""
+    """The person's own zone, or the site's where they have none or one that this machine does not know.
+
+    Programs are answered in UTC.
+    """
+    if request.path.startswith(ROOT):
+        return ZoneInfo("UTC")
     try:
         return ZoneInfo(getattr(request.user, "time_zone", ""))
     except (KeyError, ValueError, OSError):

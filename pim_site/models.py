@@ -1,6 +1,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
+
 
 class Heartbeat(models.Model):
     """Proof that tasks are being done: written by a task, so a queue that stands still cannot write it."""
@@ -16,3 +18,39 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RequestCounter(models.Model):
+    """How many requests to the API a token, a person or an address has made in the present minute."""
+
+    key = models.CharField(max_length=80, primary_key=True)
+    minute = models.BigIntegerField(db_index=True)  # since the epoch
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.count} requests"
+
+
+class KeptAnswer(models.Model):
+    """What a request with an Idempotency-Key was answered, for whoever sends it again; no status: it is still running.
+
+    The body is encrypted: some answers hold what is shown only once.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    media_type = models.CharField(max_length=100, blank=True)
+    encrypted_body = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="keptanswer_one_per_key")]
+
+    def __str__(self) -> str:
+        return f"answer {self.status} to {self.user}"

@@ -9,6 +9,7 @@ EVERY_MINUTE = {
     "deliver mail": "notifications.tasks.deliver_due",
     "expire": "assignments.tasks.expire_due",
     "forget": "accounts.tasks.forget_due",
+    "forget answers": "pim_site.answers.forget_due",
     "remind": "assignments.tasks.remind_due",
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",

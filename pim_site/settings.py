@@ -49,6 +49,8 @@ INSTALLED_APPS = [
     "django_filters",
     "django_otp",
     "django_q",
+    "drf_spectacular",
+    "rest_framework",
     "audit",
     "notifications",
     "roles",
@@ -70,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "pim_site.middleware.SessionLimitsMiddleware",
+    "pim_site.api.authentication.TokenMiddleware",
     "pim_site.middleware.AuditContextMiddleware",
     "pim_site.middleware.TimeZoneMiddleware",
     "pim_site.middleware.PasskeyMiddleware",
@@ -188,6 +191,36 @@ _manifest = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {"staticfiles": {"BACKEND": _plain if DEBUG else _manifest}}
 WHITENOISE_USE_FINDERS = DEBUG
+
+# --- API --------------------------------------------------------------------------------------------------
+
+# How many requests in a minute a token and a person have; an address, behind which an office may be, has twice that.
+API_REQUESTS_PER_MINUTE = env.int("PIM_API_REQUESTS_PER_MINUTE", default=600)
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "pim_site.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["pim_site.api.authentication.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["pim_site.api.parsing.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "pim_site.api.lists.Pages",
+    "DEFAULT_SCHEMA_CLASS": "pim_site.api.schema.Operation",
+    "EXCEPTION_HANDLER": "pim_site.api.problems.on_exception",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "PIM",
+    "DESCRIPTION": "Who may hold which role, who holds it now, and every change to both.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "POSTPROCESSING_HOOKS": ["pim_site.api.schema.finished"],
+}
 
 # --- words and times --------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("approvals.urls")),
     path("no-console/", views.no_console, name="no-console"),
     path("console/", admin.site.urls),
+    path("api/v1/", include("pim_site.api.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -13,8 +13,8 @@ from .factors import (
     renew_recovery_codes,
     rotate_keys,
 )
-from .groups import change_group, check_protection, create_group, drop_group, joins, own_group
-from .people import change_person, create_person, issue_ticket, withdraw_weak_tickets
+from .groups import change_group, check_protection, create_group, drop_group, group_facts, joins, own_group
+from .people import change_person, create_person, issue_ticket, person_facts, withdraw_weak_tickets
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove, prove_each
 from .tokens import create_token, note_use, recognise, revoke_token, revoke_tokens_of, rotate_token, token_facts
@@ -35,12 +35,14 @@ __all__ = [
     "create_token",
     "drop_group",
     "enrol",
+    "group_facts",
     "issue_ticket",
     "joins",
     "new_passkey_options",
     "note_use",
     "open_ticket",
     "own_group",
+    "person_facts",
     "prove",
     "prove_each",
     "recognise",

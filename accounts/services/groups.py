@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import Group, User
-from accounts.rules import GroupRefused, NotAllowed
+from accounts.rules import GroupRefused, NotAllowed, check_seen
 from audit.services import privileged, record
 
 from .people import withdraw_weak_tickets
@@ -53,6 +53,7 @@ def change_group(
     owners: Iterable[User],
     members: Iterable[User],
     is_protected: bool,
+    seen: str = "",
 ) -> Group:
     """Change a group and who is in it.
 
@@ -64,6 +65,7 @@ def change_group(
     """
     group = Group.objects.select_for_update().get(pk=group.pk)
     before, was_protected = group_facts(group), group.is_protected
+    check_seen(before, seen)
     owners, members = list(owners), list(members)
     # Who is in a group that becomes protected is put into a protected group by that.
     joining = joins(group, actor, owners, members) if was_protected else actor in (*owners, *members)

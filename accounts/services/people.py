@@ -13,7 +13,7 @@ from accounts import factors
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import EnrolmentTicket, User
-from accounts.rules import PersonRefused, check_username
+from accounts.rules import PersonRefused, check_seen, check_username
 from audit.services import privileged, record
 from notifications.services import queue
 
@@ -54,11 +54,11 @@ def create_person(
     if person.is_person:
         context = {"name": str(person), "actor": str(actor or ""), "url": link("accounts:sign-in")}
         queue("account_created", to=[person], about=person.pk, context=context)
-    record("person.created", actor=actor, target=person, subject=person, after=_facts(person))
+    record("person.created", actor=actor, target=person, subject=person, after=person_facts(person))
     return person
 
 
-def change_person(*, user: User, actor: User | None, **changes: Any) -> User:
+def change_person(*, user: User, actor: User | None, seen: str = "", **changes: Any) -> User:
     """Change the fields of a person named in `PERSON_FIELDS`; enabling and disabling are acts of their own.
 
     Called by `assignments.services.update_person`, which knows who may change whom.
@@ -68,14 +68,15 @@ def change_person(*, user: User, actor: User | None, **changes: Any) -> User:
         ValidationError: a field is wrong, or the name or address is taken.
     """
     person = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
-    before = _facts(person)
+    before = person_facts(person)
+    check_seen(before, seen)
     for name, value in changes.items():
         if name not in PERSON_FIELDS:
             raise TypeError(f"{name} is not a field to change")
         setattr(person, name, value)
     _check_emergency(actor, before=before["is_emergency_access"], after=person.is_emergency_access)
     _save_person(person, update_fields=list(changes))
-    record("person.updated", actor=actor, target=person, subject=person, before=before, after=_facts(person))
+    record("person.updated", actor=actor, target=person, subject=person, before=before, after=person_facts(person))
     return person
 
 
@@ -100,7 +101,7 @@ def _save_person(person: User, update_fields: list[str] | None = None) -> None:
         raise taken from error
 
 
-def _facts(person: User) -> dict[str, Any]:
+def person_facts(person: User) -> dict[str, Any]:
     return {name: getattr(person, name) for name in PERSON_FIELDS if name != "manager"} | {
         "kind": person.kind,
         "manager": str(person.manager or ""),

@@ -27,7 +27,7 @@ from audit.services import privileged, record, refusal_code
 from roles import services as roles
 from roles.models import ApprovalStage, Resource, RoleSettings
 
-from .assigning import settled_request
+from .assigning import kept_unless, settled_request
 from .recording import record_about
 
 
@@ -349,8 +349,12 @@ def fail(request: Request, actor: User | None, refusal: ActivationRefused, *, at
 
 
 @privileged("assignment.deactivated", target="active")
-def deactivate(*, active: ActiveAssignment, actor: User, justification: str = "") -> Request:
+def deactivate(
+    *, active: ActiveAssignment, actor: User, justification: str = "", validate_only: bool = False
+) -> Request:
     """End an active assignment early: one's own at any moment, somebody else's with the right to, and a reason.
+
+    With `validate_only` all of it is done, and then undone.
 
     Raises:
         NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``,
@@ -364,8 +368,9 @@ def deactivate(*, active: ActiveAssignment, actor: User, justification: str = ""
     action = Request.Action.SELF_DEACTIVATE if own else Request.Action.ADMIN_REMOVE
     terms = Terms(active.holder, active.role, active.scope, justification=justification)
     links = {"active_assignment": active, "eligible_assignment": active.eligible_assignment}
-    request = settled_request(action, actor, terms, **links)
-    reason = ActiveAssignment.EndReason.DEACTIVATED
-    assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
-    request.save(force_insert=True)
-    return request
+    with kept_unless(validate_only):
+        request = settled_request(action, actor, terms, **links)
+        reason = ActiveAssignment.EndReason.DEACTIVATED
+        assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
+        request.save(force_insert=True)
+        return request

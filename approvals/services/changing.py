@@ -220,12 +220,18 @@ def _with(request: Request, row: AnyAssignment) -> Request:
 
 @privileged("eligible.removed", target="eligible")
 def remove_eligible(
-    *, eligible: EligibleAssignment, actor: User | None, justification: str, emergency: bool = False
+    *,
+    eligible: EligibleAssignment,
+    actor: User | None,
+    justification: str,
+    emergency: bool = False,
+    validate_only: bool = False,
 ) -> Request:
     """Take an eligibility away, and with it what was activated from it.
 
     Args:
         emergency: mean it even for an emergency-access account.
+        validate_only: do all of it, and then undo it.
 
     Raises:
         NotAllowed. RequestRefused: ``justification_required``. AssignmentRefused: ``already_ended``,
@@ -234,16 +240,22 @@ def remove_eligible(
     require(actor, "assignments.remove_assignment", at=eligible)
     check_emergency(eligible.holder, meant=emergency)
     terms = _terms(eligible, None, None, justification)
-    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, eligible_assignment=eligible)
-    assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
-    request.save(force_insert=True)
-    _close_made(eligible, actor=actor)
-    return request
+    with kept_unless(validate_only):
+        request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, eligible_assignment=eligible)
+        assignments.remove_eligible(eligible=eligible, actor=actor, justification=justification, request=request)
+        request.save(force_insert=True)
+        _close_made(eligible, actor=actor)
+        return request
 
 
 @privileged("assignment.removed", target="active")
 def remove_active(
-    *, active: ActiveAssignment, actor: User | None, justification: str, emergency: bool = False
+    *,
+    active: ActiveAssignment,
+    actor: User | None,
+    justification: str,
+    emergency: bool = False,
+    validate_only: bool = False,
 ) -> Request:
     """Take an active assignment away.
 
@@ -253,12 +265,13 @@ def remove_active(
     require(actor, "assignments.remove_assignment", at=active)
     check_emergency(active.holder, meant=emergency)
     terms = _terms(active, None, None, justification)
-    request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, active_assignment=active)
-    reason = active.removal_reason(now())
-    assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
-    request.save(force_insert=True)
-    _close_made(active, actor=actor)
-    return request
+    with kept_unless(validate_only):
+        request = settled_request(Request.Action.ADMIN_REMOVE, actor, terms, active_assignment=active)
+        reason = active.removal_reason(now())
+        assignments.end(active=active, actor=actor, reason=reason, justification=justification, request=request)
+        request.save(force_insert=True)
+        _close_made(active, actor=actor)
+        return request
 
 
 def _close_made(row: AnyAssignment, *, actor: User | None) -> None:

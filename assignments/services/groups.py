@@ -30,10 +30,12 @@ def update_group(
     owners: Iterable[User],
     members: Iterable[User],
     is_protected: bool,
+    seen: str = "",
 ) -> Group:
     """Change a group and who is in it. What those who leave have activated through it ends at once.
 
-    Its owners may change the members, and nothing else.
+    Its owners may change the members, and nothing else. `seen` is the `rules.fingerprint` of the `group_facts` that the
+    change was thought out for; empty: of whichever.
 
     Raises:
         NotAllowed: the actor may not; a protected group needs a right of its own.
@@ -62,6 +64,7 @@ def update_group(
             owners=owners,
             members=members,
             is_protected=is_protected,
+            seen=seen,
         )
         end_adrift(actor=actor, eligible_assignment__group=group)
     follow_group(group=group, actor=actor)

@@ -21,9 +21,10 @@ IDENTITY = ("username", "email")
 
 
 @privileged("person.updated", target="user")
-def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
+def update_person(*, user: User, actor: User | None, seen: str = "", **changes: Any) -> User:
     """Change the fields of a person named in `accounts.services.people.PERSON_FIELDS`.
 
+    `seen` is the `rules.fingerprint` of the `person_facts` that the change was thought out for; empty: of whichever.
     Helpdesk staff cannot change under which name or address somebody with power is known.
 
     Raises:
@@ -39,7 +40,7 @@ def update_person(*, user: User, actor: User | None, **changes: Any) -> User:
         _check_power(
             user, actor, _("This person has privileged roles or approves requests: a Global Administrator must.")
         )
-    return accounts.change_person(user=user, actor=actor, **changes)
+    return accounts.change_person(user=user, actor=actor, seen=seen, **changes)
 
 
 @privileged("person.disabled", target="user")

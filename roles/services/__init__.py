@@ -19,9 +19,10 @@ from .resources import (
     hold_place,
     label_of,
     lock_branch,
+    resource_facts,
     update_resource,
 )
-from .roles import create_role, drop_role, update_role
+from .roles import create_role, drop_role, role_facts, update_role
 from .settings import (
     PLAIN_FIELDS,
     SETTINGS_FIELDS,
@@ -54,6 +55,8 @@ __all__ = [
     "remove_settings",
     "renew_hook_secret",
     "reseal_hooks",
+    "resource_facts",
+    "role_facts",
     "save_settings",
     "settings_facts",
     "stages_of",

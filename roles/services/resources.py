@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import User
+from accounts.rules import check_seen
 from audit.services import privileged, record
 from roles.models import Resource
 from roles.rules import ResourceRefused, check_move, check_resource_change, check_resource_name
@@ -76,13 +77,18 @@ def create_resource(
         label=label_of(name, parent),
     )
     _save_resource(resource)
-    record("resource.created", actor=actor, target=resource, scope=resource, after=_resource_facts(resource))
+    record("resource.created", actor=actor, target=resource, scope=resource, after=resource_facts(resource))
     return resource
 
 
 @privileged("resource.updated", target="resource")
-def update_resource(*, resource: Resource, actor: User | None, name: str, kind: str, description: str) -> Resource:
+def update_resource(
+    *, resource: Resource, actor: User | None, name: str, kind: str, description: str, seen: str = ""
+) -> Resource:
     """Rename or describe a resource; what is beneath keeps its place and gets the new name in its label.
+
+    Args:
+        seen: `rules.fingerprint` of the `resource_facts` that the change was thought out for; empty: of whichever.
 
     Raises:
         NotAllowed: the actor may not. ResourceRefused: ``governed``, ``name_taken``. ValidationError: a field is wrong.
@@ -90,6 +96,7 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
     require(actor, "roles.change_resource", at=resource)
     lock_tree()
     resource = Resource.objects.select_for_update(of=("self",)).select_related("parent").get(pk=resource.pk)
+    check_seen(resource_facts(resource), seen)
     check_resource_change(resource, name=name.strip(), kind=kind)
     return change_resource(resource, actor=actor, name=name, kind=kind, description=description)
 
@@ -97,14 +104,14 @@ def update_resource(*, resource: Resource, actor: User | None, name: str, kind: 
 def change_resource(resource: Resource, *, actor: User | None, name: str, kind: str, description: str) -> Resource:
     """Change a resource, whose row is locked. Called by those who know that the actor may."""
     check_resource_name(name)
-    before, old_label = _resource_facts(resource), resource.label
+    before, old_label = resource_facts(resource), resource.label
     resource.name, resource.kind, resource.description = name.strip(), kind, description
     resource.label = label_of(resource.name, resource.parent)
     _save_resource(resource)
     if resource.label != old_label and resource.parent:
         _rewrite_beneath(resource, resource.path, old_label)
     record(
-        "resource.updated", actor=actor, target=resource, scope=resource, before=before, after=_resource_facts(resource)
+        "resource.updated", actor=actor, target=resource, scope=resource, before=before, after=resource_facts(resource)
     )
     return resource
 
@@ -120,13 +127,13 @@ def change_parent(resource: Resource, parent: Resource, *, actor: User | None, j
     check_move(resource, parent)
     if Resource.objects.filter(parent=parent, name=resource.name).exists():
         raise ResourceRefused(_("There is a resource with this name there already."), code="name_taken")
-    before, old_path, old_label = _resource_facts(resource), resource.path, resource.label
+    before, old_path, old_label = resource_facts(resource), resource.path, resource.label
     resource.parent, resource.path = parent, f"{parent.path}{resource.pk.hex}/"
     resource.label = label_of(resource.name, parent)
     _check_depth(old_path, resource.path)
     _save_resource(resource)
     _rewrite_beneath(resource, old_path, old_label)
-    after = _resource_facts(resource)
+    after = resource_facts(resource)
     common: dict[str, Any] = {"actor": actor, "target": resource, "scope": resource, "justification": justification}
     record("resource.moved", before=before, after=after, **common)
     return resource
@@ -141,7 +148,7 @@ def _check_depth(old_path: str, new_path: str) -> None:
 def drop_resource(resource: Resource, *, actor: User | None, justification: str) -> None:
     """Delete a resource. Called by `approvals.services.delete_resource`, which knows that nothing points at it."""
     common: dict[str, Any] = {"actor": actor, "target": resource, "scope": resource, "justification": justification}
-    record("resource.deleted", before=_resource_facts(resource), **common)
+    record("resource.deleted", before=resource_facts(resource), **common)
     Resource.objects.filter(pk=resource.pk).delete()
 
 
@@ -163,5 +170,5 @@ def _save_resource(resource: Resource) -> None:
         raise ResourceRefused(_("There is a resource with this name here already."), code="name_taken") from error
 
 
-def _resource_facts(resource: Resource) -> dict[str, Any]:
+def resource_facts(resource: Resource) -> dict[str, Any]:
     return {"label": resource.label, "kind": resource.kind, "description": resource.description}

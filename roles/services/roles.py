@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import Group, User
-from accounts.rules import NotAllowed
+from accounts.rules import NotAllowed, check_seen
 from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
@@ -54,7 +54,7 @@ def create_role(
     _save_role(role)
     role.permissions.set(chosen)
     first = save_settings(role=role, scope=resource, actor=actor, **settings)
-    record("role.created", actor=actor, target=role, role=role, scope=resource, after=_role_facts(role, first))
+    record("role.created", actor=actor, target=role, role=role, scope=resource, after=role_facts(role, first))
     return role
 
 
@@ -68,8 +68,11 @@ def update_role(
     is_privileged: bool,
     owns_resource: bool | None = None,
     permissions: Iterable[Permission] | None = None,
+    seen: str = "",
 ) -> Role:
     """Rename or describe a role, or change whether it owns its resource and the rights it gives here (None: as it is).
+
+    `seen` is the `rules.fingerprint` of the `role_facts` that the change was thought out for; empty: of whichever.
 
     Raises:
         NotAllowed: the actor may not, or does not hold a right that the role would newly give.
@@ -78,8 +81,9 @@ def update_role(
     """
     require(actor, "roles.change_role", at=role)
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
+    check_seen(role_facts(role), seen)
     check_role_change(role, name=name.strip(), is_privileged=is_privileged)
-    before, held = _role_facts(role), set(role.permissions.all())
+    before, held = role_facts(role), set(role.permissions.all())
     chosen = held if permissions is None else set(permissions)
     if role.is_built_in and chosen != held:
         raise RoleRefused(_("The rights of a built-in role are fixed."), code="built_in")
@@ -96,7 +100,7 @@ def update_role(
     role.permissions.set(chosen)
     if is_privileged and not before["is_privileged"]:
         withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
-    record("role.updated", actor=actor, target=role, role=role, before=before, after=_role_facts(role))
+    record("role.updated", actor=actor, target=role, role=role, before=before, after=role_facts(role))
     return role
 
 
@@ -119,7 +123,7 @@ def drop_role(role: Role, *, actor: User | None, justification: str) -> None:
     """Delete a role with its settings. Called by `approvals.services.delete_role`, which knows that none uses it."""
     last = RoleSettings.objects.current().get(role=role, scope=role.resource)
     common: dict[str, Any] = {"actor": actor, "target": role, "role": role, "justification": justification}
-    record("role.deleted", scope=role.resource, before=_role_facts(role, last), **common)
+    record("role.deleted", scope=role.resource, before=role_facts(role, last), **common)
     Role.objects.filter(pk=role.pk).delete()
 
 
@@ -144,7 +148,7 @@ def _save_role(role: Role) -> None:
         raise RoleRefused(text, code="name_taken") from error
 
 
-def _role_facts(role: Role, settings: RoleSettings | None = None) -> dict[str, Any]:
+def role_facts(role: Role, settings: RoleSettings | None = None) -> dict[str, Any]:
     facts = {
         "name": role.name,
         "resource": role.resource.label,

@@ -1,0 +1,222 @@
+"""Does this person hold that role there, now? Answered for a token and up to 500 questions in one statement.
+
+The rules are those of `ActiveAssignment.objects.in_force(at).reaching(user, at)`, written as SQL: a query of Django's
+costs ten times what the database needs to answer it. `tests/assignments/test_check.py` compares both.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+SEES_ALL = ("assignments", "view_activeassignment")
+
+
+class Question(NamedTuple):
+    principal: UUID
+    role: UUID
+    scope: UUID
+
+
+@dataclass(frozen=True)
+class Held:
+    """Why the answer is yes.
+
+    Attributes:
+        until: when it ends as things are; None: when somebody ends it.
+        via: "direct"; "activation"; "group", through which it reaches them; "group_activation", activated by a member.
+    """
+
+    assignment: UUID
+    until: datetime | None
+    via: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The row of the token, if there is one, and the answers in the order of the questions; None: not held.
+
+    Attributes:
+        may_ask: every question is about the owner of the token, or they may see what everybody holds.
+    """
+
+    token: dict[str, Any]
+    may_ask: bool
+    answers: list[Held | None]
+
+
+_TOKEN = ("id", "user_id", "digest", "scopes", "networks", "created_at", "expires_at", "revoked_at", "last_used_at")
+
+
+def _within(row: str) -> str:
+    """Half-open [starts_at, ends_at), and not ended before its time: `models._within` in SQL."""
+    open_ended = " AND ".join(f"({row}.{end} IS NULL OR {row}.{end} > at.at)" for end in ("ends_at", "ended_at"))
+    return f"({row}.starts_at <= at.at AND {open_ended})"
+
+
+_VALID = f"{_within('a')} AND (e.id IS NULL OR {_within('e')})"
+_SQL = f"""
+WITH at(at) AS (SELECT {{at}}),
+t AS (
+    SELECT {", ".join(f"t.{name}" for name in _TOKEN)}, u.is_active
+    FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id WHERE t.key = %s
+),
+asked(n, person, role, scope) AS ({{questions}}),
+q(n, person, role, scope) AS (
+    SELECT n, person, role, scope FROM asked
+    UNION ALL
+    SELECT 0, t.user_id, NULL, {{root}} FROM t WHERE EXISTS (SELECT 1 FROM asked WHERE asked.person <> t.user_id)
+),
+people(person) AS (SELECT DISTINCT q.person FROM q JOIN accounts_user u ON u.id = q.person AND u.is_active),
+member(person, group_id, ends_at, other_end) AS (
+    SELECT m.user_id, m.group_id, NULL, NULL
+    FROM people JOIN accounts_group_members m ON m.user_id = people.person
+    UNION ALL
+    SELECT a.user_id, place.group_id, a.ends_at, e.ends_at
+    FROM people CROSS JOIN at
+    JOIN assignments_activeassignment a ON a.user_id = people.person
+    JOIN roles_role r ON r.id = a.role_id AND r.group_part = 'member'
+    JOIN roles_resource place ON place.id = r.resource_id AND place.group_id IS NOT NULL
+    LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
+    WHERE {_VALID}
+),
+held(n, id, role_id, scope_id, ends_at, other_end, via, m_end, m_other) AS (
+    SELECT q.n, a.id, a.role_id, a.scope_id, a.ends_at, e.ends_at,
+        CASE WHEN e.id IS NULL THEN 0 WHEN e.group_id IS NULL THEN 1 ELSE 3 END, member.ends_at, member.other_end
+    FROM q CROSS JOIN at
+    JOIN people ON people.person = q.person
+    JOIN assignments_activeassignment a ON a.user_id = q.person
+    LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
+    LEFT JOIN member ON member.person = q.person AND member.group_id = e.group_id
+    WHERE {_VALID} AND (a.role_id = q.role OR q.n = 0) AND (e.group_id IS NULL OR member.person IS NOT NULL)
+    UNION ALL
+    SELECT q.n, a.id, a.role_id, a.scope_id, a.ends_at, NULL, 2, member.ends_at, member.other_end
+    FROM q CROSS JOIN at
+    JOIN member ON member.person = q.person
+    JOIN assignments_activeassignment a ON a.group_id = member.group_id
+    LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
+    WHERE {_VALID} AND (a.role_id = q.role OR q.n = 0)
+)
+SELECT {", ".join(f"t.{name}" for name in _TOKEN)}, t.is_active,
+    q.n, found.id, found.via, found.ends_at, found.other_end, found.m_end, found.m_other
+FROM t CROSS JOIN q LEFT JOIN (
+    SELECT held.n, held.id, held.via, held.ends_at, held.other_end, held.m_end, held.m_other
+    FROM held
+    JOIN q ON q.n = held.n
+    JOIN roles_resource wanted ON wanted.id = q.scope
+    JOIN roles_resource given ON given.id = held.scope_id
+    WHERE substr(wanted.path, 1, length(given.path)) = given.path
+        AND (held.n > 0 OR held.role_id IN (
+            SELECT rp.role_id FROM roles_role_permissions rp
+            JOIN auth_permission p ON p.id = rp.permission_id AND p.codename = '{SEES_ALL[1]}'
+            JOIN django_content_type c ON c.id = p.content_type_id AND c.app_label = '{SEES_ALL[0]}'))
+) found ON found.n = q.n
+"""  # noqa: S608 (of nothing but what stands here)
+
+_VIA = ("direct", "activation", "group", "group_activation")
+_ROOT = "(SELECT id FROM roles_resource WHERE path = '/')"
+# The database lays the questions out as rows, so that the statement is the same however many there are.
+_DIALECTS = {
+    "postgresql": {
+        "at": "%s::timestamptz",
+        "questions": "SELECT n, person, role, scope "
+        "FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) WITH ORDINALITY AS asked(person, role, scope, n)",
+    },
+    "sqlite": {
+        "at": "%s",
+        "questions": "SELECT key + 1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
+        "json_extract(value, '$[2]') FROM json_each(%s)",
+    },
+}
+_STATEMENTS = {vendor: _SQL.format(root=_ROOT, **parts) for vendor, parts in _DIALECTS.items()}
+
+
+def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict | None:
+    """Look a token up by its key, and answer the questions for it; None: there is no such token.
+
+    Whether the token counts is for the caller to judge, from its row.
+
+    Args:
+        key: see `accounts.tokens.key_of`.
+        questions: at least one. What they name need not be there: then the answer is no.
+    """
+    rows = _rows(key, questions, at)
+    if not rows:
+        return None
+    facts = (*_TOKEN, "is_active")
+    token = {name: _value(name, value) for name, value in zip(facts, rows[0], strict=False)}
+    best: dict[int, Held] = {}
+    for row in rows:
+        number, assignment, via, *ends = row[len(facts) :]
+        if assignment is not None:
+            held = Held(_uuid(assignment), _earliest(ends), _VIA[via])
+            best[number] = max(held, best.get(number, held), key=_reach)
+    about_others = any(question.principal != token["user_id"] for question in questions)
+    answers = [best.get(number) for number in range(1, len(questions) + 1)]
+    return Verdict(token, not about_others or 0 in best, answers)
+
+
+def _reach(held: Held) -> tuple[bool, datetime]:
+    return held.until is None, held.until or datetime.max.replace(tzinfo=UTC)
+
+
+def _earliest(ends: list[Any]) -> datetime | None:
+    return min((_moment(end) for end in ends if end is not None), default=None)
+
+
+def _rows(key: str, questions: Sequence[Question], at: datetime) -> list[tuple[Any, ...]]:
+    sql = _STATEMENTS[connection.vendor]
+    if connection.vendor == "postgresql":
+        columns = [list(column) for column in zip(*questions, strict=True)]
+        return _prepared(sql, [at, key, *columns])
+    asked = json.dumps([[value.hex for value in question] for question in questions])
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [connection.ops.adapt_datetimefield_value(at), key, asked])
+        return list(cursor.fetchall())
+
+
+def _prepared(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement that the server plans once for each connection: Django's own cursor has it planned each time."""
+    connection.ensure_connection()
+    raw: Any = connection.connection
+    try:
+        return _run(raw, sql, parameters)
+    except psycopg.OperationalError:
+        if not raw.closed or connection.in_atomic_block:
+            raise
+    connection.close()  # it had been cut since the last request
+    connection.ensure_connection()
+    return _run(connection.connection, sql, parameters)
+
+
+def _run(raw: Any, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    raw.prepare_threshold = 0
+    try:
+        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+            cursor.execute(sql.encode(), parameters, prepare=True)
+            return cursor.fetchall()
+    finally:
+        raw.prepare_threshold = None
+
+
+def _value(name: str, value: Any) -> Any:
+    if value is None or name in ("digest", "scopes", "networks"):
+        return value
+    if name == "is_active":
+        return bool(value)
+    return _uuid(value) if name in ("id", "user_id") else _moment(value)
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _moment(value: Any) -> datetime:
+    """SQLite keeps moments in UTC and does not say so; PostgreSQL gives them in the zone of the session."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

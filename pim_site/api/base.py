@@ -1,0 +1,208 @@
+"""What every door of the API does alike: who asks, for what, how often; and the answer to a key given again."""
+
+import hashlib
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.models import StepUpProof, User
+from accounts.rules import intent_digest
+from accounts.services import prove
+from accounts.tokens import Scope
+from pim_site.answers import Answer, begin, forget, keep
+from pim_site.models import KeptAnswer
+
+from .authentication import session_of
+from .lists import Ordering, check_parameters, expanded
+from .problems import Refused
+from .throttling import PerMinute
+
+KEY_HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
+BESIDE_FILTERS = {"cursor", "page_size", "ordering"}
+
+
+class Door(GenericViewSet[Any]):
+    """A view of the API.
+
+    Attributes:
+        scopes: what a token must be for, by action; `read` where nothing is said, nothing where it is empty.
+        parameters: what its address takes, by action, besides what a list does.
+    """
+
+    scopes: ClassVar[dict[str, str]] = {}
+    parameters: ClassVar[dict[str, set[str]]] = {}
+    serializer_class: type[serializers.BaseSerializer[Any]]
+    kept: KeptAnswer | None = None
+    replayed: Answer | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        throttle = PerMinute()
+        if not throttle.allow_request(request):  # first: also who is refused afterwards has asked
+            self.throttled(request, throttle.wait())
+        super().initial(request, *args, **kwargs)
+        len(request._request.body)  # read by Django, which refuses what is too large
+        check_parameters(request, self.offered_parameters())
+        if request.method == "POST":
+            self._begin(request)
+
+    def scope_needed(self) -> str:
+        return self.scopes.get(self.action or "", Scope.READ)
+
+    def offered_parameters(self) -> set[str]:
+        own = self.parameters.get(self.action or "", set())
+        return own | ({"expand"} if self.request.method == "GET" else set())
+
+    # --- a key given again ----------------------------------------------------------------------------------
+
+    def _begin(self, request: Request) -> None:
+        key = request.headers.get(KEY_HEADER)
+        if key is None:
+            return
+        if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+            text = _("An Idempotency-Key has up to %(limit)d printable ASCII characters.") % {"limit": LONGEST_KEY}
+            raise Refused(text, "key_invalid", status=400)
+        begun = begin(user=request.user, key=key, fingerprint=_fingerprint(request))
+        if isinstance(begun, Answer):
+            self.replayed = begun
+            raise Refused("", "replayed")
+        self.kept = begun
+
+    def handle_exception(self, exc: Exception) -> Response:
+        try:
+            return super().handle_exception(exc)
+        except Exception:
+            if self.kept is not None:
+                forget(self.kept)
+            raise
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.replayed is not None:
+            answer = self.replayed
+            return HttpResponse(answer.body, status=answer.status, content_type=answer.media_type)
+        final: Any = super().finalize_response(request, response, *args, **kwargs)
+        if self.kept is not None:
+            final.render()
+            keep(self.kept, Answer(final.status_code, final["Content-Type"], final.content.decode()))
+        return final  # type: ignore[no-any-return]
+
+    # --- reading and answering ------------------------------------------------------------------------------
+
+    @property
+    def actor(self) -> User:
+        user: User = self.request.user
+        return user
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {"request": self.request, "at": now()}
+
+    def read(self, serializer: type[serializers.Serializer[Any]], **kwargs: Any) -> dict[str, Any]:
+        """Return what the body says.
+
+        Raises:
+            ValidationError: it does not have the form of `serializer`. Refused: it names what is not there.
+        """
+        form = serializer(data=self.request.data, context=self.get_serializer_context(), **kwargs)
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+    def answer(self, row: Any, status: int = 200) -> Response:
+        """Answer one row, with what its address asked to have beside it."""
+        context = self.get_serializer_context() | {"expand": expanded(self.request, self.serializer_class)}
+        headers = {"ETag": f'"{tag}"'} if (tag := self.tag(row)) else None
+        return Response(self.serializer_class(row, context=context).data, status=status, headers=headers)
+
+    def tag(self, row: Any) -> str:
+        """Return what a change of the row names as seen; nothing where rows are not changed here."""
+        return ""
+
+    def seen(self) -> str:
+        """Return what the asker saw, as the header If-Match says: empty for "*".
+
+        Raises:
+            Refused: ``precondition_required``: nothing was said.
+        """
+        header = self.request.headers.get("If-Match", "").strip()
+        if not header:
+            text = _("Say what you have seen: If-Match with the ETag of the last answer, or * for whatever is there.")
+            raise Refused(text, "precondition_required", status=428)
+        return "" if header == "*" else header.strip('"') or "-"
+
+    def prove(self, code: str, action: str, *, phishing_resistant: bool = False, **facts: Any) -> StepUpProof:
+        """Prove the second factor of whoever asks, by the code in the body: a token itself proves nothing.
+
+        Raises:
+            StepUpRefused
+        """
+        return prove(
+            user=self.actor,
+            session=self.session,
+            intent=intent_digest(action, **facts),
+            code=code,
+            phishing_resistant=phishing_resistant,
+        )
+
+    @property
+    def session(self) -> str:
+        return session_of(self.request)
+
+
+class Rows(Door):
+    """A door to rows: a list of those that the asker may see, and each of them."""
+
+    filter_backends = [DjangoFilterBackend, Ordering]
+    filterset_class: Any = None
+    ordering_fields: ClassVar[list[str]] = []
+    ordering: ClassVar[list[str]] = []
+
+    def rows(self, user: User) -> QuerySet[Any]:
+        """Return the rows that `user` may see."""
+        raise NotImplementedError
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):  # the description is made for nobody
+            return self.serializer_class.Meta.model._default_manager.none()  # type: ignore[no-any-return]
+        return self.rows(self.actor)
+
+    def offered_parameters(self) -> set[str]:
+        offered = super().offered_parameters()
+        if self.action != "list":
+            return offered
+        names = set(self.filterset_class.base_filters) if self.filterset_class else set()
+        return offered | names | BESIDE_FILTERS
+
+    def list(self, request: Request) -> Response:
+        rows = self.filter_queryset(self.get_queryset())
+        context = self.get_serializer_context() | {"expand": expanded(request, self.serializer_class)}
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(self.serializer_class(page, many=True, context=context).data)
+
+    def retrieve(self, request: Request, pk: Any) -> Response:
+        return self.answer(self.found(pk))
+
+    def found(self, pk: Any) -> Any:
+        """Return the row of this id.
+
+        Raises:
+            Refused: ``not_found``, or the asker may not see it.
+        """
+        row = self.get_queryset().filter(pk=pk).first()
+        if row is None:
+            text = _("There is nothing here, or nothing that you may see.")
+            raise Refused(text, "not_found", status=404)
+        return row
+
+
+def _fingerprint(request: Request) -> str:
+    body: bytes = request._request.body
+    said = f"{request.method} {request.get_full_path()}\n".encode()
+    return hashlib.sha256(said + body).hexdigest()

@@ -1,0 +1,162 @@
+"""Fields of the API: texts, moments, lengths of time, and things that are named by their id."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.plumbing import ResolvedComponent
+from rest_framework import serializers
+
+from accounts.models import User
+
+from .problems import Refused
+
+# Moments beyond these are of no use here, and some of them have no name in UTC.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+LENGTH = r"^P([0-9]{1,3}D)?(T([0-9]{1,4}H)?([0-9]{1,4}M)?([0-9]{1,5}S)?)?$"
+_LENGTH = re.compile(LENGTH)
+# Neither "P" nor "PT" nor "P1DT" says a length.
+LENGTH_SHOWN = (
+    r"^P([0-9]{1,3}D|([0-9]{1,3}D)?T([0-9]{1,4}H([0-9]{1,4}M)?([0-9]{1,5}S)?|[0-9]{1,4}M([0-9]{1,5}S)?|[0-9]{1,5}S))$"
+)
+
+
+class Input(serializers.Serializer[Any]):
+    """A body: what is not declared is refused, so that nobody believes to have set what was passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            error = serializers.ErrorDetail(_("There is no such field here."), "unknown_field")
+            raise serializers.ValidationError({name: [error] for name in unknown})
+        return super().to_internal_value(data)
+
+    @property
+    def actor(self) -> User:
+        user: User = self.context["request"].user
+        return user
+
+
+class Text(serializers.CharField):
+    """A text as it was typed: whether it says anything is for the service to judge."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, "max_length": 2000, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class Moment(serializers.DateTimeField):
+    """A moment with its offset from UTC; answered in UTC. Without an offset nobody knows when it is."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        parsed = self._parsed(value)
+        if parsed is None or parsed.tzinfo is None:
+            return self.fail("invalid", format="2026-11-21T18:40:00Z")
+        try:
+            moment = parsed.astimezone(UTC)
+        except (OverflowError, ValueError):
+            moment = EARLIEST - timedelta(1)
+        if not EARLIEST <= moment < LATEST:
+            raise Refused(_("This is too long ago, or too far ahead."), "schedule_invalid", field=self.field_name or "")
+        return moment
+
+    def _parsed(self, value: Any) -> datetime | None:
+        try:
+            return parse_datetime(value) if isinstance(value, str) and "T" in value.upper() else None
+        except ValueError:
+            return None
+
+
+class Length(serializers.DurationField):
+    """A length of time as ISO 8601 writes it: "PT2H", "P1DT30M"."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        found = _LENGTH.match(value) if isinstance(value, str) else None
+        if found is None or value.endswith(("P", "T")):
+            return self.fail("invalid", format="PT2H, P1DT30M")
+        days, hours, minutes, seconds = (int((found[number] or "0_")[:-1]) for number in (1, 3, 4, 5))
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+    def to_representation(self, value: timedelta) -> str:
+        return spelled(value)
+
+
+def spelled(length: timedelta) -> str:
+    """Return a length as ISO 8601 writes it, whole seconds."""
+    hours, rest = divmod(length.seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
+    time = "".join(f"{number}{letter}" for number, letter in parts if number)
+    days = f"{length.days}D" if length.days else ""
+    return f"P{days}{'T' + time if time else ''}" if days or time else "PT0S"
+
+
+class Named(serializers.UUIDField):
+    """The id of something that is there and that the asker may see; read as the thing itself.
+
+    Args:
+        among: returns the rows that it may be one of, for a person at this moment.
+    """
+
+    def __init__(self, among: Callable[[User], QuerySet[Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.among = among
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        key = super().to_internal_value(data)
+        found = self.among(self.context["request"].user).filter(pk=key).first()
+        if found is None:
+            text = _("There is nothing with this id, or nothing that you may see.")
+            raise Refused(text, "not_found", status=404, field=self.field_name or "")
+        return found
+
+    def to_representation(self, value: Model | UUID) -> str:
+        return str(getattr(value, "pk", value))
+
+
+class Reference(serializers.Field[Any, Any, Any, Any]):
+    """A related thing: its id, or all of it where the address says `expand=` with the name of this field."""
+
+    def __init__(self, serializer: type[serializers.BaseSerializer[Any]], **kwargs: Any) -> None:
+        super().__init__(read_only=True, **kwargs)
+        self.serializer = serializer
+
+    def get_attribute(self, instance: Any) -> Any:
+        if self.is_expanded:
+            return super().get_attribute(instance)
+        return getattr(instance, f"{self.source}_id")
+
+    def to_representation(self, value: Any) -> Any:
+        if not self.is_expanded:
+            return str(value)
+        return self.serializer(value, context={**self.context, "expand": frozenset()}).data
+
+    @property
+    def is_expanded(self) -> bool:
+        return self.field_name in self.context.get("expand", ())
+
+
+class LengthSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registered by being made
+    target_class = Length
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": LENGTH_SHOWN, "maxLength": 24}
+
+
+class ReferenceSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    target_class = Reference
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        component: ResolvedComponent = auto_schema.resolve_serializer(self.target.serializer, direction)
+        return {"oneOf": [{"type": "string", "format": "uuid"}, component.ref]}

@@ -1,0 +1,88 @@
+"""Lists: which rows, in which order, a page at a time, with what beside them. What is not offered is refused."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from rest_framework import filters, serializers
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+
+from .fields import Reference
+
+PAGE, LONGEST_PAGE = 50, 200
+
+
+class Pages(CursorPagination):
+    """Cursors, so that rows which come and go meanwhile neither repeat nor skip others."""
+
+    page_size = PAGE
+    page_size_query_param = "page_size"
+    max_page_size = LONGEST_PAGE
+
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size")
+        if text is None:
+            return PAGE
+        if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= LONGEST_PAGE):
+            raise refused("page_size", _("From 1 to %(limit)d.") % {"limit": LONGEST_PAGE})
+        return int(text)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == "page_size":
+                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE}
+        return parameters
+
+
+class Ordering(filters.OrderingFilter):
+    """`ordering=`: one column that the view offers, with a minus for downwards."""
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> list[str]:
+        asked = request.query_params.get("ordering")
+        if asked is None:
+            return list(view.ordering)
+        if asked not in offered_orders(view):
+            raise refused("ordering", _("One of: %(names)s.") % {"names": ", ".join(offered_orders(view))})
+        return [asked, "pk"]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        schema = {"type": "string", "enum": offered_orders(view)}
+        return [{"name": "ordering", "required": False, "in": "query", "schema": schema}]
+
+
+def offered_orders(view: Any) -> list[str]:
+    return [f"{sign}{name}" for name in view.ordering_fields for sign in ("", "-")]
+
+
+def refused(parameter: str, text: str, code: str = "invalid") -> serializers.ValidationError:
+    return serializers.ValidationError({parameter: [serializers.ErrorDetail(text, code)]})
+
+
+def expanded(request: Request, serializer: type[serializers.BaseSerializer[Any]]) -> frozenset[str]:
+    """Return the related things that are asked for beside each row.
+
+    Raises:
+        ValidationError: one that the rows do not have.
+    """
+    asked = frozenset(filter(None, request.query_params.get("expand", "").split(",")))
+    if unknown := asked - set(expandable(serializer)):
+        raise refused("expand", _("There is nothing of this name: %(names)s.") % {"names": ", ".join(sorted(unknown))})
+    return asked
+
+
+def expandable(serializer: type[serializers.BaseSerializer[Any]]) -> list[str]:
+    fields = getattr(serializer, "_declared_fields", {})
+    return [name for name, field in fields.items() if isinstance(field, Reference)]
+
+
+def check_parameters(request: Request, offered: set[str]) -> None:
+    """Refuse parameters that mean nothing here: whoever misspells a filter would see all rows for the filtered ones."""
+    if unknown := sorted(set(request.query_params) - offered):
+        raise serializers.ValidationError(
+            {
+                name: [serializers.ErrorDetail(_("There is no such parameter here."), "unknown_parameter")]
+                for name in unknown
+            }
+        )

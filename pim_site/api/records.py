@@ -1,0 +1,88 @@
+"""What happened and what was said: audit events, and the mails to oneself."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from rest_framework import serializers
+
+from accounts.models import User
+from accounts.tokens import Scope
+from audit.models import Event
+from notifications.models import Message
+
+from .base import Rows
+from .fields import Moment
+
+
+class EventOut(serializers.ModelSerializer[Event]):
+    at = Moment()
+    facts = serializers.SerializerMethodField(help_text="The whole record, as it was written.")
+
+    class Meta:
+        model = Event
+        fields = [
+            *("id", "at", "action", "outcome", "code", "actor_id", "actor_label", "subject_id", "subject_label"),
+            *("role_id", "scope_id", "request_id", "target_type", "target_id", "facts"),
+        ]
+        read_only_fields = fields
+
+    def get_facts(self, event: Event) -> dict[str, Any]:
+        return event.facts
+
+
+class EventFilter(django_filters.FilterSet):
+    after = django_filters.IsoDateTimeFilter("at", lookup_expr="gte")
+    before = django_filters.IsoDateTimeFilter("at", lookup_expr="lt")
+    actor = django_filters.UUIDFilter("actor_id")
+    subject = django_filters.UUIDFilter("subject_id")
+    role = django_filters.UUIDFilter("role_id")
+    scope = django_filters.UUIDFilter("scope_id")
+    request = django_filters.UUIDFilter("request_id")
+    action = django_filters.CharFilter(max_length=64)
+    target_id = django_filters.CharFilter(max_length=64)
+
+    class Meta:
+        model = Event
+        fields = ["action", "outcome", "target_id"]
+
+
+class AuditEvents(Rows):
+    """All events with the right to see them, otherwise those that one caused or that happened to one."""
+
+    serializer_class = EventOut
+    filterset_class = EventFilter
+    ordering_fields = ["at"]
+    ordering = ["-at", "-pk"]
+    scopes = {"list": Scope.AUDIT, "retrieve": Scope.AUDIT}
+
+    def rows(self, user: User) -> QuerySet[Event]:
+        return Event.objects.visible_to(user)
+
+
+class NotificationOut(serializers.ModelSerializer[Message]):
+    created_at = Moment()
+    sent_at = Moment(allow_null=True)
+
+    class Meta:
+        model = Message
+        fields = ["id", "kind", "about_id", "state", "subject", "created_at", "sent_at"]
+        read_only_fields = fields
+
+
+class NotificationFilter(django_filters.FilterSet):
+    class Meta:
+        model = Message
+        fields = ["kind", "state"]
+
+
+class Notifications(Rows):
+    """The mails to oneself."""
+
+    serializer_class = NotificationOut
+    filterset_class = NotificationFilter
+    ordering_fields = ["created_at"]
+    ordering = ["-created_at", "pk"]
+
+    def rows(self, user: User) -> QuerySet[Message]:
+        return Message.objects.filter(user_id=self.request.user.pk)

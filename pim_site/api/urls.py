@@ -1,0 +1,52 @@
+"""Every address of the API, version 1."""
+
+from typing import Any
+
+from django.urls import path, re_path
+
+from . import pages
+from .access import Access, access_check
+from .assignments import ActiveAssignments, EligibleAssignments
+from .principals import Groups, Principals
+from .records import AuditEvents, Notifications
+from .requests import Approvals, Requests
+from .roles import Resources, Roles, Settings
+from .tokens import Tokens
+
+app_name = "api"
+LIST, ONE = {"get": "list"}, {"get": "retrieve"}
+MAKE, EDIT, DELETE = {"post": "create"}, {"patch": "partial_update"}, {"delete": "destroy"}
+
+
+def rows(name: str, view: Any, many: dict[str, str], one: dict[str, str], *acts: str, key: str = "uuid") -> list[Any]:
+    """Return the addresses of one kind of rows: all of them, each, and what can be done to one by POST."""
+    common = {"basename": name}
+    found = [path(f"{name}", view.as_view(many, **common, detail=False), name=f"{name}-list")]
+    if one:
+        found.append(path(f"{name}/<{key}:pk>", view.as_view(one, **common, detail=True), name=f"{name}-detail"))
+    for act in acts:
+        route = f"{name}/<{key}:pk>/{act}"
+        found.append(path(route, view.as_view({"post": act}, **common, detail=True), name=f"{name}-{act}"))
+    return found
+
+
+urlpatterns = [
+    path("access/check", access_check, name="access-check"),
+    path("access/mine", Access.as_view({"get": "mine"}, basename="access", detail=False), name="access-mine"),
+    path("access/of/<uuid:pk>", Access.as_view({"get": "of"}, basename="access", detail=True), name="access-of"),
+    *rows("principals", Principals, LIST | MAKE, ONE | EDIT, "disable", "enable"),
+    *rows("groups", Groups, LIST | MAKE, ONE | EDIT | DELETE, "govern"),
+    *rows("resources", Resources, LIST | MAKE, ONE | EDIT | DELETE, "move"),
+    *rows("roles", Roles, LIST | MAKE, ONE | EDIT | DELETE),
+    *rows("role_settings", Settings, LIST | MAKE, ONE | EDIT | DELETE),
+    *rows("eligible_assignments", EligibleAssignments, LIST, ONE),
+    *rows("active_assignments", ActiveAssignments, LIST, ONE),
+    *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "approve", "deny", "grant"),
+    *rows("approvals", Approvals, LIST | MAKE, {}),
+    *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
+    *rows("notifications", Notifications, LIST, ONE),
+    *rows("tokens", Tokens, LIST | MAKE, ONE | DELETE, "rotate"),
+    path("schema", pages.schema, name="schema"),
+    path("reference", pages.reference, name="reference"),
+    re_path(r"", pages.nothing, name="nothing"),
+]

@@ -1,0 +1,157 @@
+"""The access check and its neighbours over HTTP: tokens, bounds, refusals."""
+
+import json
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+
+from accounts.models import ApiToken
+from roles.models import Role
+from tests.api import Program
+from tests.factories import ActivationFactory, ActiveFactory, RequestFactory, TokenFactory, UserFactory, holder_of
+from tests.statements import statements
+
+pytestmark = pytest.mark.django_db
+NO = {"active": False, "until": None, "via": None, "assignment": None}
+
+
+def question(row, **differs):
+    return {"principal": str(row.user_id), "role": str(row.role_id), "scope": str(row.scope_id), **differs}
+
+
+def shown(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_check_of_oneself():
+    row = ActivationFactory()
+    program = Program(row.user)
+
+    yes = {"active": True, "until": shown(row.ends_at), "via": "activation", "assignment": str(row.pk)}
+    assert program.get("access/check", **question(row)) == (200, yes)
+    assert program.get("access/check", **question(row, role=str(uuid.uuid4()))) == (200, NO)
+
+
+def test_check_answers_no_from_the_second_of_the_end_without_a_worker(time_machine):
+    row = ActivationFactory()
+    program = Program(row.user)
+
+    time_machine.move_to(row.ends_at, tick=False)
+
+    assert program.get("access/check", **question(row)) == (200, NO)
+
+
+def test_check_of_many():
+    rows = ActiveFactory.create_batch(3)
+    program = Program(holder_of(Role.SECURITY_READER))
+    asked = [question(row) for row in rows] + [question(rows[0], principal=str(rows[1].user_id))]
+
+    status, answer = program.post("access/check", {"questions": asked})
+
+    assert (status, [each["active"] for each in answer["answers"]]) == (200, [True, True, True, False])
+
+
+def test_check_about_others_without_the_right_is_not_found():
+    status, refused = Program(UserFactory()).get("access/check", **question(ActiveFactory()))
+
+    assert (status, refused["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("differs", "status", "code"),
+    [
+        ({"revoked_at": now()}, 401, "token_invalid"),
+        ({"expires_at": now()}, 401, "token_invalid"),
+        ({"user__is_active": False}, 401, "token_invalid"),
+        ({"networks": "192.0.2.0/24"}, 401, "address_refused"),
+        ({"scopes": "activate"}, 403, "scope_missing"),
+    ],
+)
+def test_check_with_a_token_that_does_not_count_refused(differs, status, code):
+    token = TokenFactory(**differs)
+    row = ActiveFactory(user=token.user)
+
+    answer = Program(token=token.text).get("access/check", **question(row))
+
+    assert (answer[0], answer[1]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("token", ["", "pim_nonsense"])
+def test_check_by_nobody_refused(token):
+    program = Program(token=token)
+
+    assert program.get("access/check", **question(ActiveFactory()))[0] == 401
+    assert program.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"questions": []}',
+        '{"questions": [1]}',
+        '{"questions": [{"principal": 1, "role": 2, "scope": 3}]}',
+        '{"questions": [{}], "more": 1}',
+        "[" * 100_000,
+        json.dumps({"questions": [dict.fromkeys(("principal", "role", "scope"), str(uuid.UUID(int=0)))] * 501}),
+    ],
+)
+@pytest.mark.once
+def test_check_of_what_is_no_question_refused(body):
+    program = Program(UserFactory())
+
+    answer = program.client.post("/api/v1/access/check", body, "application/json")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+
+
+@pytest.mark.once
+def test_check_with_another_parameter_refused():
+    row = ActiveFactory()
+
+    status, refused = Program(row.user).get("access/check", **question(row, at="2020-01-01"))
+
+    assert (status, refused["code"]) == (400, "unknown_parameter")
+
+
+def test_check_is_one_statement_and_notes_the_use_once_a_minute():
+    row = ActiveFactory()
+    program = Program(token=TokenFactory(user=row.user, last_used_at=now() - timedelta(seconds=61)).text)
+
+    with statements() as first:
+        program.get("access/check", **question(row))
+    with statements() as second:
+        program.get("access/check", **question(row))
+
+    assert (len(first), len(second)) == (2, 1)
+    assert ApiToken.objects.get().last_address == "127.0.0.1"
+
+
+@pytest.mark.once
+def test_mine_says_what_is_in_force_and_why():
+    row = ActivationFactory()
+    RequestFactory(
+        eligible_assignment=row.eligible_assignment, active_assignment=row, status="provisioned", justification="Stuck."
+    )
+    ActiveFactory(user=row.user, ends_at=now() - timedelta(seconds=1))
+
+    status, answer = Program(row.user).get("access/mine")
+
+    assert (status, answer["principal"]["username"]) == (200, row.user.username)
+    assert [(each["assignment"], each["via"], each["justification"]) for each in answer["holds"]] == [
+        (str(row.pk), "activation", "Stuck.")
+    ]
+
+
+@pytest.mark.once
+def test_of_another_is_for_who_sees_everybodys():
+    row = ActiveFactory()
+    reader, stranger = Program(holder_of(Role.SECURITY_READER)), Program(UserFactory())
+
+    assert [each["assignment"] for each in reader.get(f"access/of/{row.user.pk}")[1]["holds"]] == [str(row.pk)]
+    assert stranger.get(f"access/of/{row.user.pk}")[0] == 404
+    assert stranger.get(f"access/of/{stranger.get('access/mine')[1]['principal']['id']}")[0] == 200
