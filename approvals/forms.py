@@ -212,6 +212,34 @@ class ProlongForm(ActivationForm):
         return {"duration": self._length()} | {name: self.cleaned_data[name] for name in names}
 
 
+class EmergencyForm(CodeForm):
+    """Why, whether it is practised, and the code that proves who asks.
+
+    Args:
+        settings: what is asked for in an emergency.
+    """
+
+    code_is_required = False
+    justification = forms.CharField(
+        label=gettext_lazy("Reason"),
+        required=False,  # for the service to refuse
+        help_text=gettext_lazy("All administrators read it at once. Example: “Payments are down, nobody approves”."),
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_TEXT, "required": True}),
+    )
+    drill = forms.BooleanField(
+        label=gettext_lazy("This is a drill"),
+        required=False,
+        help_text=gettext_lazy("Told and reviewed alike, and marked so."),
+    )
+
+    def __init__(self, *args: Any, user: User, settings: RoleSettings, **kwargs: Any) -> None:
+        super().__init__(*args, user=user, **kwargs)
+        if settings.phishing_resistant_required:
+            self.ask_passkey_alone()
+        elif not settings.mfa_required:
+            self.ask_no_code()
+
+
 class DecisionForm(forms.Form):
     """Yes or no is the button; here is why, and for how long at most."""
 

@@ -21,10 +21,11 @@ from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
 from . import approvers
+from .emergencies import EmergencyUse
 from .favourites import Favourite, RoleSet, RoleSetEntry
 from .hook_calls import HookCall
 
-__all__ = ["Decision", "Favourite", "HookCall", "Request", "RoleSet", "RoleSetEntry"]
+__all__ = ["Decision", "EmergencyUse", "Favourite", "HookCall", "Request", "RoleSet", "RoleSetEntry"]
 
 # So long others see who is looking; then somebody else may say so.
 CLAIM_LASTS = timedelta(minutes=15)

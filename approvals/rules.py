@@ -41,6 +41,10 @@ class NotAnApprover(PermissionDenied):
     code = "not_an_approver"
 
 
+class ReviewRefused(ValidationError):
+    """A use of emergency access was not reviewed. Codes: ``own_use``, ``already_reviewed``."""
+
+
 class CancelRefused(ValidationError):
     """A request was not canceled. Codes: ``already_decided``, ``already_active``, ``not_canceled``."""
 
@@ -91,6 +95,13 @@ def activation_facts(
         "ticket": ticket,
         "ticket_system": ticket_system,
     }
+
+
+def emergency_facts(
+    *, eligible: "EligibleAssignment", scope: "Resource", justification: str, drill: bool
+) -> dict[str, Any]:
+    """Return what a proof for emergency access is bound to."""
+    return {"eligible": eligible.pk, "scope": scope.pk, "justification": justification, "drill": drill}
 
 
 def decision_facts(requests: "Iterable[Request]", verdict: str) -> dict[str, Any]:

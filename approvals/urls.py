@@ -2,12 +2,13 @@ from django.urls import path
 
 from assignments.models import ActiveAssignment, EligibleAssignment
 
-from . import extension_views, several_views, views
+from . import emergency_views, extension_views, several_views, views
 
 app_name = "approvals"
 urlpatterns = [
     path("activate/", several_views.eligible_activate_several, name="eligible-activate-several"),
     path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
+    path("activate/<uuid:pk>/emergency/", emergency_views.eligible_emergency, name="eligible-emergency"),
     path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
     path(
         "extend/eligible/<uuid:pk>/",

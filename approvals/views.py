@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest, prove
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.rules import allows_emergency
 from audit.models import Event
 from roles import services as roles
 from roles.models import Delegation, Resource, RoleSettings
@@ -56,6 +57,7 @@ def eligible_activate(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "form": form,
         "eligible": eligible,
         "settings": settings[0],
+        "emergency": allows_emergency(settings[0], request.user),
         **_in_the_way(eligible, form, request.user, at),
     }
     return render(request, "approvals/eligible_activate.html", context)

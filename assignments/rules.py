@@ -4,6 +4,7 @@ Figures are those of Microsoft Entra PIM (assign and activate pages): five minut
 """
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -53,7 +54,7 @@ class ActivationRefused(ValidationError):
     Codes: ``not_eligible``, ``holder_disabled``, ``holder_invalid``, ``scope_invalid``, ``schedule_invalid``,
     ``too_short``, ``too_long``, ``justification_required``, ``ticket_required``, ``ticket_invalid``,
     ``mfa_required``, ``phishing_resistant_required``, ``approval_required``, ``hook_required``,
-    ``already_active``, ``already_ended``, ``not_own``, ``outside_window``.
+    ``emergency_not_allowed``, ``already_active``, ``already_ended``, ``not_own``, ``outside_window``.
     """
 
 
@@ -61,6 +62,7 @@ class Waiver(StrEnum):
     """Why a role is given without the approvers whom its settings name."""
 
     HOOK = "hook"  # the hook that the settings name has said so
+    EMERGENCY = "emergency"  # the settings allow it, or the person is one for emergencies
 
 
 @dataclass(frozen=True)
@@ -318,6 +320,28 @@ def check_longer_than_now(
     if wanted > room:
         text = _("This activation can be extended by at most %(time)s. Ask for less.")
         raise ActivationRefused(text % {"time": in_words(room.total_seconds())}, code="too_long")
+
+
+def allows_emergency(settings: RoleSettings, user: User) -> bool:
+    """May this person have the role without approval, in the sight of everybody?"""
+    return settings.emergency_allowed or user.is_emergency_access
+
+
+def in_emergency(settings: RoleSettings, user: User) -> RoleSettings:
+    """Return what these settings ask for in an emergency: a reason and the same proof, for a fixed time; not saved.
+
+    Raises:
+        ActivationRefused: ``emergency_not_allowed``.
+    """
+    if not allows_emergency(settings, user):
+        text = _("This role has no emergency access. Ask for it in the usual way.")
+        raise ActivationRefused(text, code="emergency_not_allowed")
+    terms = copy(settings)
+    terms.activation_max_duration = settings.emergency_duration
+    terms.justification_required = True
+    terms.ticket_required = terms.approval_required = False
+    terms.hook = None
+    return terms
 
 
 def check_reach(eligible: "EligibleAssignment", scope: Resource) -> None:

@@ -46,6 +46,7 @@ class Kind(models.TextChoices):
     ROLE_ACTIVATED = "role_activated", _("Role activated")
     ACTIVATION_EXTENDED = "activation_extended", _("Activation extended")
     ACTIVATION_ENDING = "activation_ending", _("Activation ends in a few minutes")
+    EMERGENCY_USED = "emergency_used", _("Emergency access used")
     ROLE_ENDED = "role_ended", _("Role ended")
 
 

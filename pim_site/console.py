@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_otp.admin import OTPAdminSite
 
 from accounts.models import User
-from approvals.models import Request
+from approvals.models import EmergencyUse, Request
 from assignments.models import ActiveAssignment
 from assignments.ownership import OWNS
 from notifications.models import Message
@@ -58,6 +58,7 @@ class Tile(NamedTuple):
 
 def waiting(held: set[str]) -> list[Tile]:
     """Count what needs a look, as far as the permissions that are held allow to see it."""
+    at = now()
     rows: dict[str, list[tuple[Promise, Any, str]]] = {
         "approvals.view_request": [
             (_("Requests waiting for approval"), Request.objects.pending(), "status__exact=pending_approval")
@@ -65,9 +66,17 @@ def waiting(held: set[str]) -> list[Tile]:
         "assignments.view_activeassignment": [
             (
                 _("Roles activated now"),
-                ActiveAssignment.objects.in_force(now()).activated(),
+                ActiveAssignment.objects.in_force(at).activated(),
                 "state=active&how=activated",
             )
+        ],
+        "approvals.view_emergencyuse": [
+            (_("Emergency uses to be reviewed"), EmergencyUse.objects.unreviewed(), "reviewed_at__isnull=True"),
+            (
+                _("Reviews of emergency uses that are overdue"),
+                EmergencyUse.objects.overdue(at),
+                f"reviewed_at__isnull=True&review_by__lt={at:%Y-%m-%dT%H:%M:%SZ}",
+            ),
         ],
         "notifications.view_message": [
             (

@@ -21,6 +21,8 @@ from .tickets import LONGEST_LINK, LONGEST_PATTERN, matches
 HALF_HOUR = timedelta(minutes=30)
 SHORTEST_MAXIMUM = timedelta(minutes=30)
 LONGEST_MAXIMUM = timedelta(hours=24)
+# Emergency access is short: long enough to put a thing right, or to find somebody who approves.
+LONGEST_EMERGENCY = timedelta(hours=4)
 # Entra PIM's choices for "expire after" (role settings, assignment tab).
 DAYS_OFFERED = (15, 30, 90, 180, 365)
 
@@ -241,6 +243,8 @@ class RoleSettings(models.Model):
     hook_unanswered = models.CharField(
         _("if the hook does not answer"), max_length=10, choices=Unanswered.choices, default=Unanswered.DENY
     )
+    emergency_allowed = models.BooleanField(_("emergency access"), default=False)
+    emergency_duration = models.DurationField(_("length of emergency access"), default=timedelta(hours=1))
     permanent_eligible_allowed = models.BooleanField(_("permanent eligible assignments"), default=True)
     eligible_max_days = models.PositiveSmallIntegerField(_("longest eligible assignment"), default=365)
     permanent_active_allowed = models.BooleanField(_("permanent active assignments"), default=True)

@@ -9,7 +9,16 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from .mails import AUDIENCES, EVENTS, LEVELS, MOST_ADDRESSES, WITHOUT_ADDRESSES
-from .models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from .models import (
+    DAYS_OFFERED,
+    HALF_HOUR,
+    LONGEST_EMERGENCY,
+    LONGEST_MAXIMUM,
+    SHORTEST_MAXIMUM,
+    Resource,
+    Role,
+    RoleSettings,
+)
 from .stages import MOST_APPROVALS, MOST_STAGES, TIMEOUT_RANGE, StageTerms, everybody_named, reachable, seats
 from .tickets import is_link, steps_of
 
@@ -349,6 +358,10 @@ def _check_ranges(settings: RoleSettings) -> None:
         raise SettingsRefused(
             _("The longest activation is between 30 minutes and 24 hours, in steps of 30 minutes."), code="out_of_range"
         )
+    emergency = settings.emergency_duration
+    if not HALF_HOUR <= emergency <= LONGEST_EMERGENCY or emergency % HALF_HOUR:
+        text = _("Emergency access lasts between 30 minutes and 4 hours, in steps of 30 minutes.")
+        raise SettingsRefused({"emergency_duration": ValidationError(text, code="out_of_range")})
     for days in (settings.eligible_max_days, settings.active_max_days):
         if days not in DAYS_OFFERED:
             text = _("Assignments last at most %(days)s days.")

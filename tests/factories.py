@@ -14,7 +14,7 @@ from accounts.models import ApiToken, Group, StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
 from accounts.tokens import Scope, new_token
 from accounts.vault import sealed
-from approvals.models import Request
+from approvals.models import EmergencyUse, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.outgoing import new_secret
 from roles.hooks import Hook
@@ -158,6 +158,18 @@ class ActivationFactory(ActiveFactory):
     user = factory.SelfAttribute("eligible_assignment.user")
     role = factory.SelfAttribute("eligible_assignment.role")
     ends_at = factory.LazyAttribute(lambda row: row.starts_at + timedelta(hours=1))
+
+
+class EmergencyUseFactory(DjangoModelFactory):
+    """Emergency access that somebody took an instant ago, and nobody has reviewed."""
+
+    class Meta:
+        model = EmergencyUse
+
+    request = factory.SubFactory("tests.factories.RequestFactory", status="provisioned", stage=None, expires_at=None)
+    user = factory.SelfAttribute("request.user")
+    used_at = factory.LazyFunction(now)
+    review_by = factory.LazyAttribute(lambda row: row.used_at + timedelta(days=7))
 
 
 class RequestFactory(DjangoModelFactory):

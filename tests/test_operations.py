@@ -35,6 +35,7 @@ from tests.factories import (
     ActivationFactory,
     ActiveFactory,
     EligibleFactory,
+    EmergencyUseFactory,
     ExtensionFactory,
     GroupFactory,
     HookFactory,
@@ -104,6 +105,18 @@ def delete_group():
 
 def govern_group():
     return Scenario({"actor": administrator(), "group": GroupFactory()})
+
+
+def activate_in_emergency():
+    eligible = EligibleFactory(role=RoleFactory(settings__emergency_allowed=True))
+    plain = EligibleFactory(user=eligible.user)
+    arguments = {"actor": eligible.user, "eligible": eligible, "justification": "Payments are down."}
+    return Scenario(arguments, {"eligible": plain}, "emergency_not_allowed")
+
+
+def review_emergency():
+    finding = {"finding": "justified", "justification": "Read the log."}
+    return Scenario({"actor": administrator(), "use": EmergencyUseFactory()} | finding)
 
 
 def register_hook():
@@ -506,6 +519,8 @@ SCENARIOS = {
     "passkey.renamed": rename_passkey,
     "password.changed": change_password,
     "factor_keys.rotated": rotate_keys,
+    "emergency.used": activate_in_emergency,
+    "emergency.reviewed": review_emergency,
     "hook.registered": register_hook,
     "hook.updated": update_hook,
     "hook.disabled": disable_hook,

@@ -8,6 +8,7 @@ from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .checking import ask_hook, hear
 from .deciding import approve, claim, deny
+from .emergency import activate_in_emergency, review_emergency
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
 from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
@@ -16,6 +17,7 @@ from .waiting import cancel, escalate, note_start, remind, time_out
 
 __all__ = [
     "activate",
+    "activate_in_emergency",
     "approve",
     "ask_hook",
     "assign_active",
@@ -44,6 +46,7 @@ __all__ = [
     "remove_set",
     "rename_set",
     "renew",
+    "review_emergency",
     "save_set",
     "self_extend",
     "self_renew",

@@ -31,6 +31,7 @@ from assignments.rules import (
     check_not_last,
     check_open,
     check_reach,
+    in_emergency,
     whole_second,
 )
 from audit.services import privileged, record
@@ -89,6 +90,8 @@ def activate(
     roles.hold_place(scope, eligible.scope)
     check_reach(eligible, scope)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
+    if waiver == Waiver.EMERGENCY:
+        settings = in_emergency(settings, user)
     approvers = list(approvers)
     check_grant(
         eligible,

@@ -16,7 +16,16 @@ from accounts.models import User
 from assignments.models import EligibleAssignment
 from roles.hooks import Hook
 from roles.mails import USED, WITHOUT_ADDRESSES, Cell, default_notifications
-from roles.models import DAYS_OFFERED, HALF_HOUR, LONGEST_MAXIMUM, SHORTEST_MAXIMUM, Resource, Role, RoleSettings
+from roles.models import (
+    DAYS_OFFERED,
+    HALF_HOUR,
+    LONGEST_EMERGENCY,
+    LONGEST_MAXIMUM,
+    SHORTEST_MAXIMUM,
+    Resource,
+    Role,
+    RoleSettings,
+)
 from roles.rules import LONGEST_REPEAT
 from roles.services import PLAIN_FIELDS
 from roles.tickets import LONGEST_LINK, LONGEST_PATTERN
@@ -181,6 +190,21 @@ class SettingsForm(StagesForm):  # type: ignore[misc, valid-type]  # made from t
             "After five attempts in about five minutes. People are asked then even where the role asks for no approval."
         ),
     )
+    emergency_allowed = tick(
+        gettext_lazy("Allow emergency access"),
+        gettext_lazy(
+            "Whoever is eligible may take the role at once, without approval, hook or ticket. All administrators and "
+            "the further addresses below are told, and each use is reviewed by somebody else within 7 days. "
+            "People for emergencies may do so with every role."
+        ),
+        False,
+    )
+    emergency_duration = DurationSelect(
+        [HALF_HOUR * steps for steps in range(1, LONGEST_EMERGENCY // HALF_HOUR + 1)],
+        label=gettext_lazy("Length of emergency access"),
+        initial=HOUR,
+        help_text=gettext_lazy("Always just that long. Example: 1 h."),
+    )
     permanent_eligible_allowed = tick(
         gettext_lazy("Allow permanent eligible assignments"),
         gettext_lazy("Example: yes for a role of daily work, no for one that nobody should keep unseen."),
@@ -255,6 +279,7 @@ SETTINGS_FIELDSETS = (
         (),
     ),
     (gettext_lazy("Before people are asked"), ["hook", "hook_unanswered"], ()),
+    (gettext_lazy("In an emergency"), ["emergency_allowed", "emergency_duration"], ()),
     (gettext_lazy("Approval: second stage"), fields_of(2), ("collapse",)),
     (gettext_lazy("Approval: third stage"), fields_of(3), ("collapse",)),
     (

@@ -19,6 +19,7 @@ from tests.factories import (
     ActivationFactory,
     ActiveFactory,
     EligibleFactory,
+    EmergencyUseFactory,
     GroupFactory,
     HookFactory,
     RequestFactory,
@@ -58,6 +59,7 @@ PAGES = {
     "admin:assignments_activeassignment_add": set(),
     "admin:approvals_request_changelist": EVERYBODY,
     "admin:approvals_request_add": set(),
+    "admin:approvals_emergencyuse_changelist": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
     "admin:roles_hook_changelist": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
     "admin:roles_hook_add": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:audit_event_changelist": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
@@ -91,6 +93,8 @@ OBJECT_PAGES = {
     "admin:roles_role_settings": EVERYBODY,
     "admin:roles_role_compare": EVERYBODY,
     "admin:roles_role_copy": {ROLE_ADMIN, GLOBAL_ADMIN},
+    "admin:approvals_emergencyuse_change": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
+    "admin:approvals_emergencyuse_review": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:roles_hook_change": {ROLE_ADMIN, GLOBAL_ADMIN, READER},
     "admin:roles_hook_secret": {ROLE_ADMIN, GLOBAL_ADMIN},
     "admin:roles_hook_test": {ROLE_ADMIN, GLOBAL_ADMIN},
@@ -138,6 +142,7 @@ def rows():
         "resource": ResourceFactory(),
         "role": request.role,
         "hook": HookFactory(),
+        "emergencyuse": EmergencyUseFactory(),
         "eligibleassignment": request.eligible_assignment,
         "activeassignment": ActivationFactory(),
         "request": request,
@@ -171,7 +176,16 @@ def test_object_pages_by_persona(at_console, rows, persona):
 
 def test_every_page_is_walked():
     """A new page of the console has to be put into the tables above."""
-    elsewhere = ("_history", "_delete", "_version", "event_change", "event_add", "message_add", "role_remove")
+    elsewhere = (
+        "_history",
+        "_delete",
+        "_version",
+        "event_change",
+        "event_add",
+        "message_add",
+        "emergencyuse_add",
+        "role_remove",
+    )
     pages = {f"admin:{url.name}" for model in admin.site._registry.values() for url in model.get_urls() if url.name}
 
     assert {name for name in pages if not name.endswith(elsewhere)} == {*PAGES, *OBJECT_PAGES} - {"admin:index"}
@@ -251,7 +265,7 @@ def test_there_is_no_superuser():
     ("persona", "words"),
     [
         ("helpdesk", ["Requests waiting", "Roles activated", "could not be sent", "waiting to be sent"]),
-        ("role_admin", ["Requests waiting", "Roles activated"]),
+        ("role_admin", ["Requests waiting", "Roles activated", "to be reviewed", "overdue"]),
     ],
 )
 def test_index_counts_what_one_may_see(at_console, rows, persona, words):

@@ -332,6 +332,7 @@ def settings_data(**changes):
         "activation_max_duration": 8 * 3600,
         "activation_authentication": "mfa",
         "hook_unanswered": "deny",
+        "emergency_duration": 3600,
         "justification_required": "on",
         **{
             f"stage{number}_{name}": value
