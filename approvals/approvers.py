@@ -14,7 +14,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from accounts.models import Group, User
-from assignments.models import TAKEN, administrator_keys
+from assignments.models import TAKEN, administrator_keys, administrators
+from assignments.ownership import owners_of
 from roles.models import ApprovalStage, Delegation, RoleSettings
 from roles.stages import filled, seats
 
@@ -154,3 +155,10 @@ def approval_to_repeat(request: "Request", at: datetime) -> "tuple[Request, set[
 def stage_to_pass(states: list[Standing]) -> ApprovalStage | None:
     """Return the first stage that needs more yeses; None when all have enough."""
     return next((state.stage for state in states if not state.is_passed), None)
+
+
+def of_extension(request: "Request", at: datetime) -> QuerySet[User]:
+    """Return who is asked about an extension or renewal: administrators, and owners of what it is about."""
+    assert request.assignment is not None  # noqa: S101 (what waits for an administrator is about one)
+    everybody = administrators(at) | owners_of(request.assignment, at).people()
+    return everybody.exclude(pk__in=[request.user_id])

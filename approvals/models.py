@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Group, User
 from assignments.holders import Held, one_holder
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
+from assignments.ownership import OWNS, decided_by
 from assignments.prepared import Prepared
 from assignments.rules import RENEW_WINDOW
 from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
@@ -73,17 +74,17 @@ class RequestQuerySet(models.QuerySet["Request"]):
         column = f"{row.noun}_assignment"
         return self.filter(**{column: row}, status=Request.Status.PENDING_ADMIN_DECISION)
 
-    def awaiting_administrator(self, user: User) -> Self:
-        """Extensions and renewals that `user` may decide: of what they may assign, and never their own."""
+    def awaiting_administrator(self, user: User, at: datetime) -> Self:
+        """Extensions and renewals that `user` may decide: of what they may assign or own, and never their own."""
         if not user.is_active or not user.is_person:
             return self.none()
         waiting = self.filter(status=Request.Status.PENDING_ADMIN_DECISION).exclude(user=user)
-        active = Q(active_assignment__isnull=False) if user.has_perm("assignments.assign_active") else Q(pk=None)
+        may = Q(active_assignment__isnull=False) if user.has_perm("assignments.assign_active") else Q(pk=None)
         if user.has_perm("assignments.assign_eligible"):
-            return waiting.filter(active | Q(active_assignment=None))
-        if user.has_perm("assignments.assign_ordinary_eligible"):
-            return waiting.filter(active | Q(active_assignment=None, role__is_privileged=False))
-        return waiting.filter(active)
+            may |= Q(active_assignment=None)
+        elif user.has_perm("assignments.assign_ordinary_eligible"):
+            may |= Q(active_assignment=None, role__is_privileged=False)
+        return waiting.filter(may | decided_by(user, at) if user.has_perm(OWNS) else may)
 
     def lapsed(self, at: datetime) -> Self:
         """Asked to extend or renew what ended too long ago for either."""
@@ -141,8 +142,10 @@ class RequestQuerySet(models.QuerySet["Request"]):
         if user.has_perm("approvals.view_request"):
             return self
         decided = Exists(Decision.objects.filter(request=OuterRef("pk"), person=user))
-        asking = self.model._default_manager.asking(user, at)
-        return self.filter(Q(requester=user) | Q(user=user) | decided | Q(pk__in=asking.values("pk")))
+        rows = self.model._default_manager
+        ways = [rows.asking(user, at), rows.awaiting_administrator(user, at)]
+        asked = [Q(pk__in=each.values("pk")) for each in ways]
+        return self.filter(Q(requester=user) | Q(user=user) | decided | asked[0] | asked[1])
 
 
 # How a request of the query around stands to some stages: at one of them, or under settings that have one of them.

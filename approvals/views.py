@@ -153,7 +153,7 @@ def request_page(
     waits = state == Request.Status.PENDING_APPROVAL
     awaiting = Request.objects.awaiting(user, at)
     decides = awaiting.filter(pk=found.pk).exists()
-    grants = Request.objects.awaiting_administrator(user).filter(pk=found.pk).exists()
+    grants = Request.objects.awaiting_administrator(user, at).filter(pk=found.pk).exists()
     if grants and grant_form is None:
         grant_form = GrantForm(found=found, actor=user)
     context = {
@@ -215,7 +215,7 @@ def approval_list(request: SignedInRequest) -> HttpResponse:
     page = Paginator(waiting.order_by("expires_at"), PAGE).get_page(request.GET.get("page"))
     rows = [(row, row.looked_at_by(at)) for row in page]
     decided = Decision.objects.filter(person=request.user).described().order_by("-decided_at")[:10]
-    extensions = Request.objects.awaiting_administrator(request.user).described().order_by("requested_at")
+    extensions = Request.objects.awaiting_administrator(request.user, at).described().order_by("requested_at")
     context = {"page_obj": page, "rows": rows, "extensions": extensions, "decided": decided, "form": form}
     return render(request, "approvals/approval_list.html", context)
 

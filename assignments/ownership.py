@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-from accounts.models import Group, User
+from accounts.models import Group, User, UserQuerySet
 from roles.models import Resource, Role, RoleSettings
 
-from .models import ActiveAssignment, Assignment
+from .models import ActiveAssignment, Assignment, people_reached
 
 # Lets somebody into the console, where they see what they own.
 OWNS = "assignments.own_something"
@@ -84,6 +84,27 @@ def _decides(user: User, assignment: Assignment, at: datetime) -> bool:
     if group := assignment.role.group_part and assignment.role.resource.group:
         return owned_groups(user, at).filter(pk=group.pk).exists()
     return _is_ordinary(assignment.role) and _owns(user, assignment.scope.lineage, at)
+
+
+def decided_by(user: User, at: datetime) -> Q:
+    """Return the condition on rows with a role and a scope that the person decides about them as an owner.
+
+    The same in words of a single row: `_decides`.
+    """
+    ordinary = Q(role__built_in_key=None, role__group_part="", role__permissions=None)
+    its_two = ~Q(role__group_part="") & Q(role__resource__group__in=owned_groups(user, at))
+    return (ordinary & within(owned_scopes(user, at), "scope__path")) | its_two
+
+
+def owners_of(assignment: Assignment, at: datetime) -> UserQuerySet:
+    """Return those who decide about an assignment as owners: of its scope or above, or of the group that it is of."""
+    held = ActiveAssignment.objects.in_force(at)
+    if group := assignment.role.group_part and assignment.role.resource.group:
+        parts = held.filter(role__group_part=Role.GroupPart.OWNER, role__resource__group=group)
+        return people_reached(parts, at) | User.objects.enabled().filter(pk__in=group.owners.values("pk"))
+    if not _is_ordinary(assignment.role):
+        return User.objects.none()
+    return people_reached(held.filter(role__owns_resource=True).counting_at(assignment.scope), at)
 
 
 def _is_ordinary(role: Role) -> bool:

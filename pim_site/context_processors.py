@@ -33,4 +33,4 @@ def _waiting_for(user: User) -> int:
     undecided = (Request.Status.PENDING_APPROVAL, Request.Status.PENDING_ADMIN_DECISION)
     if not Request.objects.filter(status__in=undecided).exists():
         return 0
-    return Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user).count()
+    return Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user, now()).count()

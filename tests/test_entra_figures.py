@@ -123,8 +123,8 @@ def test_deciders_of_extensions_are_administrators_and_not_the_approvers():
     role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
     request = ExtensionFactory(eligible_assignment=ending(7, role=role))
     assert not Request.objects.awaiting(approver, AT).exists()
-    assert not Request.objects.awaiting_administrator(approver).exists()
-    assert list(Request.objects.awaiting_administrator(administrator)) == [request]
+    assert not Request.objects.awaiting_administrator(approver, now()).exists()
+    assert list(Request.objects.awaiting_administrator(administrator, now())) == [request]
 
 
 def test_without_named_approvers_both_administrators_in_force_decide():

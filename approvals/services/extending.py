@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import StepUpProof, User
+from approvals.approvers import of_extension
 from approvals.models import Decision, Request
 from approvals.rules import RequestRefused, check_administrator, check_text
 from assignments import services as assignments
-from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
+from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
 from assignments.rules import (
     AssignmentRefused,
     Terms,
@@ -90,7 +91,7 @@ def _ask(
     verb = "extension" if action == Request.Action.SELF_EXTEND else "renewal"
     record_about(f"{verb}.requested", request, actor=actor, justification=justification)
     context = {"kind_of": row.noun, "action": verb, "reason": request.justification, "ends_at": row.ends_at}
-    tell("extension_asked", request, "admin", to=administrators(at).exclude(pk=actor.pk), context=context)
+    tell("extension_asked", request, "admin", to=of_extension(request, at), context=context)
     return request
 
 
@@ -210,7 +211,7 @@ def _settle(request: Request, actor: User, verdict: str, status: str, justificat
         "ends_at": made.ends_at if made and granted else None,
     }
     tell("extension_decided", request, "requestor", to=[request.person], context=context)
-    others = administrators(at).exclude(pk__in=[actor.pk, request.user_id])
+    others = of_extension(request, at).exclude(pk=actor.pk)
     tell("extension_decided", request, "admin", to=others, context=context)
 
 

@@ -6,10 +6,11 @@ from django.utils.timezone import now
 
 from accounts.authority import require
 from accounts.models import User
+from approvals.approvers import of_extension
 from approvals.models import Request
 from approvals.rules import check_cancel, check_text
 from assignments import services as assignments
-from assignments.models import ActiveAssignment, administrators
+from assignments.models import ActiveAssignment
 from audit.services import privileged
 from notifications.models import Message
 from notifications.services import suppress
@@ -57,7 +58,7 @@ def tell_canceled(request: Request, actor: User | None, *, waited_for: str, at: 
         others = request.approvers(at).exclude(pk__in=[by])
         tell("request_canceled", request, "approver", to=others, context=context)
     elif waited_for == Request.Status.PENDING_ADMIN_DECISION:
-        others = administrators(at).exclude(pk__in=[by, request.user_id])
+        others = of_extension(request, at).exclude(pk__in=[by])
         tell("request_canceled", request, "admin", to=others, context=context)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.db import IntegrityError, transaction
+from django.utils.timezone import now
 
 from approvals import services, tasks
 from approvals.models import Request
@@ -19,6 +20,7 @@ from tests.factories import (
     EligibleFactory,
     ExtensionFactory,
     GroupFactory,
+    ResourceFactory,
     RoleFactory,
     UserFactory,
     holder_of,
@@ -281,8 +283,8 @@ def test_deciding_is_for_who_may_assign():
     helpdesk, reader = holder_of(Role.HELPDESK_ADMINISTRATOR), holder_of(Role.SECURITY_READER)
     privileged = asked(held(EligibleFactory, role=RoleFactory(is_privileged=True)))
     active, ordinary = asked(held(ActiveFactory)), asked(held(EligibleFactory))
-    assert set(Request.objects.awaiting_administrator(helpdesk)) == {ordinary}
-    assert set(Request.objects.awaiting_administrator(reader)) == set()
+    assert set(Request.objects.awaiting_administrator(helpdesk, now())) == {ordinary}
+    assert set(Request.objects.awaiting_administrator(reader, now())) == set()
     for request, actor in [(privileged, helpdesk), (active, helpdesk), (ordinary, reader)]:
         with refused("not_allowed"):
             grant(request, actor)
@@ -291,12 +293,59 @@ def test_deciding_is_for_who_may_assign():
     assert grant(ordinary, helpdesk).status == "provisioned"
 
 
+def owner_of(place):
+    return ActiveFactory(role=RoleFactory(resource=place, owns_resource=True, is_privileged=True)).user
+
+
+def test_owners_decide_about_what_is_at_or_beneath_their_resource_and_nothing_else():
+    finance, technology = ResourceFactory(), ResourceFactory()
+    payroll, owner = ResourceFactory(parent=finance), owner_of(finance)
+    roles = [RoleFactory(resource=place) for place in (finance, payroll, technology)]
+    mine, beneath, foreign = [asked(held(EligibleFactory, role=role)) for role in roles]
+    from_above = asked(held(ActiveFactory, role=RoleFactory(), scope=payroll))
+    built_in = asked(held(ActiveFactory, role=Role.objects.built_in(Role.SECURITY_READER)))
+    own = asked(held(EligibleFactory, role=roles[0], user=owner))
+    assert set(Request.objects.awaiting_administrator(owner, now())) == {mine, beneath, from_above}
+    assert set(Request.objects.visible_to(owner, now())) == {mine, beneath, from_above, own}
+    for request, code in [(foreign, "not_allowed"), (built_in, "not_allowed"), (own, "own_request")]:
+        with refused(code):
+            grant(request, owner)
+    assert [grant(each, owner).status for each in (mine, from_above)] == ["provisioned"] * 2
+    assert services.deny_extension(request=beneath, actor=owner, justification="No.").status == "denied"
+
+
+def test_owners_of_a_group_decide_about_membership_of_it():
+    owner = UserFactory()
+    group, other = GroupFactory(), GroupFactory()
+    group.owners.add(owner)
+    places = [ResourceFactory(kind="group", group=each) for each in (group, other)]
+    mine, foreign = [
+        asked(held(EligibleFactory, role=RoleFactory(resource=place, group_part="member"))) for place in places
+    ]
+    assert list(Request.objects.awaiting_administrator(owner, now())) == [mine]
+    with refused("not_allowed"):
+        grant(foreign, owner)
+    assert grant(mine, owner).status == "provisioned"
+
+
+def test_owners_are_asked_with_the_administrators(administrator):
+    finance = ResourceFactory()
+    owner, other = owner_of(finance), owner_of(ResourceFactory())
+    group_owner = ActiveFactory(
+        user=None, group=GroupFactory(members=[UserFactory()]), role=owner.active_assignments.get().role
+    ).group.members.get()
+    ask(held(EligibleFactory, role=RoleFactory(resource=finance)))
+    told = set(Message.objects.filter(kind="extension_asked").values_list("user_id", flat=True))
+    assert told == {administrator.pk, owner.pk, group_owner.pk}
+    assert other.pk not in told
+
+
 def test_approvers_of_the_role_have_no_part(administrator):
     approver = UserFactory()
     role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
     request = asked(held(EligibleFactory, role=role))
     assert not Request.objects.asking(approver, AT).exists()
-    assert list(Request.objects.awaiting_administrator(administrator)) == [request]
+    assert list(Request.objects.awaiting_administrator(administrator, now())) == [request]
     with refused("not_allowed"):
         grant(request, approver)
 
