@@ -44,7 +44,7 @@ class AssignmentRefused(ValidationError):
     Codes: ``holder_disabled``, ``holder_invalid``, ``group_not_protected``, ``self_assignment``, ``scope_invalid``,
     ``schedule_invalid``, ``too_short``, ``too_long``, ``permanent_not_allowed``, ``justification_required``,
     ``already_assigned``, ``already_ended``, ``already_enabled``, ``last_administrator``, ``emergency_access``,
-    ``is_activated``, ``not_own``, ``outside_window``, ``group_needed``.
+    ``is_activated``, ``not_own``, ``outside_window``, ``group_needed``, ``role_deleted``.
     """
 
 

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -25,6 +25,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {}
 _RETRIED = {"40001", "40P01"}
 # Longer than any text that an operation takes; a refused one would stay for ever in a table that never shrinks.
 LONGEST_TEXT = 10_000
+
+
+class Outdated(ValidationError):
+    """What the operation points at was deleted while it ran. Code: ``changed_meanwhile``."""
 
 
 class TextRefused(ValidationError):
@@ -113,13 +117,26 @@ def _check_texts(arguments: Mapping[str, Any]) -> None:
 
 def _run(operation: Callable[[], R]) -> R:
     try:
+        try:
+            with transaction.atomic():
+                return operation()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
+                raise
         with transaction.atomic():
             return operation()
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) not in _RETRIED:
+    except IntegrityError as error:
+        if not _points_at_nothing(error):
             raise
-    with transaction.atomic():
-        return operation()
+        text = gettext("Something that this is about was deleted meanwhile. Look again, then do it anew.")
+        raise Outdated(text, code="changed_meanwhile") from error
+
+
+def _points_at_nothing(error: IntegrityError) -> bool:
+    """Was it a foreign key? Both databases ask for those when a transaction is committed, where no service looks."""
+    cause = error.__cause__
+    codes = (getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None))
+    return bool({"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}.intersection(codes))
 
 
 def _record_refusal(

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import Group, StepUpProof, User
@@ -144,7 +145,7 @@ def assign_facts(terms: Terms) -> dict[str, Any]:
 @contextmanager
 def kept_unless(validate_only: bool) -> Iterator[None]:
     """Undo in the end what was done in this block, if all that was wanted was to know whether it can be done."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=validate_only):
         yield
         if validate_only:
             transaction.set_rollback(True)
@@ -158,7 +159,9 @@ def settled_request(action: str, actor: User | None, terms: Terms, **links: Any)
     given_up = action == Request.Action.SELF_DEACTIVATE
     check_text(terms.justification, required=actor is not None and not (assigned or given_up))
     check_scope(terms.role, terms.scope, refusal=AssignmentRefused)
-    at = now()
+    at, settings = now(), settings_for(terms.role, terms.scope)
+    if settings._state.adding:
+        raise AssignmentRefused(_("This role was deleted meanwhile. Choose another."), code="role_deleted")
     return Request(
         action=action,
         status=Request.Status.REVOKED if action in TAKING else Request.Status.PROVISIONED,
@@ -166,7 +169,7 @@ def settled_request(action: str, actor: User | None, terms: Terms, **links: Any)
         **{"group" if isinstance(terms.holder, Group) else "user": terms.holder},
         role=terms.role,
         scope=terms.scope,
-        settings=settings_for(terms.role, terms.scope),
+        settings=settings,
         starts_at=terms.starts_at,
         ends_at=terms.ends_at,
         justification=terms.justification.strip(),

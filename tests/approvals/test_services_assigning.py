@@ -82,6 +82,14 @@ def test_assign_keeps_the_request_with_what_it_made(verb, administrator):
 
 
 @ASSIGN
+def test_assign_a_role_that_was_deleted_meanwhile(verb, administrator):
+    asked = terms(administrator)
+    Role.objects.filter(pk=asked["role"].pk).delete()
+    with refused("role_deleted"):
+        verb(**asked)
+
+
+@ASSIGN
 def test_assign_for_later_is_scheduled(verb, administrator):
     request = verb(**terms(administrator, starts_at=now() + DAY))
     assert request.status == "scheduled"
