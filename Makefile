@@ -1,8 +1,9 @@
 # make run    the site with its demo people, on http://localhost:8000 (PORT=… for another)
 # make test   every test, on SQLite and on PostgreSQL
+# make benchmark  what is too dear for every run: a CSV file of 10,000 rows
 # make check  format, lint, types, import order, migrations, deployment checks
 .DEFAULT_GOAL := run
-.PHONY: run test test-sqlite test-postgres test-zones check format lock clean
+.PHONY: run test test-sqlite test-postgres test-zones benchmark check format lock clean
 
 PORT ?= 8000
 PYTHON ?= python3
@@ -53,6 +54,10 @@ test-postgres: $(V)/.installed-dev
 test-zones: $(V)/.installed-dev
 	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=America/Los_Angeles $(BIN)/pytest $(PARALLEL) -m 'not browser'
 	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=Asia/Kolkata $(BIN)/pytest $(PARALLEL) -m 'not browser'
+
+benchmark: $(V)/.installed-dev
+	PIM_TEST_DATABASE=sqlite $(BIN)/pytest -p tests.conftest benchmarks
+	PIM_TEST_DATABASE=postgres $(BIN)/pytest -p tests.conftest benchmarks
 
 # The checks run under the settings of a real site, with keys of the moment and no database.
 check: export PIM_DEBUG := 0

@@ -5,7 +5,16 @@ those that give or take a role: they call `approvals.services`, which keeps the 
 """
 
 from .activation import activate, end, end_adrift, expire_active, lock, reaches
-from .assigning import assign_active, assign_eligible, dates_of, expire_eligible, remind, remove_eligible, settings_for
+from .assigning import (
+    assign_active,
+    assign_eligible,
+    dates_of,
+    expire_eligible,
+    lock_holders,
+    remind,
+    remove_eligible,
+    settings_for,
+)
 from .changing import change, locked, replace_kind
 from .groups import delete_group, update_group
 from .people import disable_person, enable_person, issue_enrolment, update_person
@@ -26,6 +35,7 @@ __all__ = [
     "expire_eligible",
     "issue_enrolment",
     "lock",
+    "lock_holders",
     "locked",
     "prolong",
     "reaches",

@@ -1,8 +1,10 @@
 """Assignments that an administrator makes and takes away, and their end."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Model
@@ -20,6 +22,9 @@ from roles.models import Resource, Role, RoleSettings
 from roles.services import hold_place
 
 from .activation import concerned, end, expire_active, lock, mail_facts, tell
+
+# Databases take only so many values in a question.
+LOCKED_AT_ONCE = 500
 
 
 def assign_eligible(*, terms: Terms, actor: User | None, request: Model | None = None) -> EligibleAssignment:
@@ -41,8 +46,7 @@ def assign_active(*, terms: Terms, actor: User | None, request: Model | None = N
 @transaction.atomic(savepoint=False)
 def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None) -> Any:
     holder, role = terms.holder, terms.role
-    rows: Any = type(holder)._base_manager.select_for_update(of=("self",))
-    holder.refresh_from_db(from_queryset=rows)
+    once(("locked", holder.pk), lambda: _read_locked(holder))
     hold_place(terms.scope, role.resource)
     at = now()
     check_not_own(holder, actor, at=at)
@@ -67,6 +71,25 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     context = mail_facts(assignment) | {"actor": str(actor or ""), "reason": terms.justification}
     tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context | dates_of(assignment), at=at)
     return assignment
+
+
+def _read_locked(holder: User | Group) -> None:
+    rows: Any = type(holder)._base_manager.select_for_update(of=("self",))
+    holder.refresh_from_db(from_queryset=rows)
+
+
+def lock_holders(people: Iterable[User]) -> dict[UUID, User]:
+    """Lock the holders of a bulk act at once, and in order; return them read anew, by their keys.
+
+    Whoever assigns to these rows in the act finds them locked already.
+    """
+    pks, held = sorted({person.pk for person in people}), dict[UUID, User]()
+    for start in range(0, len(pks), LOCKED_AT_ONCE):
+        rows = User.objects.select_for_update(of=("self",)).filter(pk__in=pks[start : start + LOCKED_AT_ONCE])
+        held |= {person.pk: person for person in rows.order_by("pk")}
+    for pk in held:
+        once(("locked", pk), lambda: None)
+    return held
 
 
 def check_not_own(holder: User | Group, actor: User | None, *, at: datetime) -> None:

@@ -50,6 +50,7 @@ def carry_out(document: Document, *, actor: User | None, prune: bool = False, re
     for section in ("people", "groups", "resources", "roles"):
         work.do(section)
     with bulk() as act:
+        work.lock_holders()
         for section in ASSIGN:
             work.do(section)
     _tell(act, work)
@@ -208,6 +209,13 @@ class Work:
         return StageTerms(**values | people | groups)
 
     # --- assignments ------------------------------------------------------------------------------------------
+
+    def lock_holders(self) -> None:
+        """Lock whom the assignments name, at once: one by one each would be a question of its own, in any order."""
+        names = {row.values.get("user") for section in ASSIGN for row in self.document.rows(section)}
+        people = {name: self.site.people[name] for name in names if name in self.site.people}
+        held = assignments.lock_holders(people.values())
+        self.site.people |= {name: held[person.pk] for name, person in people.items()}
 
     def _assignments(self, section: str, row: Row, before: Values | None) -> None:
         holder, role, scope = self._who_what_where(row.values)
