@@ -261,8 +261,9 @@ class Approvals(Rows):
     scopes = {"create": Scope.APPROVE}
 
     def rows(self, user: User) -> QuerySet[Request]:
-        awaiting = Request.objects.awaiting(user, now()).values("pk")
-        extensions = Request.objects.awaiting_administrator(user).values("pk")
+        at = now()
+        awaiting = Request.objects.awaiting(user, at).values("pk")
+        extensions = Request.objects.awaiting_administrator(user, at).values("pk")
         either = Request.objects.filter(pk__in=awaiting) | Request.objects.filter(pk__in=extensions)
         return either.described().prefetch_related("decisions")
 
