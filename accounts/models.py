@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, ThrottlingMixin, TimestampMixin
 
 from . import factors
+from .browsers import BrowserSession as BrowserSession
 from .passkeys import LONGEST_ID
 
 

@@ -18,6 +18,7 @@ from audit.canonical import dumps, plain
 from .factors import digest
 
 if TYPE_CHECKING:
+    from .browsers import BrowserSession
     from .models import EnrolmentTicket, StepUpProof, User
 
 
@@ -38,6 +39,10 @@ class EnrolmentRefused(ValidationError):
 
     Codes: ``ticket_invalid``, ``mfa_invalid``, ``passkey_invalid``, ``last_factor``, ``not_found``.
     """
+
+
+class SessionRefused(ValidationError):
+    """A session was not ended. Code: ``not_found``."""
 
 
 class PersonRefused(ValidationError):
@@ -184,6 +189,16 @@ def check_sign_count(before: int, after: int) -> None:
     if (before or after) and after <= before:
         text = _("This passkey may have been copied: it was used elsewhere. Remove it, and tell an administrator.")
         raise StepUpRefused(text, code="passkey_copied")
+
+
+def check_own_session(browser: "BrowserSession", user: "User") -> None:
+    """Nobody signs others out here: whoever disables an account does.
+
+    Raises:
+        SessionRefused: ``not_found``.
+    """
+    if browser.user_id != user.pk:
+        raise SessionRefused(_("This is not yours, or is gone already."), code="not_found")
 
 
 def check_ticket(ticket: "EnrolmentTicket | None", *, at: datetime) -> None:

@@ -60,11 +60,12 @@ def complete(request: HttpRequest, user: User, *, proof: StepUpProof) -> str:
     Raises:
         StepUpRefused: the proof does not fit.
     """
-    services.sign_in(user=user, proof=proof, session=request.session["binding"])
+    agent = request.headers.get("User-Agent", "")
+    services.sign_in(user=user, proof=proof, session=request.session["binding"], agent=agent)
     path: str = request.session.pop(PENDING)["next"]
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     django_otp.login(request, Device.from_persistent_id(proof.device))
-    request.session["signed_in_at"] = int(now().timestamp())
+    request.session["signed_in_at"] = request.session["used_at"] = int(now().timestamp())
     request.session["signed_in_with"] = proof.method
     return path
 

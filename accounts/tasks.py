@@ -5,11 +5,13 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 from django.utils.timezone import now
 
-from .models import PasskeyChallenge, SignInCounter, StepUpProof
+from .models import BrowserSession, PasskeyChallenge, SignInCounter, StepUpProof
 from .rules import THROTTLE_MEMORY
 
 # A proof counts for two minutes, and so does a challenge; what was proved stands in the audit.
 PROOF_MEMORY = timedelta(days=1)
+# The browsers of past sign-ins; that there were any stands in the audit.
+SIGN_IN_MEMORY = timedelta(days=30)
 
 
 def forget_due() -> int:
@@ -23,5 +25,6 @@ def forget_due() -> int:
         StepUpProof.objects.filter(created_at__lt=at - PROOF_MEMORY),
         PasskeyChallenge.objects.filter(created_at__lt=at - PROOF_MEMORY),
         Session.objects.filter(expire_date__lt=at),
+        BrowserSession.objects.filter(started_at__lt=at - SIGN_IN_MEMORY),
     )
     return sum(rows.delete()[0] for rows in old)

@@ -79,6 +79,8 @@ ACTIONS: dict[str, str | Promise] = {
     "role.updated": _("Role changed"),
     "rows.imported": _("Rows imported"),
     "session.ended": _("Signed out"),
+    "session.revoked": _("Signed out elsewhere"),
+    "sessions.revoked": _("Signed out everywhere"),
     "session.started": _("Signed in"),
     "settings.changed": _("Role settings changed"),
     "settings.removed": _("Role settings of a scope removed"),

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.passkeys import Asked
+from accounts.services import is_signed_in, note_use_of
 from audit import context
 
 from .addresses import client_address
@@ -76,7 +77,13 @@ class SessionLimitsMiddleware:
 
 def is_over(request: HttpRequest, at: float) -> bool:
     verified = request.user.is_verified()  # type: ignore[union-attr]  # django-otp adds the method
-    return not verified or too_old(request, at) or left_idle(request, at)
+    return not verified or too_old(request, at) or left_idle(request, at) or signed_out_elsewhere(request)
+
+
+def signed_out_elsewhere(request: HttpRequest) -> bool:
+    """Has its person ended it, from this or another browser?"""
+    binding = request.session.get("binding", "")
+    return not is_signed_in(user=request.user, session=binding, at=timezone.now())
 
 
 def too_old(request: HttpRequest, at: float) -> bool:
@@ -95,6 +102,7 @@ def keep_used(request: HttpRequest, at: float) -> None:
     """Note the use, at most once a minute: each note is a write to the database."""
     if at - request.session.get("used_at", 0) >= 60:
         request.session["used_at"] = int(at)
+        note_use_of(session=request.session.get("binding", ""), at=timezone.now())
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:

@@ -6,6 +6,7 @@ from django.utils.timezone import now
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from accounts.models import TotpDevice
+from accounts.services import note_sign_in
 from tests.factories import TotpDeviceFactory
 
 
@@ -15,8 +16,9 @@ def signed_in(client, user, *, device=None):
     client.force_login(user)
     session = client.session
     session[DEVICE_ID_SESSION_KEY] = device.persistent_id
-    session["signed_in_at"] = int(now().timestamp())
+    session["signed_in_at"] = session["used_at"] = int(now().timestamp())
     session["signed_in_with"] = "totp"
     session["binding"] = secrets.token_urlsafe(16)
     session.save()
+    note_sign_in(user=user, session=session["binding"], method="totp", device=device.persistent_id)
     return device

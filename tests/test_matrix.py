@@ -25,7 +25,7 @@ from django.utils.timezone import now
 
 from accounts import factors
 from accounts.models import TotpDevice, User
-from accounts.services import issue_ticket
+from accounts.services import issue_ticket, note_sign_in
 from approvals.models import RoleSet
 from audit.models import Event
 from audit.services import record
@@ -117,6 +117,7 @@ KINDS = {
     "/requests/": "request",
     "/delegation/": "delegation",
     "/security/apps/": "app",
+    "/security/sessions/<uuid:pk>/": "browser",
     "/security/passkeys/": "passkey",
     "/security/tokens/": "token",
     "/enrol/": "ticket",
@@ -174,6 +175,7 @@ class Cast:
             "request": RequestFactory(eligible_assignment=EligibleFactory(user=person, role=guarded)).pk,
             "delegation": self.delegation_of(person),
             "token": TokenFactory(user=person).pk,
+            "browser": note_sign_in(user=person, session=person.username, method="totp").pk,
             "roleset": RoleSet.objects.create(user=person, name="Incident").pk,
         }
 
@@ -199,6 +201,9 @@ class Cast:
     def session_of(self, person):
         client = Client()
         signed_in(client, person)
+        session = client.session
+        session["used_at"] += 3600  # that it is in use was noted a moment ago, however long all of this takes
+        session.save()
         return client.cookies[settings.SESSION_COOKIE_NAME].value
 
     def key(self, persona, kind, whose):
@@ -396,7 +401,7 @@ def cases():
 
 OWNED = (
     *("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation"),
-    *("ending", "extension", "token", "roleset"),
+    *("ending", "extension", "token", "roleset", "browser"),
 )
 
 

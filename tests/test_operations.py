@@ -19,7 +19,7 @@ import pim_site.ascode.services
 import pim_site.imports.services
 import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
-from accounts.services import issue_ticket, new_passkey_options, token_facts
+from accounts.services import issue_ticket, new_passkey_options, note_sign_in, token_facts
 from approvals.hooks import Reply
 from approvals.models import HookCall, Request
 from audit.models import Event
@@ -369,6 +369,16 @@ def self_extend():
     return Scenario({"assignment": row, "actor": row.user, "justification": "Still on call."}, code="not_own")
 
 
+def end_session():
+    mine = note_sign_in(user=UserFactory(), session="mine", method="totp")
+    return Scenario({"actor": mine.user, "browser": mine}, code="not_found")
+
+
+def end_sessions():
+    mine = note_sign_in(user=UserFactory(), session="mine", method="totp")
+    return Scenario({"actor": mine.user}, code="not_found")
+
+
 def extend_activation():
     at = now().replace(microsecond=0)
     row = ActivationFactory(starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
@@ -561,6 +571,8 @@ SCENARIOS = {
     "assignment.renewed": renew,
     "assignment.converted": make_eligible,
     "activation_extension.requested": extend_activation,
+    "session.revoked": end_session,
+    "sessions.revoked": end_sessions,
     "extension.requested": self_extend,
     "renewal.requested": self_renew,
     "extension.granted": grant_extension,

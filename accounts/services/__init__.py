@@ -1,5 +1,6 @@
 """Every change to people, groups and factors. Nothing else writes these tables."""
 
+from .browsers import end_session, end_sessions, is_signed_in, note_sign_in, note_use_of
 from .factors import (
     add_app,
     add_passkey,
@@ -34,12 +35,17 @@ __all__ = [
     "create_person",
     "create_token",
     "drop_group",
+    "end_session",
+    "end_sessions",
     "enrol",
     "group_facts",
+    "is_signed_in",
     "issue_ticket",
     "joins",
     "new_passkey_options",
+    "note_sign_in",
     "note_use",
+    "note_use_of",
     "open_ticket",
     "own_group",
     "person_facts",

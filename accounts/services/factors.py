@@ -13,6 +13,7 @@ from accounts.models import EnrolmentTicket, Passkey, RecoveryCode, RecoveryDevi
 from accounts.rules import EnrolmentRefused, check_factor_can_go, check_ticket, intent_digest
 from audit.services import privileged, record
 
+from .browsers import close_others
 from .step_up import consume, descriptors, new_challenge, take_challenge
 from .telling import tell_factors_changed
 from .tokens import revoke_tokens_of
@@ -202,6 +203,7 @@ def remove_factor(*, actor: User, factor: TotpDevice | Passkey, proof: StepUpPro
     removed, _by_model = type(factor).objects.filter(pk=factor.pk, user=actor).delete()
     if not removed:
         raise EnrolmentRefused(_("This is not yours, or is gone already."), code="not_found")
+    close_others(actor, session=session, device=factor.persistent_id)
     tell_factors_changed(actor, _("“%(name)s” was removed.") % {"name": factor.name})
     record("factor.removed", actor=actor, target=actor, subject=actor, before={"name": factor.name})
 
@@ -231,6 +233,7 @@ def change_password(*, actor: User, password: str, proof: StepUpProof | None, se
     validate_password(password, actor)
     actor.set_password(password)
     actor.save(update_fields=["password"])
+    close_others(actor, session=session)
     tell_factors_changed(actor, _("The password was changed."))
     record("password.changed", actor=actor, target=actor, subject=actor)
 

@@ -15,6 +15,7 @@ from audit.canonical import clean
 from audit.context import bind, current
 from audit.services import record
 
+from .browsers import close, note_sign_in
 from .step_up import consume
 
 
@@ -83,13 +84,17 @@ def _record_refusal(user: User | None) -> None:
 
 
 @transaction.atomic
-def sign_in(*, user: User, proof: StepUpProof, session: str) -> None:
+def sign_in(*, user: User, proof: StepUpProof, session: str, agent: str = "") -> None:
     """Note that `user`, whose password was right, has proved a second factor too and is in.
+
+    Args:
+        agent: how the browser calls itself.
 
     Raises:
         StepUpRefused: the proof does not fit.
     """
     consume(proof, user=user, session=session, action="session.started")
+    note_sign_in(user=user, session=session, method=proof.method, device=proof.device, agent=agent)
     user.last_sign_in_at = now()
     user.save(update_fields=["last_sign_in_at"])
     origin = current()  # bound when the request came in, before anybody was signed in
@@ -98,5 +103,6 @@ def sign_in(*, user: User, proof: StepUpProof, session: str) -> None:
 
 
 @transaction.atomic
-def sign_out(*, user: User) -> None:
+def sign_out(*, user: User, session: str) -> None:
+    close(session=session)
     record("session.ended", actor=user, target=user, subject=user)

@@ -11,6 +11,8 @@ from .security import (
     password_change,
     recovery_codes_renew,
     security,
+    session_end,
+    sessions_end,
 )
 from .sign_in import sign_in, sign_in_code, sign_out
 from .tokens import token_add, token_revoke, token_rotate
@@ -26,6 +28,8 @@ __all__ = [
     "password_change",
     "recovery_codes_renew",
     "security",
+    "session_end",
+    "sessions_end",
     "sign_in",
     "sign_in_code",
     "sign_out",

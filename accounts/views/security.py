@@ -3,9 +3,10 @@
 import json
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
@@ -24,7 +25,7 @@ from accounts.forms import (
     apps_of,
     passkeys_of,
 )
-from accounts.models import ApiToken, Passkey, RecoveryCode, StepUpProof, TotpDevice
+from accounts.models import ApiToken, BrowserSession, Passkey, RecoveryCode, StepUpProof, TotpDevice
 from accounts.qr import new_key_shown
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest
@@ -42,9 +43,28 @@ def security(request: SignedInRequest) -> HttpResponse:
         "can_remove": len(apps) + len(passkeys) > 1,
         "codes_left": codes.filter(used_at=None).count(),
         "codes": codes.count(),
+        "browsers": BrowserSession.objects.open(now()).of(request.user),
+        "here": factors.digest(request.session["binding"]),
         "tokens": ApiToken.objects.open(now()).filter(user=request.user),
     }
     return render(request, "accounts/security.html", page)
+
+
+@require_POST
+def session_end(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    browser = get_object_or_404(BrowserSession.objects.of(request.user), pk=pk)
+    services.end_session(actor=request.user, browser=browser)
+    messages.success(request, _("Signed out: %(browser)s.") % {"browser": browser})
+    return redirect("accounts:security")
+
+
+@require_POST
+def sessions_end(request: SignedInRequest) -> HttpResponse:
+    """Sign out everywhere, here too."""
+    services.end_sessions(actor=request.user)
+    logout(request)
+    messages.success(request, _("You are signed out everywhere."))
+    return redirect("accounts:sign-in")
 
 
 def _form_arguments(request: SignedInRequest) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _recovery_codes_left(user: User) -> int:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        services.sign_out(user=request.user)
+        services.sign_out(user=request.user, session=request.session.get("binding", ""))
         logout(request)
     messages.success(request, _("You are signed out."))
     return redirect("accounts:sign-in")

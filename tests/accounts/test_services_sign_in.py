@@ -182,5 +182,5 @@ def test_sign_in_refuses_the_proof_of_an_activation(ana):
 
 
 def test_sign_out_is_recorded(ana):
-    services.sign_out(user=ana)
+    services.sign_out(user=ana, session="this session")
     assert events() == [("session.ended", "success", "", ana.pk)]
