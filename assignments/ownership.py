@@ -5,7 +5,6 @@ rights in this site, no membership of a group that is not theirs, and not the ru
 """
 
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
@@ -31,6 +30,8 @@ ASSIGNMENT_RIGHTS = frozenset(
 )
 GROUP_RIGHTS = frozenset({"accounts.view_group", "accounts.change_group"})  # of its members, says the service
 NOTHING: frozenset[str] = frozenset()
+# The roles by which somebody owns something.
+OWNING = Q(role__owns_resource=True) | Q(role__group_part=Role.GroupPart.OWNER)
 
 
 def _held(user: User, at: datetime) -> QuerySet[ActiveAssignment]:
@@ -47,12 +48,6 @@ def owned_groups(user: User, at: datetime) -> QuerySet[Group]:
     """Return the groups that a person owns: standing, or by an ownership in force."""
     held = _held(user, at).filter(role__group_part=Role.GroupPart.OWNER)
     return Group.objects.filter(Q(owners=user) | Q(pk__in=held.values("role__resource__group"))).distinct()
-
-
-def ways_to_own(user: User, at: datetime) -> list[QuerySet[Any]]:
-    """Return the rows by which a person owns anything at all."""
-    owning = Q(role__owns_resource=True) | Q(role__group_part=Role.GroupPart.OWNER)
-    return [_held(user, at).filter(owning), user.owned_groups.all()]
 
 
 def rights_over(user: User, thing: Model, at: datetime) -> frozenset[str]:

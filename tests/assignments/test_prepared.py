@@ -5,7 +5,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils.timezone import now
 
-from assignments.backends import rights
+from assignments.backends import held
 from assignments.prepared import Prepared
 from roles.models import Role
 from tests.factories import ActiveFactory, EligibleFactory, GroupFactory, RoleFactory, UserFactory, holder_of
@@ -26,9 +26,9 @@ def everybody():
 
 
 def test_prepared_gives_what_the_query_gives_for_everybody_and_at_any_time():
-    prepared, people = Prepared(rights), everybody()
+    prepared, people = Prepared(held), everybody()
     for at in (now(), now() - 90 * timedelta(minutes=1), now() + 9000 * HOUR, now() - 9000 * HOUR):
-        asked = {person: set(rights(person, at)) for person in people}
+        asked = {person: set(held(person, at)) for person in people}
         assert {person: set(prepared.rows(person, at)) for person in people} == asked
     assert [len(set(prepared.rows(person, now()))) for person in people][:4] == [2, 2, 0, 0]
 
@@ -38,7 +38,7 @@ def test_prepared_is_compiled_once():
 
     def query(user, at):
         compilations.append(user)
-        return rights(user, at)
+        return held(user, at)
 
     prepared = Prepared(query)
     for person in everybody():
@@ -53,8 +53,8 @@ def test_prepared_saves_the_time_of_making_the_text(capsys):
             ask()
         return (perf_counter() - began) / times
 
-    prepared, person = Prepared(rights), holder_of(Role.SECURITY_READER)
-    anew = seconds(lambda: list(rights(person, now())))
+    prepared, person = Prepared(held), holder_of(Role.SECURITY_READER)
+    anew = seconds(lambda: list(held(person, now())))
     once = seconds(lambda: prepared.rows(person, now()))
     with capsys.disabled():
         print(f"\nrights of a person: {anew * 1000:.1f} ms made anew, {once * 1000:.1f} ms prepared")
