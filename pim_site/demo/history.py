@@ -3,6 +3,7 @@
 Every act is a call of the service that a page calls, with the clock set to its moment.
 """
 
+import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from .seed import Cast
 
 Service = Callable[..., Any]
-SESSION = "demo"
 WORKER_LATE = timedelta(seconds=20)
 
 
@@ -257,9 +257,10 @@ class Episode:
             "ticket": use.ticket,
             "ticket_system": "Tickets" if use.ticket else "",
         }
-        accounts.sign_in(user=person, proof=proved(person, "session.started"), session=SESSION)
-        proof = proved(person, "activation.requested", **activation_facts(**asked))
-        self.request = approvals.activate(actor=person, proof=proof, session=SESSION, **asked)
+        session = secrets.token_urlsafe(16)
+        accounts.sign_in(user=person, proof=proved(person, session, "session.started"), session=session)
+        proof = proved(person, session, "activation.requested", **activation_facts(**asked))
+        self.request = approvals.activate(actor=person, proof=proof, session=session, **asked)
 
     def hear(self, word: Word) -> None:
         person = self.cast.people[word.person]
@@ -277,11 +278,11 @@ class Episode:
                 save_settings(role=request.role, scope=request.settings.scope, actor=person, ticket_required=True)
 
 
-def proved(person: User, action: str, **facts: Any) -> StepUpProof:
+def proved(person: User, session: str, action: str, **facts: Any) -> StepUpProof:
     """The proof that `accounts.services.prove` would give; that commits by itself and cannot be part of a whole."""
     proof = StepUpProof.objects.create(
         user=person,
-        session_digest=factors.digest(SESSION),
+        session_digest=factors.digest(session),
         intent_digest=intent_digest(action, **facts),
         method="totp",
         created_at=now(),
