@@ -9,6 +9,7 @@ urlpatterns = [
     path("activate/", several_views.eligible_activate_several, name="eligible-activate-several"),
     path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
     path("activate/<uuid:pk>/emergency/", emergency_views.eligible_emergency, name="eligible-emergency"),
+    path("active/<uuid:pk>/calendar/", views.active_calendar, name="active-calendar"),
     path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
     path(
         "extend/eligible/<uuid:pk>/",

@@ -15,9 +15,11 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.links import link
 from accounts.models import User
 from accounts.rules import intent_digest
 from accounts.sessions import SignedInRequest, prove
+from assignments.calendar import calendar_of
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import allows_emergency
 from audit.models import Event
@@ -121,6 +123,15 @@ def active_end(request: SignedInRequest, pk: UUID) -> HttpResponse:
         text = _("%(role)s at %(scope)s has ended. You do not hold it any more.")
         messages.success(request, text % {"role": active.role, "scope": active.scope})
     return redirect("home")
+
+
+@require_safe
+def active_calendar(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    """The activation as a file that a calendar takes in."""
+    active = get_object_or_404(ActiveAssignment.objects.reaching(request.user, now()).described(), pk=pk)
+    headers = {"Content-Disposition": 'attachment; filename="activation.ics"'}
+    text = calendar_of(active, url=link("home"))
+    return HttpResponse(text, content_type="text/calendar; charset=utf-8", headers=headers)
 
 
 # --- requests -------------------------------------------------------------------------------------------------

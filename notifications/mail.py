@@ -50,6 +50,8 @@ def build(message: Message, words: Words, connection: BaseEmailBackend) -> Email
     to = _mailbox(_one_line(message.to_name), _one_line(message.to_address))
     mail = EmailMultiAlternatives(words.subject, words.text, to=[to], headers=headers, connection=connection)
     mail.attach_alternative(words.html, "text/html")
+    if calendar := decode(message.context).get("calendar"):
+        mail.attach("activation.ics", calendar, "text/calendar")
     return mail
 
 

@@ -66,7 +66,7 @@
 
     document.addEventListener("keydown", (event) => {
         const typing = event.target.closest("input, textarea, select, [contenteditable]");
-        if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        if (event.key === "/" && !typing && localStorage.getItem("pim-keys-off") === null && !event.ctrlKey && !event.metaKey && !event.altKey) {
             const box = document.querySelector("[data-filter-input], [data-search]");
             if (box) {
                 event.preventDefault();
@@ -75,6 +75,56 @@
         }
         if (event.key === "Escape") closeMenu(true);
     });
+
+    // --- keys: rows by the arrows, ticks by the space bar, "a" to go on, "?" for help ---
+
+    const keys = document.querySelector("#pim-keys");
+    const KEYS_OFF = "pim-keys-off";
+    const keysWanted = () => localStorage.getItem(KEYS_OFF) === null;
+
+    const rowsInSight = () => [...document.querySelectorAll("[data-filter-item]")].filter((row) => !row.hidden);
+
+    const step = (by) => {
+        const rows = rowsInSight();
+        const here = rows.findIndex((row) => row.contains(document.activeElement));
+        const row = rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(here + by, 0), rows.length - 1)];
+        row?.querySelector("input[type=checkbox], a, button")?.focus();
+        return Boolean(row);
+    };
+
+    const goOn = () => {
+        const several = document.querySelector("#several");
+        if (several && document.querySelector("input[form=several]:checked")) return several.requestSubmit();
+        const row = document.activeElement.closest("[data-filter-item]") ?? rowsInSight()[0];
+        row?.querySelector("a.pim-button:not(.pim-button--secondary, .pim-button--quiet)")?.click();
+    };
+
+    const acts = {
+        ArrowDown: () => step(1),
+        ArrowUp: () => step(-1),
+        a: goOn,
+        "?": () => keys?.showModal(),
+    };
+
+    document.addEventListener("keydown", (event) => {
+        const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+        const searching = event.target.matches("[data-filter-input]") && event.key === "ArrowDown";
+        const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog");
+        if (!acts[event.key] || !plain || (typing && !searching) || !keysWanted()) return;
+        if (event.key.startsWith("Arrow") && !rowsInSight().length) return;
+        event.preventDefault();
+        acts[event.key]();
+    });
+
+    document.querySelector("[data-keys-open]")?.addEventListener("click", () => keys.showModal());
+    const keysBox = document.querySelector("[data-keys-wanted]");
+    if (keysBox) {
+        keysBox.checked = keysWanted();
+        keysBox.addEventListener("change", () => {
+            if (keysBox.checked) localStorage.removeItem(KEYS_OFF);
+            else localStorage.setItem(KEYS_OFF, "yes");
+        });
+    }
 
     // --- the person's menu ---
 

@@ -14,6 +14,7 @@ from accounts.authority import require
 from accounts.bulk import once
 from accounts.links import link
 from accounts.models import Group, User
+from assignments.calendar import calendar_of
 from assignments.models import (
     TAKEN,
     ActiveAssignment,
@@ -168,6 +169,7 @@ def _tell_activated(
             "starts_at": active.starts_at,
             "ends_at": active.ends_at,
             "scheduled": active.starts_at > at,
+            "calendar": calendar_of(active, url=link("home")) if active.starts_at > at else "",
             "reason": reason,
             "approver": ", ".join(map(str, approvers)),
         }

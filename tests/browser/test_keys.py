@@ -1,0 +1,46 @@
+"""A known role in two clicks and a code; and with the keyboard alone."""
+
+import re
+
+from playwright.sync_api import expect
+
+
+def test_known_role_takes_two_clicks_and_a_code(visitor):
+    visit = visitor()
+    page = visit.sign_in("requester")
+    page.evaluate("window.name = '0'; 0")
+    page.context.add_init_script("addEventListener('click', () => { window.name = Number(window.name) + 1 }, true)")
+    page.goto("/")
+    row = page.locator("#eligible li", has_text="Ledger Reader")
+    row.get_by_role("link", name=re.compile("^Activate")).click()
+    expect(page.get_by_label("Reason")).not_to_have_value("")  # as the last time
+    page.get_by_label("One-time code").press_sequentially(visit.demo.code("requester"))
+    page.get_by_role("button", name="Activate").click()
+
+    expect(page.get_by_text("The role is active.")).to_be_visible()
+    assert page.evaluate("window.name") == "2"
+
+
+def test_role_activated_with_the_keyboard_alone(visitor):
+    visit = visitor()
+    page = visit.sign_in("on_call")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("warehouse")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.keyboard.press("a")
+    expect(page.get_by_role("heading", name="Activate several roles")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("Stock is wrong.")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "code":
+            break
+    page.keyboard.type(visit.demo.code("on_call"))
+    page.keyboard.press("Enter")
+
+    expect(page.locator("main")).to_contain_text(re.compile("Warehouse Operator · .*: active now."))
