@@ -186,13 +186,14 @@ class Work:
         resource, name = self.site.resource(row["resource"]), row["name"]
         rights: list[Permission] | None = [self.site.right(right) for right in row["permissions"]]
         facts = {"name": name, "description": row["description"], "is_privileged": row["privileged"]}
+        facts["owns_resource"] = row["owns_resource"]
         if before is None:
             settings = self._settings(row["settings"])
             made = roles.create_role(resource=resource, actor=self.actor, permissions=rights or (), **facts, **settings)
             self.site.roles[row["resource"], name] = made
             return made
         role = self.site.role(row["resource"], name)
-        if any(row[key] != before[key] for key in ("description", "privileged", "permissions")):
+        if any(row[key] != before[key] for key in ("description", "privileged", "owns_resource", "permissions")):
             rights = None if role.is_built_in and not rights else rights
             roles.update_role(role=role, actor=self.actor, permissions=rights, **facts)
         return role

@@ -75,6 +75,7 @@ ROLE = Shape(
         "name": Key(TEXT),
         "description": Key(TEXT, ""),
         "privileged": Key(TRUTH, False),
+        "owns_resource": Key(TRUTH, False),
         "permissions": Key(NAMES, []),
         "settings": Key(SETTINGS, SETTINGS.defaults),
         "overrides": Key(Many(OVERRIDE, ordered=True), []),

@@ -106,7 +106,7 @@ def resources(paths: dict[UUID, str]) -> list[Values]:
             "path": paths[row.pk],
             "name": row.name if row.parent_id is None else "",
             "kind": row.kind,
-            "group": row.group.name if row.group else "",
+            "group": row.group.name if row.group and row.stands_for_group else "",
             "description": row.description,
         }
         for row in Resource.objects.select_related("group")
@@ -138,6 +138,7 @@ def role_values(role: Role, paths: dict[UUID, str], versions: Iterable[RoleSetti
         "name": role.name,
         "description": role.description,
         "privileged": role.is_privileged,
+        "owns_resource": role.owns_resource,
         "permissions": sorted(f"{right.content_type.app_label}.{right.codename}" for right in rights),
         "settings": own,
         "overrides": sorted(overrides, key=lambda override: override["scope"].split("/")),

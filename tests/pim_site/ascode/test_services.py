@@ -8,6 +8,7 @@ from django.utils.timezone import now
 from accounts.models import Group, User
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.services import delete_group
 from audit.models import Event
 from pim_site.ascode.document import FileRefused
 from pim_site.ascode.present import export
@@ -324,6 +325,23 @@ def test_group_is_governed_by_a_file():
     assert (member.resource.group.name, settings.activation_max_duration) == ("On call", timedelta(hours=12))
     assert EligibleAssignment.objects.get().role == member
     assert done(export()) == done(GOVERNED) == []
+
+
+def test_whether_a_role_owns_its_resource_is_of_the_file():
+    text = "version: 1\nroles:\n  - resource: /\n    name: Keeper\n    privileged: true\n    owns_resource: %s\n"
+    done(text % "true")
+    assert Role.objects.get(name="Keeper").owns_resource
+    assert "owns_resource: true" in export()
+    assert done(export()) == []
+    done(text % "false")
+    assert not Role.objects.get(name="Keeper").owns_resource
+
+
+def test_what_a_deleted_group_leaves_is_exported_as_a_place_as_any_other():
+    done(GOVERNED)
+    delete_group(group=Group.objects.get(), actor=None, justification="Dissolved.")
+    assert "group: On call" not in export()
+    assert done(export()) == []
 
 
 def test_rights_of_a_built_in_role_are_not_the_files():
