@@ -1,10 +1,11 @@
 """Eligible and active assignments: who may hold what, who holds it now, and the way to make and end them."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.authority import may
-from accounts.models import User
+from accounts.models import Group, User
 from accounts.rules import NotAllowed, intent_digest
 from accounts.sessions import prove
 from approvals import services
@@ -28,12 +29,13 @@ from approvals.terms_forms import TermsForm
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
+from audit.services import refusal_code
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
 from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
-from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, page_of
-from .forms import TargetForm, add_refusal
+from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, messages_of, page_of
+from .forms import MOST_HOLDERS, TargetForm, add_refusal
 from .imports import ImportsRows
 from .insights import InsightFilter
 from .requests import request_row
@@ -111,6 +113,26 @@ def assign_links(request: HttpRequest, kinds: Iterable[str], **query: Any) -> li
             url = reverse(f"admin:assignments_{page.kind}assignment_assign")
             buttons.append(Button(page.assign_label, f"{url}?{urlencode(query)}" if query else url))
     return buttons
+
+
+class AssignsMany(ConsoleAdmin):
+    """A list of people or groups, several of whom can be assigned a role. `holds` is what the form calls them."""
+
+    holds: ClassVar[str]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions, user = super().get_actions(request), actor_of(request)
+        for page in (EligibleAdmin, ActiveAdmin):
+            if may(user, OWNS, *page.assign_permissions):
+                name = f"assign-{page.kind}"
+                actions[name] = (partial(_to_assign, kind=page.kind), name, str(page.assign_label))
+        return actions
+
+
+def _to_assign(pages: AssignsMany, request: HttpRequest, rows: Any, *, kind: str) -> HttpResponse:
+    """Go to the form on which these are assigned a role."""
+    chosen = [(pages.holds, str(row.pk)) for row in rows[: MOST_HOLDERS + 1]]
+    return redirect(f"{reverse(f'admin:assignments_{kind}assignment_assign')}?{urlencode(chosen)}")
 
 
 class AssignmentAdmin(ConsoleAdmin):
@@ -194,31 +216,49 @@ class AssignmentAdmin(ConsoleAdmin):
         if not may(user, OWNS, *self.assign_permissions):
             raise NotAllowed
         chosen = "role" in request.GET and {"user", "group"} & set(request.GET)
-        target = TargetForm(request.GET if chosen else None, initial=request.GET.dict())
+        known = request.GET.dict() | {name: request.GET.getlist(name) for name in ("user", "group")}
+        target = TargetForm(request.GET if chosen else None, initial=known)
         if not target.is_valid():
             return self.shown(request, "admin/assign_target.html", self.assign_label, form=target)
         place = {name: target.cleaned_data[name] for name in ("role", "scope")}
         if not may(user, *self.assign_permissions, at=EligibleAssignment(**place)):
             raise NotAllowed
-        return self._terms_view(request, target.cleaned_data)
+        return self._terms_view(request, target.cleaned_data["holders"], place)
 
-    def _terms_view(self, request: HttpRequest, target: dict[str, Any]) -> HttpResponse:
-        settings = RoleSettings.objects.applying_to(target["role"], target["scope"])[0]
+    def _terms_view(self, request: HttpRequest, holders: list[User | Group], place: dict[str, Any]) -> HttpResponse:
+        settings = RoleSettings.objects.applying_to(place["role"], place["scope"])[0]
         data, user = request.POST if request.method == "POST" else None, actor_of(request)
         form = TermsForm(data, settings=settings, kind=self.kind, user=user)
-        if form.is_valid():
+        context: dict[str, Any] = {"settings": settings, "kind": self.kind, "holders": holders, "place": place}
+        context["told"] = [who_is_told(holder) for holder in holders]
+        several = len(holders) > 1
+        context["one_by_one"] = several and "code" in form.fields
+        if form.is_valid() and several and not context["one_by_one"]:
+            context["sure"] = "confirmed" in request.POST
+            context["results"] = [self._result_for(user, holder, place, form, context["sure"]) for holder in holders]
+        elif form.is_valid() and not several:
             try:
-                return self._assigned(request, self.assign(request, settings, target, form))
+                return self._assigned(request, self.assign(request, settings, {"holder": holders[0], **place}, form))
             except (ValidationError, NotAllowed) as refusal:
                 add_refusal(form, refusal)
-        context = {
-            "target": target,
-            "form": form,
-            "settings": settings,
-            "kind": self.kind,
-            "told": who_is_told(target["holder"]),
-        }
-        return self.shown(request, "admin/assign_terms.html", self.assign_label, **context)
+        return self.shown(request, "admin/assign_terms.html", self.assign_label, form=form, **context)
+
+    def _result_for(
+        self, actor: User, holder: User | Group, place: dict[str, Any], form: TermsForm, sure: bool
+    ) -> dict[str, Any]:
+        """Assign to one of several, or say what would become of it."""
+        assign: Any = services.assign_eligible if self.kind == "eligible" else services.assign_active
+        try:
+            assign(actor=actor, holder=holder, **place, **form.asked, validate_only=not sure)
+        except (ValidationError, PermissionDenied) as refusal:
+            text = f"{' '.join(messages_of(refusal))} ({refusal_code(refusal)})"
+            return {"row": holder, "state": "refused", "text": text}
+        return {"row": holder, "state": "success" if sure else "ok", "text": self._told_of(holder, place, sure)}
+
+    def _told_of(self, holder: User | Group, place: dict[str, Any], sure: bool) -> str:
+        if not sure:
+            return _("Can be assigned.")
+        return str(self.assigned_words % {"user": holder, "role": place["role"]})
 
     def assign(
         self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm

@@ -17,6 +17,8 @@ from roles.rules import check_scope
 from .widgets import autocomplete
 
 Refusal = ValidationError | PermissionDenied
+# They stand in the address of the page, and web servers take no longer one.
+MOST_HOLDERS = 50
 
 
 def add_refusal(form: forms.BaseForm, refusal: Refusal) -> None:
@@ -89,18 +91,18 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
 class TargetForm(forms.Form):
     """The first step of an assignment: who, what and where."""
 
-    user = forms.ModelChoiceField(
+    user = forms.ModelMultipleChoiceField(
         User.objects.enabled(),
-        label=gettext_lazy("Holder"),
+        label=gettext_lazy("Holders"),
         required=False,
-        widget=autocomplete(EligibleAssignment, "user"),
-        help_text=gettext_lazy("Type a part of the name, the username or the e-mail address."),
+        widget=autocomplete(EligibleAssignment, "user", multiple=True),
+        help_text=gettext_lazy("One or several. Type a part of the name, the username or the e-mail address."),
     )
-    group = forms.ModelChoiceField(
+    group = forms.ModelMultipleChoiceField(
         Group.objects.all(),
-        label=gettext_lazy("or a group"),
+        label=gettext_lazy("or groups"),
         required=False,
-        widget=autocomplete(EligibleAssignment, "group"),
+        widget=autocomplete(EligibleAssignment, "group", multiple=True),
         help_text=gettext_lazy("Each enabled member gets it, or activates it for themselves."),
     )
     role = forms.ModelChoiceField(
@@ -119,12 +121,14 @@ class TargetForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Return `holder`, `role` and `scope`."""
+        """Return `holders`, `role` and `scope`."""
         values = super().clean() or {}
-        holders = [values.pop("user", None), values.pop("group", None)]
-        values["holder"] = holders[0] or holders[1]
-        if all(holders) or not (any(holders) or {"user", "group"} & set(self.errors)):
+        values["holders"] = [*(values.pop("user", None) or ()), *(values.pop("group", None) or ())]
+        if not (values["holders"] or {"user", "group"} & set(self.errors)):
             self.add_error("user", _("Choose a person or a group."))
+        if len(values["holders"]) > MOST_HOLDERS:
+            limit = {"limit": MOST_HOLDERS}
+            self.add_error("user", _("Choose at most %(limit)d at once; import a CSV file for more.") % limit)
         if role := values.get("role"):
             values["scope"] = values.get("scope") or role.resource
             try:

@@ -19,7 +19,7 @@ from assignments.services import delete_group, update_group
 from roles.models import Resource, Role
 from roles.services import govern_group
 
-from .assignments import assign_links, assignment_row
+from .assignments import AssignsMany, assign_links, assignment_row
 from .base import Act, Button, Section, ServiceAdmin, link, list_of, page_of
 from .forms import ServiceForm
 from .imports import ImportsRows
@@ -69,7 +69,8 @@ def what_deleting_does(group: Group) -> Iterator[str]:
 
 
 @admin.register(Group)
-class GroupAdmin(ImportsRows, ServiceAdmin):
+class GroupAdmin(ImportsRows, AssignsMany, ServiceAdmin):
+    holds = "group"
     imports = "groups"
     import_permissions = ("accounts.add_group",)
     form = GroupForm

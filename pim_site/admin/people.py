@@ -28,7 +28,7 @@ from pim_site.templatetags.pim import day, dot, duration, moment, moment_text
 from roles.models import Delegation
 from roles.services import end_delegation
 
-from .assignments import assign_links, assignment_row, end_day_of
+from .assignments import AssignsMany, assign_links, assignment_row, end_day_of
 from .base import Act, Button, Section, ServiceAdmin, link, list_of
 from .forms import ProvedReasonForm, ReasonForm, ServiceForm
 from .imports import ImportsRows
@@ -111,7 +111,8 @@ class PersonForm(ServiceForm):
 
 
 @admin.register(User)
-class PersonAdmin(ImportsRows, ServiceAdmin):
+class PersonAdmin(ImportsRows, AssignsMany, ServiceAdmin):
+    holds = "user"
     imports = "people"
     import_permissions = ("accounts.add_user",)
     form = PersonForm

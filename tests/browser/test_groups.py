@@ -21,7 +21,7 @@ def make_group(console, *members):
 def assign_to_group(console):
     console.goto("/console/assignments/eligibleassignment/")
     console.get_by_role("link", name="Assign eligible").click()
-    choose(console, "or a group", GROUP)
+    choose(console, "or groups", GROUP)
     choose(console, "Role", ROLE)
     console.get_by_role("button", name="Continue").click()
     console.get_by_label("Reason").fill("Looks after the shop at night.")
