@@ -20,7 +20,7 @@ class Program:
         self.headers = {}
 
     def send(self, method, path, body=None, *, key=None, seen=None, **query):
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = {"Idempotency-Key": key} if key is not None else {}
         headers |= {"If-Match": seen} if seen else {}
         data = json.dumps(body) if body is not None else ""
         address = path if path.startswith("/") else ROOT + path

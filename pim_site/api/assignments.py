@@ -14,6 +14,7 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from . import sight
 from .base import Rows
 from .fields import Moment, Reference
+from .lists import RowFilter, YesNo
 from .principals import GroupSummary, Summary
 from .roles import ResourceSummary, RoleSummary
 
@@ -29,6 +30,7 @@ class AssignmentOut(serializers.ModelSerializer[Any]):
     ends_at = Moment(allow_null=True)
     ended_at = Moment(allow_null=True)
     created_at = Moment()
+    end_reason = serializers.CharField(help_text="Empty while it has not ended.")
     state = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ChoiceField(STATES))
@@ -55,7 +57,7 @@ class ActiveOut(AssignmentOut):
         read_only_fields = fields
 
 
-class AssignmentFilter(django_filters.FilterSet):
+class AssignmentFilter(RowFilter):
     principal = django_filters.UUIDFilter("user")
     group = django_filters.UUIDFilter()
     role = django_filters.UUIDFilter()
@@ -79,7 +81,7 @@ class EligibleFilter(AssignmentFilter):
 
 class ActiveFilter(AssignmentFilter):
     eligible_assignment = django_filters.UUIDFilter()
-    activated = django_filters.BooleanFilter("eligible_assignment", lookup_expr="isnull", exclude=True)
+    activated = YesNo("eligible_assignment", lookup_expr="isnull", exclude=True)
 
     class Meta:
         model = ActiveAssignment

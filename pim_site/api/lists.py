@@ -2,15 +2,31 @@
 
 from typing import Any
 
+import django_filters
+from django.db import models
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from rest_framework import filters, serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from .fields import Reference
+from .problems import Refused
 
 PAGE, LONGEST_PAGE = 50, 200
+
+
+class YesNo(django_filters.TypedChoiceFilter):
+    """`true` or `false`; django-filter's own takes any other word for neither, and shows all rows."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        choices = [("true", "true"), ("false", "false")]
+        super().__init__(*args, choices=choices, coerce=lambda text: text == "true", **kwargs)
+
+
+class RowFilter(django_filters.FilterSet):
+    FILTER_DEFAULTS = {**django_filters.FilterSet.FILTER_DEFAULTS, models.BooleanField: {"filter_class": YesNo}}
 
 
 class Pages(CursorPagination):
@@ -19,6 +35,13 @@ class Pages(CursorPagination):
     page_size = PAGE
     page_size_query_param = "page_size"
     max_page_size = LONGEST_PAGE
+
+    def decode_cursor(self, request: Request) -> Any:
+        try:
+            return super().decode_cursor(request)
+        except NotFound as error:
+            text = _("This is no cursor of ours. Take the one of the page before.")
+            raise Refused(text, "cursor_invalid", field="cursor") from error
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get("page_size")

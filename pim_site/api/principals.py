@@ -20,6 +20,7 @@ from roles.services import govern_group
 from . import sight
 from .base import Rows
 from .fields import Input, Moment, Named, Reference, Text
+from .lists import RowFilter
 from .schema import CHANGES, JUSTIFIED
 
 
@@ -60,7 +61,7 @@ class JustificationIn(Input):
     justification = Text()
 
 
-class PrincipalFilter(django_filters.FilterSet):
+class PrincipalFilter(RowFilter):
     class Meta:
         model = User
         fields = ["kind", "username", "email", "is_active"]
@@ -87,7 +88,7 @@ class Principals(Rows):
 
     @extend_schema(request=PrincipalIn, responses=PrincipalOut)
     def partial_update(self, request: Request, pk: UUID) -> Response:
-        changes = self.read(PrincipalIn, partial=True)
+        changes = self.read(PrincipalIn, some=True)
         return self.answer(update_person(user=self.found(pk), actor=self.actor, seen=self.seen(), **changes))
 
     @extend_schema(request=JustificationIn, responses=PrincipalOut)
@@ -127,7 +128,7 @@ class GovernIn(Input):
     parent = Named(sight.resources, required=False, allow_null=True)
 
 
-class GroupFilter(django_filters.FilterSet):
+class GroupFilter(RowFilter):
     member = django_filters.UUIDFilter("members")
 
     class Meta:
@@ -158,7 +159,7 @@ class Groups(Rows):
     @extend_schema(request=GroupIn, responses=GroupOut)
     def partial_update(self, request: Request, pk: UUID) -> Response:
         group = self.found(pk)
-        wanted = group_values(group) | self.read(GroupIn, partial=True)
+        wanted = group_values(group) | self.read(GroupIn, some=True)
         update_group(group=group, actor=self.actor, seen=self.seen(), **wanted)
         return self.answer(self.found(pk))
 

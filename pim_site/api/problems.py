@@ -66,7 +66,7 @@ def on_exception(exception: Exception, context: dict[str, Any]) -> Response | No
 
 def _described(exception: Exception) -> tuple[int, str, str, list[dict[str, str]]] | None:
     if isinstance(exception, ValidationError):
-        code = refusal_code(exception)
+        code = "name_taken" if refusal_code(exception) == "unique" else refusal_code(exception)
         return status_of(exception, code), code, " ".join(exception.messages), list(_errors_of_refusal(exception))
     if isinstance(exception, PermissionDenied):
         return 403, refusal_code(exception), str(exception) or _("This is not allowed."), []

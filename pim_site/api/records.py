@@ -13,6 +13,7 @@ from notifications.models import Message
 
 from .base import Rows
 from .fields import Moment
+from .lists import RowFilter
 
 
 class EventOut(serializers.ModelSerializer[Event]):
@@ -31,7 +32,7 @@ class EventOut(serializers.ModelSerializer[Event]):
         return event.facts
 
 
-class EventFilter(django_filters.FilterSet):
+class EventFilter(RowFilter):
     after = django_filters.IsoDateTimeFilter("at", lookup_expr="gte")
     before = django_filters.IsoDateTimeFilter("at", lookup_expr="lt")
     actor = django_filters.UUIDFilter("actor_id")
@@ -70,7 +71,7 @@ class NotificationOut(serializers.ModelSerializer[Message]):
         read_only_fields = fields
 
 
-class NotificationFilter(django_filters.FilterSet):
+class NotificationFilter(RowFilter):
     class Meta:
         model = Message
         fields = ["kind", "state"]

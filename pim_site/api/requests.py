@@ -28,6 +28,7 @@ from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
 from .fields import Input, Length, Moment, Named, Reference, Text
+from .lists import RowFilter
 from .principals import GroupSummary, Summary
 from .problems import status_of
 from .roles import ResourceSummary, RoleSummary
@@ -84,7 +85,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
         return [] if row._state.adding else DecisionOut(row.decisions.all(), many=True).data
 
 
-class RequestFilter(django_filters.FilterSet):
+class RequestFilter(RowFilter):
     principal = django_filters.UUIDFilter("user")
     requester = django_filters.UUIDFilter()
     role = django_filters.UUIDFilter()

@@ -34,6 +34,7 @@ from roles.stages import GROUPS, MOST_STAGES, PEOPLE, StageTerms
 from . import sight
 from .base import Rows
 from .fields import Input, Length, Moment, Named, Reference, Text
+from .lists import RowFilter, YesNo
 from .principals import justification_of
 from .problems import Refused
 from .schema import CHANGES, JUSTIFIED
@@ -71,7 +72,7 @@ class MoveIn(Input):
     justification = Text()
 
 
-class ResourceFilter(django_filters.FilterSet):
+class ResourceFilter(RowFilter):
     parent = django_filters.UUIDFilter()
 
     class Meta:
@@ -103,7 +104,7 @@ class Resources(Rows):
     def partial_update(self, request: Request, pk: UUID) -> Response:
         row = self.found(pk)
         wanted = {"name": row.name, "kind": row.kind, "description": row.description}
-        wanted |= self.read(ResourceIn, partial=True)
+        wanted |= self.read(ResourceIn, some=True)
         return self.answer(update_resource(resource=row, actor=self.actor, seen=self.seen(), **wanted))
 
     @extend_schema(request=MoveIn, responses=ResourceOut)
@@ -128,6 +129,7 @@ class RoleSummary(serializers.ModelSerializer[Role]):
 class RoleOut(serializers.ModelSerializer[Role]):
     resource = Reference(ResourceSummary)
     built_in_key = serializers.CharField(allow_null=True)
+    group_part = serializers.CharField(help_text="`member` or `owner` of a governed group; empty for other roles.")
     permissions = serializers.SerializerMethodField()
 
     class Meta:
@@ -166,7 +168,7 @@ def permission_called(name: str) -> Permission:
     return found
 
 
-class RoleFilter(django_filters.FilterSet):
+class RoleFilter(RowFilter):
     resource = django_filters.UUIDFilter()
 
     class Meta:
@@ -198,7 +200,7 @@ class Roles(Rows):
     def partial_update(self, request: Request, pk: UUID) -> Response:
         row = self.found(pk)
         wanted = {name: getattr(row, name) for name in ("name", "description", "is_privileged")}
-        wanted |= self.read(RoleIn, partial=True)
+        wanted |= self.read(RoleIn, some=True)
         update_role(role=row, actor=self.actor, seen=self.seen(), **wanted)
         return self.answer(self.found(pk))
 
@@ -297,10 +299,10 @@ class NewSettingsIn(SettingsIn):
     scope = Named(sight.resources)
 
 
-class SettingsFilter(django_filters.FilterSet):
+class SettingsFilter(RowFilter):
     role = django_filters.UUIDFilter()
     scope = django_filters.UUIDFilter()
-    in_use = django_filters.BooleanFilter("superseded_at", lookup_expr="isnull")
+    in_use = YesNo("superseded_at", lookup_expr="isnull")
 
     class Meta:
         model = RoleSettings
@@ -331,7 +333,7 @@ class Settings(Rows):
     @extend_schema(request=SettingsIn, responses=SettingsOut)
     def partial_update(self, request: Request, pk: UUID) -> Response:
         """Put the next version in use; the answer is that version."""
-        row, changes = self.found(pk), self.read(SettingsIn, partial=True)
+        row, changes = self.found(pk), self.read(SettingsIn, some=True)
         facts: dict[str, Any] = {"role": row.role, "scope": row.scope, "actor": self.actor}
         made = save_settings(**facts, seen=self._seen(row), **changes)
         return self.answer(self.found(made.pk))

@@ -6,7 +6,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from accounts.tokens import Scope
@@ -15,7 +14,8 @@ from .lists import expandable
 
 # Actions of a view that change something.
 CHANGES = ("create", "partial_update", "destroy", "disable", "enable", "govern", "move")
-JUSTIFIED = [OpenApiParameter("justification", OpenApiTypes.STR, required=True, description="Why: kept in the audit.")]
+_REASON = {"type": "string", "minLength": 1, "maxLength": 2000}
+JUSTIFIED = [OpenApiParameter("justification", _REASON, required=True, description="Why: kept in the audit.")]
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; `detail` is for people.",
@@ -89,6 +89,8 @@ class Operation(AutoSchema):
             problems |= WITH_OBJECT if "{" in self.path else {}
             problems |= WRITING if self.method in ("POST", "PATCH", "DELETE") else {}
             problems |= EDITING if self._edits() else {}
+            problems |= {"422": "No cursor of ours"} if self.view.action == "list" else {}
+            operation["responses"]["414"] = {"description": "The address is too long"}
             for status, text in sorted(problems.items()):
                 operation["responses"].setdefault(status, _problem(text))
         return operation

@@ -20,6 +20,7 @@ from accounts.tokens import MOST_NETWORKS, Scope, key_of
 
 from .base import Rows
 from .fields import Input, Length, Moment, Named, Reference, Text
+from .lists import RowFilter, YesNo
 from .principals import Summary
 
 
@@ -79,9 +80,9 @@ class RotateIn(Input):
     code = Text(max_length=40, required=False, allow_blank=True, default="")
 
 
-class TokenFilter(django_filters.FilterSet):
+class TokenFilter(RowFilter):
     principal = django_filters.UUIDFilter("user")
-    open = django_filters.BooleanFilter(method="still_open")
+    open = YesNo(method="still_open")
 
     class Meta:
         model = ApiToken

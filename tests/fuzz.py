@@ -1,0 +1,91 @@
+"""`python -m tests.fuzz`: a demo is asked what schemathesis makes up from the description of the API, as three people.
+
+Fails on an answer that breaks the description or is our own fault (5xx), when fewer than 3,000 cases ran, when the
+checks of authorisation did not run, or when so few answers are 2xx that nothing was reached.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+PERSONAS = ("global_admin", "approver", "requester")
+CASES, SHARE_OF_SUCCESS = 3_000, 0.3
+# What would take the token away with which the rest is asked.
+LEFT_OUT = ("tokens_destroy",)
+
+
+def start(directory, port):
+    directory.mkdir(exist_ok=True)
+    (directory / "env").write_text("PIM_API_REQUESTS_PER_MINUTE=1000000\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIM_")}
+    command = [sys.executable, "-m", "pim_site.demo.start", "--port", str(port)]
+    log = (directory / "demo.log").open("wb")
+    demo = subprocess.Popen(command, cwd=HOME, env=kept | {"PIM_DEMO_DIR": str(directory)}, stdout=log, stderr=log)
+    until = time.monotonic() + 180
+    while not ((directory / "people.json").exists() and answers(port)):
+        if demo.poll() is not None or time.monotonic() > until:
+            sys.exit(f"The demo did not start: see {directory}")
+        time.sleep(0.5)
+    return demo
+
+
+def answers(port):
+    try:
+        return urllib.request.urlopen(f"http://localhost:{port}/healthz", timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def ask(persona, token, port, directory, examples):
+    """Run schemathesis as one person; its exit status, and what it was answered, by status."""
+    report = directory / f"{persona}.ndjson"
+    command = [Path(sys.executable).with_name("schemathesis"), "--config-file", HOME / "schemathesis.toml"]
+    command += ["run", f"http://localhost:{port}/api/v1/schema"]
+    command += ["-H", f"Authorization: Bearer {token}", "--checks", "all", "--phases", "examples,fuzzing,stateful"]
+    command += ["--max-examples", str(examples), "--continue-on-failure", "--report-ndjson-path", str(report)]
+    for operation in LEFT_OUT:
+        command += ["--exclude-operation-id", operation]
+    print(f"--- as {persona}", flush=True)
+    status = subprocess.run(command, cwd=directory, check=False).returncode
+    text = report.read_text()
+    return status, Counter(re.findall(r'"status_code": ?(\d)', text)), text
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--port", type=int, default=18_480)
+    parser.add_argument("--examples", type=int, default=30, help="of each operation and person")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        demo = start(Path(name), asked.port)
+        try:
+            tokens = {who: each["token"] for who, each in json.loads((Path(name) / "people.json").read_text()).items()}
+            runs = [ask(who, tokens[who], asked.port, Path(name), asked.examples) for who in PERSONAS]
+        finally:
+            demo.send_signal(signal.SIGTERM)
+            demo.wait(30)
+    return judged(runs)
+
+
+def judged(runs):
+    answered = sum((counts for _status, counts, _text in runs), Counter())
+    cases, good = answered.total(), answered["2"]
+    checked = all("ignored_auth" in text for _status, _counts, text in runs)
+    print(f"{cases} answers, {good / max(cases, 1):.0%} of them 2xx, {answered['5']} of them 5xx, by class: {answered}")
+    print(f"checks of authorisation ran: {checked}")
+    failed = [status for status, _counts, _text in runs if status]
+    return int(bool(failed) or cases < CASES or good < SHARE_OF_SUCCESS * cases or answered["5"] > 0 or not checked)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""Every operation of the API for everybody, on their own objects and on others': who gets what, and who changes it.
+
+`api_matrix.csv` is the table that people review. An operation that is not in it fails the tests, and so does a cell
+that the API answers otherwise: a status where nothing was changed, "done" where something was; empty where there is no
+such object. The columns named after scopes are tokens of a Global Administrator with that scope alone.
+"""
+
+import csv
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+from django.urls import get_resolver
+
+from accounts.services import tokens as token_services
+from accounts.tokens import Scope
+from audit.services import record
+from notifications.models import Message
+from pim_site.models import RequestCounter
+from roles.models import RoleSettings
+from tests.api import Program
+from tests.factories import RoleFactory, TokenFactory, root
+from tests.refusals import snapshot
+from tests.test_matrix import MARKS, Cast, Writes, undone, without
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("api matrix")]
+
+TABLE = Path(__file__).with_name("api_matrix.csv")
+PEOPLE = ("anonymous", "disabled", "plain", "requester", "approver", "helpdesk", "role_admin", "global_admin", "reader")
+ASKERS = (*PEOPLE, *Scope.values)
+OWNED = {
+    "principals": "user",
+    "eligible_assignments": "eligibleassignment",
+    "active_assignments": "activeassignment",
+    "requests": "request",
+    "tokens": "token",
+    "audit_events": "event",
+    "notifications": "message",
+}
+OTHERS = {"groups": "group", "resources": "resource", "roles": "role", "role_settings": "settings"}
+UNDESCRIBED = {"schema", "reference", ""}
+REASON = {"justification": "Because the matrix asks."}
+
+
+def operations():
+    """Method and address of each operation, as they are written in the table; one for each kind of request."""
+    (api,) = [entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/"]
+    for entry in api.url_patterns:
+        address = str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<int:pk>", "{id}")
+        if address in UNDESCRIBED:
+            continue
+        for method in sorted(getattr(entry.callback, "actions", {"get": "", "post": ""}).keys() - {"head"}):
+            if (method, address) == ("post", "requests"):
+                yield from (("POST", "requests self_activate"), ("POST", "requests admin_assign"))
+            else:
+                yield method.upper(), address
+
+
+def cases():
+    for method, address in operations():
+        objects = ("own", "other") if has_owner(address) else ("other",) if "{id}" in address else ("",)
+        yield from ((method, address, whose) for whose in objects)
+
+
+def has_owner(address):
+    kind = address.split("/")[0]
+    return address in ("requests self_activate", "access/of/{id}") or ("{id}" in address and kind in OWNED)
+
+
+class ApiCast(Cast):
+    """The personas of the pages, each with an event and a mail of their own, and a token."""
+
+    def __init__(self):
+        super().__init__()
+        for persona, person in self.people.items():
+            self.owned[persona] |= self.records_of(person)
+        self.others |= self.records_of(self.somebody)
+        self.others["settings"] = RoleSettings.objects.get(role=RoleFactory()).pk
+        self.tokens = {name: TokenFactory(user=self.people[name]).text for name in PEOPLE if name != "anonymous"}
+        powerful = self.people["global_admin"]
+        self.tokens |= {scope: TokenFactory(user=powerful, scopes=scope).text for scope in Scope.values}
+        self.before = snapshot()
+
+    def records_of(self, person):
+        plain = {"kind": "role_ended", "context": "{}", "state": "sent", "time_zone": "UTC", "language": "en"}
+        return {
+            "event": record("session.ended", actor=person, target=person, subject=person).pk,
+            "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
+        }
+
+    def key_of(self, asker, address, whose):
+        kind = address.split("/")[0]
+        if kind in OTHERS:
+            return self.others[OTHERS[kind]]
+        name = {"access": "user", "requests self_activate": "eligibleassignment"}.get(kind) or OWNED[kind]
+        if whose == "other":
+            return self.others[name]
+        owner = asker if asker in PEOPLE else "global_admin"
+        return self.owned.get(owner, {}).get(name)
+
+
+@pytest.fixture(scope="module")
+def cast(django_db_setup, django_db_blocker, tmp_path_factory):
+    changed = override_settings(DEMO_DIR=tmp_path_factory.mktemp("demo"), API_REQUESTS_PER_MINUTE=10**6)
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), changed, undone():
+        patch.setattr(token_services, "USE_IS_NOTED_EVERY", timedelta(days=1))
+        made = ApiCast()
+        for token in made.tokens.values():
+            Program(token=token).get("access/mine")  # its first use is noted
+        made.before = snapshot()
+        yield made
+
+
+def body(cast, address, key):
+    """A body with which the operation does what it is for, where one may."""
+    role, place = str(cast.others["role"]), str(cast.others["place"])
+    question = {"principal": str(cast.somebody.pk), "role": role, "scope": str(root().pk)}
+    act = address.rpartition("/")[2]
+    if act in ("disable", "enable", "approve", "deny", "cancel"):
+        return REASON
+    return {
+        "access/check": {"questions": [question]},
+        "principals": {"username": "new", "display_name": "New", "email": "new@example.org"},
+        "groups": {"name": "New"},
+        "resources": {"name": "New", "parent": str(root().pk)},
+        "resources/{id}/move": {"parent": place, **REASON},
+        "roles": {"name": "New", "resource": str(root().pk)},
+        "role_settings": {"role": role, "scope": place, "ticket_required": True},
+        "requests self_activate": {
+            "action": "self_activate",
+            "eligible_assignment": str(key),
+            "duration": "PT1H",
+            **REASON,
+        },
+        "requests admin_assign": {
+            "action": "admin_assign",
+            "type": "eligible",
+            "principal": str(cast.somebody.pk),
+            "role": role,
+            **REASON,
+        },
+        "requests/{id}/grant": {"ends_at": None, **REASON},
+        "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
+        "tokens": {"name": "New", "scopes": ["read"], "lifetime": "P1D"},
+    }.get(address, {})
+
+
+CHANGES = {
+    "principals/{id}": {"display_name": "Renamed"},
+    "groups/{id}": {"description": "Renamed"},
+    "resources/{id}": {"description": "Renamed"},
+    "roles/{id}": {"description": "Renamed"},
+    "role_settings/{id}": {"ticket_required": True},
+}
+UNNOTED = MARKS | {RequestCounter._meta.db_table}
+
+
+def outcome(cast, asker, method, address, whose):
+    key = cast.key_of(asker, address, whose) if whose else ""
+    if key is None:
+        return ""
+    program = Program(token=cast.tokens.get(asker, ""))
+    path = address.split(" ")[0].replace("{id}", str(key))
+    reasoned = method == "DELETE" and address.split("/")[0] in ("groups", "resources", "roles")
+    query = {"justification": "A mistake."} if reasoned else {}
+    if (method, address) == ("GET", "access/check"):
+        somebody = cast.people.get(asker, cast.people["global_admin"])
+        query = {"principal": str(somebody.pk), "role": str(cast.others["role"]), "scope": str(root().pk)}
+    sent = {"POST": body(cast, address, key), "PATCH": CHANGES.get(address)}.get(method)
+    writes = Writes()
+    with undone(), connection.execute_wrapper(writes):
+        status, _answer = program.send(method, path, sent, seen="*", **query)
+        changed = bool(writes.tables - UNNOTED) and without(UNNOTED, snapshot()) != without(UNNOTED, cast.before)
+    return "done" if changed else str(status)
+
+
+def table():
+    with TABLE.open(newline="") as file:
+        return {(row["method"], row["address"], row["object"]): row for row in csv.DictReader(file)}
+
+
+def test_every_operation_is_in_the_table():
+    assert set(cases()) == set(table())
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_operations_by_asker(cast, asker):
+    expected = {case: row[asker] for case, row in table().items()}
+
+    assert {case: outcome(cast, asker, *case) for case in cases()} == expected
+
+
+def test_nothing_is_changed_by_reading():
+    assert not [case for case, row in table().items() if case[0] == "GET" and "done" in row.values()]
+
+
+def test_nobody_unknown_is_answered_and_no_token_does_more_than_its_owner():
+    rows = table().values()
+    assert {row[asker] for row in rows for asker in ("anonymous", "disabled")} <= {"401", ""}
+    more = [row for row in rows for scope in Scope.values if row[scope] == "done" != row["global_admin"]]
+    assert more == []
