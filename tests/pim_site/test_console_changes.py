@@ -263,7 +263,7 @@ def test_person_page_shows_only_what_one_may_see(helpdesk):
     titles = [section.title for section in helpdesk.get(url(UserFactory())).context["sections"]]
 
     own = ["Holds now", "Can activate", "Scheduled, and ended lately", "Member of"]
-    assert titles == [*own, "Delegated decisions", "Requests"]
+    assert titles == [*own, "Delegated decisions", "API tokens", "Requests"]
 
 
 def test_add_and_change_group(helpdesk):
