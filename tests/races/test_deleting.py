@@ -44,5 +44,5 @@ def test_delete_and_assignments_are_done_or_refused(run_in_threads):
 
 def test_control_a_key_that_points_at_nothing_is_an_error_of_the_server(run_in_threads, monkeypatch):
     monkeypatch.setattr(audit, "_points_at_nothing", lambda error: False)
-    rounds = [deleted_while_assigned(run_in_threads) for _ in range(3 * ROUNDS)]
+    rounds = (deleted_while_assigned(run_in_threads) for _ in range(3 * ROUNDS))
     assert any(isinstance(outcome, IntegrityError) for outcomes in rounds for outcome in outcomes)
