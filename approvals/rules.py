@@ -31,7 +31,8 @@ class RequestRefused(ValidationError):
 class DecisionRefused(ValidationError):
     """A decision did not count.
 
-    Codes: ``own_request``, ``already_decided``, ``already_claimed``, ``too_long``, ``too_short``.
+    Codes: ``own_request``, ``already_decided``, ``already_claimed``, ``not_claimed``, ``too_long``,
+    ``too_short``.
     """
 
 
@@ -115,6 +116,13 @@ def check_claim(request: "Request", *, actor: "User", at: datetime) -> None:
     if looking is not None and looking.pk != actor.pk:
         text = _("%(person)s is looking at this request.") % {"person": looking}
         raise DecisionRefused(text, code="already_claimed")
+
+
+def check_release(request: "Request", *, actor: "User", at: datetime) -> None:
+    """Refuse to end what somebody else does, or nobody."""
+    looking = request.looked_at_by(at)
+    if looking is None or looking.pk != actor.pk:
+        raise DecisionRefused(_("You are not looking at this request."), code="not_claimed")
 
 
 def check_shortened(duration: timedelta, *, asked: timedelta) -> None:

@@ -35,6 +35,7 @@ urlpatterns = [
     path("requests/<uuid:pk>/deny/", views.request_deny, name="request-deny"),
     path("requests/<uuid:pk>/cancel/", views.request_cancel, name="request-cancel"),
     path("requests/<uuid:pk>/claim/", views.request_claim, name="request-claim"),
+    path("requests/<uuid:pk>/release/", views.request_release, name="request-release"),
     path("delegation/", views.delegation_list, name="delegation-list"),
     path("delegation/<int:pk>/end/", views.delegation_end, name="delegation-end"),
     path("approvals/", views.approval_list, name="approval-list"),

@@ -144,7 +144,9 @@ def request_list(request: SignedInRequest) -> HttpResponse:
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
     at = now()
     rows = [(row, row.state(at)) for row in page]
-    return render(request, "approvals/request_list.html", {"form": found.form, "page_obj": page, "rows": rows})
+    again = {row.pk for row in page if row.can_be_asked_again(at)}
+    context = {"form": found.form, "page_obj": page, "rows": rows, "again": again}
+    return render(request, "approvals/request_list.html", context)
 
 
 @require_safe
@@ -271,6 +273,18 @@ def request_claim(request: SignedInRequest, pk: UUID) -> HttpResponse:
         messages.error(request, " ".join(refusal.messages))
     else:
         messages.success(request, _("The other approvers see for some minutes that you are looking."))
+    return redirect("approvals:request-detail", pk)
+
+
+@require_POST
+def request_release(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    found = visible_request(request, pk)
+    try:
+        services.release(request=found, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        messages.success(request, _("Another approver may look at it now."))
     return redirect("approvals:request-detail", pk)
 
 

@@ -39,6 +39,7 @@ class Kind(models.TextChoices):
     APPROVAL_REMINDER = "approval_reminder", _("Approval still waiting")
     DELEGATION_MADE = "delegation_made", _("Decisions delegated")
     DELEGATION_ENDED = "delegation_ended", _("Delegation ended")
+    STAGE_PASSED = "stage_passed", _("Stage of a request passed")
     REQUEST_DECIDED = "request_decided", _("Request decided")
     REQUEST_CANCELED = "request_canceled", _("Request canceled")
     REQUEST_TIMED_OUT = "request_timed_out", _("Request timed out")

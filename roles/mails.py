@@ -54,6 +54,7 @@ MAILS: dict[tuple[str, str, str], bool] = {
     ("activation_extended", "activated", "requestor"): False,
     ("activation_ending", "activated", "requestor"): False,
     ("role_ended", "activated", "requestor"): False,
+    ("stage_passed", "activated", "requestor"): False,
     ("request_decided", "activated", "requestor"): False,
     ("request_failed", "activated", "requestor"): False,
     ("request_canceled", "activated", "requestor"): False,

@@ -379,6 +379,13 @@ def end_sessions():
     return Scenario({"actor": mine.user}, code="not_found")
 
 
+def release():
+    looking = UserFactory()
+    return Scenario(
+        {"request": RequestFactory(claimed_by=looking, claimed_at=now()), "actor": looking}, code="not_claimed"
+    )
+
+
 def extend_activation():
     at = now().replace(microsecond=0)
     row = ActivationFactory(starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
@@ -573,6 +580,7 @@ SCENARIOS = {
     "activation_extension.requested": extend_activation,
     "session.revoked": end_session,
     "sessions.revoked": end_sessions,
+    "request.released": release,
     "extension.requested": self_extend,
     "renewal.requested": self_renew,
     "extension.granted": grant_extension,

@@ -7,7 +7,7 @@ from .activating import activate, deactivate
 from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .checking import ask_hook, hear
-from .deciding import approve, claim, deny
+from .deciding import approve, claim, deny, release
 from .emergency import activate_in_emergency, review_emergency
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
@@ -40,6 +40,7 @@ __all__ = [
     "move_resource",
     "note_start",
     "pin",
+    "release",
     "remind",
     "remove_active",
     "remove_eligible",

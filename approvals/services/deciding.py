@@ -14,7 +14,7 @@ from accounts.models import StepUpProof, User
 from accounts.rules import check_proof, intent_digest
 from approvals.approvers import stage_of, stage_to_pass, stages_in_use, standing, voice_for
 from approvals.models import Decision, Request
-from approvals.rules import check_claim, check_decision, check_shortened, decision_facts
+from approvals.rules import check_claim, check_decision, check_release, check_shortened, decision_facts
 from assignments.rules import ActivationRefused
 from audit.services import privileged
 from notifications.services import suppress
@@ -82,6 +82,8 @@ def _go_on(decision: Decision, stage: ApprovalStage, *, at: datetime) -> None:
         return
     suppress("approval_asked", about=request)
     suppress("approval_reminder", about=request)
+    context = {"stage": request.stage, "decider": decision.who}
+    tell("stage_passed", request, "requestor", to=[request.person], context=context)
     begin_stage(request, stage, at=at)
     request.save(update_fields=["stage", "expires_at", "escalates_at", "escalated_at", "remind_at"])
     ask_stage(request, at=at)
@@ -174,6 +176,21 @@ def claim(*, request: Request, actor: User) -> Request:
     request.claimed_by, request.claimed_at = actor, at
     request.save(update_fields=["claimed_by", "claimed_at"])
     record_about("request.claimed", request, actor=actor)
+    return request
+
+
+@privileged("request.released", target="request")
+def release(*, request: Request, actor: User) -> Request:
+    """Say that one looks no longer, so that another may.
+
+    Raises:
+        DecisionRefused: ``not_claimed``.
+    """
+    request, at = locked(request), now()
+    check_release(request, actor=actor, at=at)
+    request.claimed_by = request.claimed_at = None
+    request.save(update_fields=["claimed_by", "claimed_at"])
+    record_about("request.released", request, actor=actor)
     return request
 
 

@@ -14,7 +14,7 @@ from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.models import Kind, Message
 from roles.mails import AUDIENCES, EVENTS, LEVELS, MAILS, default_notifications
-from roles.models import Role
+from roles.models import ApprovalStage, Role
 from tests.factories import ActivationFactory, ActiveFactory, EligibleFactory, RoleFactory, UserFactory, holder_of
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +143,13 @@ EXTENDING = {
 }
 
 
+def pass_stage(stage):
+    request = stage.asked()
+    second, _made = ApprovalStage.objects.get_or_create(settings=request.settings, number=2)
+    second.approvers.add(stage.second)
+    services.approve(request=request, actor=stage.approver, justification="Go on.")
+
+
 def remind(stage):
     request = stage.asked()
     Request.objects.filter(pk=request.pk).update(remind_at=now())
@@ -183,6 +190,7 @@ CAUSES = {
     ("role_ended", "activated"): end,
     ("activation_extended", "activated"): prolong,
     ("activation_ending", "activated"): lambda stage: assignments.remind_of_end(active=nearly_over(stage)),
+    ("stage_passed", "activated"): pass_stage,
     ("request_decided", "activated"): decide,
     ("request_failed", "activated"): fail,
     ("request_canceled", "activated"): cancel,
