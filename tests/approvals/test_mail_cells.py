@@ -204,6 +204,8 @@ CAUSES = {
 }
 # Mails that belong to no role.
 PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended", "assigned_in_bulk"}
+# That emergency access was used is told to all administrators, whatever the cells say.
+PERSONAL |= {"emergency_used"}
 
 
 def silent():
