@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.exceptions import ValidationError
 from django.utils.timezone import now
 
 from approvals import services
@@ -19,6 +18,7 @@ from .guards import count, no_constraint, no_row_locks
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 DECIDERS = 16
+ROUNDS = 3  # each control sees its fault in one
 
 
 def pending():
@@ -38,7 +38,7 @@ def decide_all(run_in_threads, request, approvers):
 
 
 def test_sixteen_deciders_give_one_decision(run_in_threads):
-    for _ in range(10):
+    for _ in range(ROUNDS):
         request, approvers = pending()
 
         outcomes = decide_all(run_in_threads, request, approvers)
@@ -61,63 +61,6 @@ def test_control_without_row_locks_several_decide(run_in_threads):
     assert Decision.objects.filter(request=request).count() > 1
 
 
-def approve_or_cancel(run_in_threads):
-    request, approvers = pending()
-
-    def act(number):
-        row = Request.objects.get(pk=request.pk)
-        if number % 2:
-            return services.cancel(request=row, actor=request.user)
-        return services.approve(request=row, actor=approvers[number], justification="Decided.")
-
-    outcomes = run_in_threads(8, act)
-    request.refresh_from_db()
-    granted = ActiveAssignment.objects.filter(eligible_assignment=request.eligible_assignment, ended_at=None).exists()
-    return outcomes, request.status, granted
-
-
-def test_approve_and_cancel_at_once_give_one_outcome(run_in_threads):
-    for _ in range(10):
-        outcomes, status, granted = approve_or_cancel(run_in_threads)
-
-        assert count(outcomes, Request) == 1
-        assert count(outcomes, ValidationError) == 7
-        assert (status, granted) in [("provisioned", True), ("canceled", False)]
-
-
-def test_control_without_row_locks_canceled_and_approved_both_succeed(run_in_threads):
-    with no_row_locks():
-        successes = [count(approve_or_cancel(run_in_threads)[0], Request) for _ in range(5)]
-
-    assert max(successes) > 1
-
-
-def approve_or_time_out(run_in_threads):
-    request, approvers = pending()
-    due = now() + timedelta(milliseconds=150)
-    Request.objects.filter(pk=request.pk).update(expires_at=due)
-
-    def act(number):
-        row = Request.objects.get(pk=request.pk)
-        begin = due - timedelta(milliseconds=4 * number) if number % 2 else due  # approvals in the last instant
-        while now() < begin:
-            pass
-        if number % 2:
-            return services.approve(request=row, actor=approvers[number], justification="Decided.")
-        return services.time_out(request=row, actor=None)
-
-    outcomes = run_in_threads(8, act)
-    request.refresh_from_db()
-    return count(outcomes, Request) + outcomes.count(True), request.status
-
-
-def test_time_out_and_approval_at_once_give_one_outcome(run_in_threads):
-    for _ in range(10):
-        successes, status = approve_or_time_out(run_in_threads)
-
-        assert (successes, status in ("provisioned", "timed_out")) == (1, True)
-
-
 def approve_all(run_in_threads):
     """Sixteen say yes to what two must approve."""
     approvers = UserFactory.create_batch(DECIDERS)
@@ -132,7 +75,7 @@ def approve_all(run_in_threads):
 
 
 def test_sixteen_deciders_at_a_quorum_of_two_give_two_decisions_and_one_role(run_in_threads):
-    for _ in range(10):
+    for _ in range(ROUNDS):
         request, outcomes = approve_all(run_in_threads)
 
         assert sorted(o.status for o in outcomes if isinstance(o, Request)) == ["pending_approval", "provisioned"]
