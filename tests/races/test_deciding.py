@@ -1,4 +1,4 @@
-"""Sixteen approvers answer one request at the same moment."""
+"""Eight approvers answer one request at the same moment."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from .guards import count, no_constraint, no_row_locks
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
-DECIDERS = 16
+DECIDERS = 8
 ROUNDS = 3  # each control sees its fault in one
 
 
@@ -37,7 +37,7 @@ def decide_all(run_in_threads, request, approvers):
     return run_in_threads(DECIDERS, decide)
 
 
-def test_sixteen_deciders_give_one_decision(run_in_threads):
+def test_eight_deciders_give_one_decision(run_in_threads):
     for _ in range(ROUNDS):
         request, approvers = pending()
 
@@ -62,7 +62,7 @@ def test_control_without_row_locks_several_decide(run_in_threads):
 
 
 def approve_all(run_in_threads):
-    """Sixteen say yes to what two must approve."""
+    """Eight say yes to what two must approve."""
     approvers = UserFactory.create_batch(DECIDERS)
     role = RoleFactory(settings__approval_required=True, settings__stages=[stage(approvers, quorum=2)])
     request = RequestFactory(eligible_assignment=EligibleFactory(role=role))
@@ -74,7 +74,7 @@ def approve_all(run_in_threads):
     return request, run_in_threads(DECIDERS, approve)
 
 
-def test_sixteen_deciders_at_a_quorum_of_two_give_two_decisions_and_one_role(run_in_threads):
+def test_eight_deciders_at_a_quorum_of_two_give_two_decisions_and_one_role(run_in_threads):
     for _ in range(ROUNDS):
         request, outcomes = approve_all(run_in_threads)
 
@@ -92,7 +92,7 @@ def test_control_without_row_locks_more_than_two_decide(run_in_threads):
 
 
 def delegate_and_owner(run_in_threads):
-    """An approver and fifteen delegates use one voice of the two that are needed."""
+    """An approver and seven delegates use one voice of the two that are needed."""
     owner, *delegates = UserFactory.create_batch(DECIDERS)
     role = RoleFactory(settings__approval_required=True, settings__stages=[stage([owner, UserFactory()], quorum=2)])
     request = RequestFactory(eligible_assignment=EligibleFactory(role=role))
@@ -106,7 +106,7 @@ def delegate_and_owner(run_in_threads):
     return request, run_in_threads(DECIDERS, approve)
 
 
-def test_a_voice_that_sixteen_may_use_counts_once(run_in_threads):
+def test_a_voice_that_eight_may_use_counts_once(run_in_threads):
     request, outcomes = delegate_and_owner(run_in_threads)
 
     assert (count(outcomes, Request), Decision.objects.filter(request=request).count()) == (1, 1)
