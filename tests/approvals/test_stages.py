@@ -20,6 +20,7 @@ from notifications.models import Message
 from roles.models import Delegation, Role, RoleSettings
 from roles.services import delegate_decisions, end_delegation, save_settings
 from tests.factories import (
+    ActiveFactory,
     EligibleFactory,
     GroupFactory,
     ResourceFactory,
@@ -107,6 +108,15 @@ WAYS = {
     ),
     "an administrator neither, where people are named": ([TWO_OF_THREE], [("adam yes", "not_an_approver")]),
     "the requester never": ([EACH], [("ria yes", "own_request"), ("ria no", "own_request")]),
+    "the requester never, named in person": (
+        [{"people": ("ria", "ana")}],
+        [("ria yes", "own_request"), ("ana yes", "provisioned")],
+    ),
+    "the requester never, asked later": ([FIRST | {"later": ("ria",)}], [("ria yes", "own_request")]),
+    "the requester never, in the second stage": (
+        [FIRST, {"people": ("ria", "lee")}],
+        [("ana yes", 2), ("ria yes", "own_request"), ("lee yes", "provisioned")],
+    ),
     "one from each": ([EACH], [("ana yes", 1), ("lee yes", "provisioned")]),
     "one from each in the other order": ([EACH], [("lee yes", 1), ("ana yes", "provisioned")]),
     "who is in both fills one seat": ([EACH], [("kim yes", 1), ("ana yes", "provisioned")]),
@@ -170,6 +180,22 @@ def test_stages_ask_just_those_who_may_decide(cast, stages, acts):
         act(cast, request, words)
 
 
+def as_own_manager(cast):
+    User.objects.filter(username="ria").update(manager=cast["ria"])
+
+
+def as_administrator(cast):
+    ActiveFactory(role=Role.objects.built_in(Role.GLOBAL_ADMINISTRATOR), user=cast["ria"])
+
+
+@pytest.mark.parametrize(("stages", "path"), [([MANAGER], as_own_manager), ([{}], as_administrator)])
+def test_requester_never_decides_as(cast, stages, path):
+    path(cast)
+    cast["ria"].refresh_from_db()
+    request = asked(cast, *stages)
+    assert act(cast, request, "ria yes") == "own_request"
+
+
 def test_each_stage_has_the_whole_of_its_time_and_asks_its_people(cast):
     request = asked(cast, FIRST | {"timeout": 2 * HOUR}, SECOND | {"timeout": 5 * HOUR, "later": ("eve",)})
     assert (request.expires_at - request.requested_at, request.escalates_at) == (2 * HOUR, None)
@@ -207,7 +233,6 @@ def test_manager_who_cannot_decide_leaves_it_to_the_administrators(cast, manager
     request = Request.objects.get(pk=asked(cast, MANAGER).pk)
     assert set(request.approvers(now())) == {cast["adam"]}
     assert Request.objects.awaiting(cast["adam"], now()).exists()
-    assert act(cast, request, "adam yes") == "provisioned"
 
 
 def test_those_asked_later_may_decide_from_their_time_on_with_the_worker_away(cast):
