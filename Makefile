@@ -11,7 +11,8 @@ PYTHON ?= python3
 V := .venv
 BIN := $(V)/bin
 UV := $(shell command -v uv 2>/dev/null)
-PARALLEL := -n 2 --dist loadgroup
+# More processes than two cores can run at once: some tests wait most of the time.
+PARALLEL := -n 3 --dist loadgroup
 
 run: $(V)/.installed
 	$(BIN)/python -m pim_site.demo.start --port $(PORT)

@@ -34,13 +34,18 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "browser" in item.path.parts:
             item.add_marker(pytest.mark.browser)
-        elif item.path.stem.startswith(PAGES) or item.path.stem.endswith(PAGES):
+        elif item.path.stem.startswith(PAGES) or item.path.stem.endswith(PAGES) or not asks_a_database(item):
             item.add_marker(pytest.mark.once)
     elsewhere = "once" if POSTGRES else "postgres"
     left_out = [item for item in items if item.get_closest_marker(elsewhere)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def asks_a_database(item):
+    fixtures = {"db", "transactional_db", "django_db_setup"} & set(item.fixturenames)
+    return bool(fixtures) or item.get_closest_marker("django_db") or "races" in item.path.parts
 
 
 def pytest_make_parametrize_id(val, argname):
