@@ -1,10 +1,11 @@
 # make run    the site with its demo people, on http://localhost:8000 (PORT=… for another)
 # make test   every test, on SQLite and on PostgreSQL
 # make fuzz-api   ask the API of a demo 3,000 and more made-up questions, as three people
+# make bench-access  the access check beside a bare view: PostgreSQL, a million assignments
 # make benchmark  what is too dear for every run: a CSV file of 10,000 rows
 # make check  format, lint, types, import order, migrations, deployment checks
 .DEFAULT_GOAL := run
-.PHONY: run test test-sqlite test-postgres test-zones fuzz-api benchmark check format lock clean
+.PHONY: run test test-sqlite test-postgres test-zones fuzz-api bench-access benchmark check format lock clean
 
 PORT ?= 8000
 PYTHON ?= python3
@@ -60,6 +61,9 @@ test-zones: $(V)/.installed-dev
 benchmark: $(V)/.installed-dev
 	PIM_TEST_DATABASE=sqlite $(BIN)/pytest -p tests.conftest benchmarks
 	PIM_TEST_DATABASE=postgres $(BIN)/pytest -p tests.conftest benchmarks
+
+bench-access: $(V)/.installed-dev
+	$(BIN)/python -m benchmarks.access
 
 fuzz-api: $(V)/.installed-dev
 	$(BIN)/python -m tests.fuzz

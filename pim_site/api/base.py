@@ -1,6 +1,7 @@
 """What every door of the API does alike: who asks, for what, how often; and the answer to a key given again."""
 
 import hashlib
+import re
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -28,6 +29,7 @@ from .throttling import PerMinute
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
+_TAG = re.compile(r'\*|"[!#-~]+"')
 BESIDE_FILTERS = {"cursor", "page_size", "ordering"}
 
 
@@ -131,13 +133,15 @@ class Door(GenericViewSet[Any]):
         """Return what the asker saw, as the header If-Match says: empty for "*".
 
         Raises:
-            Refused: ``precondition_required``: nothing was said.
+            Refused: ``precondition_required``: nothing was said; ``invalid``.
         """
         header = self.request.headers.get("If-Match", "").strip()
         if not header:
             text = _("Say what you have seen: If-Match with the ETag of the last answer, or * for whatever is there.")
             raise Refused(text, "precondition_required", status=428)
-        return "" if header == "*" else header.strip('"') or "-"
+        if not _TAG.fullmatch(header):
+            raise Refused(_("If-Match takes one ETag in quotes, or *."), "invalid", status=400)
+        return "" if header == "*" else header.strip('"')
 
     def prove(self, code: str, action: str, *, phishing_resistant: bool = False, **facts: Any) -> StepUpProof:
         """Prove the second factor of whoever asks, by the code in the body: a token itself proves nothing.

@@ -101,11 +101,12 @@ def expandable(serializer: type[serializers.BaseSerializer[Any]]) -> list[str]:
 
 
 def check_parameters(request: Request, offered: set[str]) -> None:
-    """Refuse parameters that mean nothing here: whoever misspells a filter would see all rows for the filtered ones."""
+    """Refuse parameters that mean nothing here, and those without a value.
+
+    Whoever misspells a filter, or fills in nothing, would see all rows for the filtered ones.
+    """
     if unknown := sorted(set(request.query_params) - offered):
-        raise serializers.ValidationError(
-            {
-                name: [serializers.ErrorDetail(_("There is no such parameter here."), "unknown_parameter")]
-                for name in unknown
-            }
-        )
+        error = serializers.ErrorDetail(_("There is no such parameter here."), "unknown_parameter")
+        raise serializers.ValidationError({name: [error] for name in unknown})
+    if empty := next((name for name, value in request.query_params.items() if not value), ""):
+        raise Refused(_("Leave out what you do not ask for."), "parameter_empty", field=empty)

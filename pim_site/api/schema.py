@@ -89,7 +89,7 @@ class Operation(AutoSchema):
             problems |= WITH_OBJECT if "{" in self.path else {}
             problems |= WRITING if self.method in ("POST", "PATCH", "DELETE") else {}
             problems |= EDITING if self._edits() else {}
-            problems |= {"422": "No cursor of ours"} if self.view.action == "list" else {}
+            problems |= {"422": "A parameter without a value, or no cursor of ours"} if self.method == "GET" else {}
             operation["responses"]["414"] = {"description": "The address is too long"}
             for status, text in sorted(problems.items()):
                 operation["responses"].setdefault(status, _problem(text))
@@ -97,7 +97,7 @@ class Operation(AutoSchema):
 
 
 def _expand(names: list[str]) -> OpenApiParameter:
-    schema = {"type": "array", "items": {"type": "string", "enum": names}}
+    schema = {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1}
     return OpenApiParameter(
         "expand", schema, style="form", explode=False, description="Related things that are answered whole."
     )

@@ -174,6 +174,12 @@ def test_parameter_that_is_not_offered_refused(admin, path, query, code):
     assert (status, answer["code"], answer["errors"][0]["code"]) == (400, "invalid", code)
 
 
+def test_filter_without_a_value_does_not_show_all_rows(admin):
+    status, answer = admin.get("role_settings", role="")
+
+    assert (status, answer["code"]) == (422, "parameter_empty")
+
+
 def test_cursor_of_somebody_elses_making_refused(admin):
     status, answer = admin.get("roles", cursor="nowhere")
 

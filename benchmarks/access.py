@@ -1,0 +1,206 @@
+"""`make bench-access`: how quick the access check is beside bare views on the same server, in the same run.
+
+On PostgreSQL, with a million active assignments (`--rows` for fewer). The floor is a bare Django view with one SELECT;
+its runs and those of the check take turns, and what counts is the median of the ratios of neighbours: on a machine that
+others use as well, absolute figures say little.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import random
+import secrets
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+ROUNDS, SECONDS = 5, 3.0
+BATCH = 100
+GOALS = {"rate": 0.85, "batch": 25.0, "p99": 1.5}
+
+
+def as_in_production():
+    """Start a PostgreSQL that ends with this process, and Django with the settings of a real site."""
+    os.environ["PIM_TEST_DATABASE"] = "postgres"
+    from tests import environment
+
+    environment.prepare()
+    os.environ |= {
+        "PIM_DEBUG": "0",
+        "PIM_DEMO": "0",
+        "PIM_SECRET_KEY": secrets.token_urlsafe(48),
+        "PIM_BASE_URL": "https://localhost",
+        "PIM_ALLOWED_HOSTS": "localhost",
+        "PIM_TRUSTED_PROXIES": "1",
+        "PIM_DATABASE_OPTIONS": "-c statement_timeout=0",
+    }
+    import django
+
+    django.setup()
+
+
+def prepare(rows):
+    """Make the database: people, a role at the organisation, `rows` assignments, and a token of a reader."""
+    from django.core.management import call_command
+    from django.db import connection
+    from django.utils.timezone import now
+
+    from accounts.factors import digest
+    from accounts.models import ApiToken, User
+    from accounts.tokens import new_token
+    from assignments.models import ActiveAssignment
+    from roles.models import Resource, Role
+
+    call_command("migrate", verbosity=0)
+    people = max(rows // 10, 100)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_user (id, password, kind, username, email, display_name, time_zone, is_active,"
+            " is_emergency_access, created_at) SELECT gen_random_uuid(), '', 'person', 'p' || n,"
+            " 'p' || n || '@example.org', 'P ' || n, 'UTC', true, false, now() FROM generate_series(1, %s) n",
+            [people],
+        )
+        root = Resource.objects.get(path="/")
+        cursor.execute(
+            "INSERT INTO roles_role (id, resource_id, name, description, is_privileged, group_part, owns_resource)"
+            " SELECT gen_random_uuid(), %s, 'Role ' || n, '', false, '', false FROM generate_series(1, 2000) n",
+            [root.pk],
+        )
+        cursor.execute(
+            "WITH u AS (SELECT id, row_number() OVER () AS n FROM accounts_user WHERE username LIKE 'p%%'),"
+            " r AS (SELECT id, row_number() OVER () AS n FROM roles_role WHERE name LIKE 'Role %%')"
+            " INSERT INTO assignments_activeassignment"
+            " (id, user_id, role_id, scope_id, starts_at, created_at, end_reason)"
+            " SELECT gen_random_uuid(), u.id, r.id, %s, now() - interval '1 day', now(), ''"
+            " FROM u CROSS JOIN generate_series(1, 10) k JOIN r ON r.n = (u.n * 7 + k * 13) %% 2000 + 1",
+            [root.pk],
+        )
+        cursor.execute("ANALYZE")
+    text, key = new_token()
+    reader = User.objects.get(username="p1")
+    ActiveAssignment.objects.create(
+        user=reader,
+        role=Role.objects.built_in(Role.SECURITY_READER),
+        scope=root,
+        starts_at=now() - timedelta(days=1),
+        created_at=now(),
+    )
+    terms = {"name": "benchmark", "scopes": "read", "key": key, "digest": digest(text)}
+    ApiToken.objects.create(user=reader, created_at=now(), expires_at=now() + timedelta(days=1), **terms)
+    held = ActiveAssignment.objects.order_by("id").values_list("user_id", "role_id", "scope_id")[:2000]
+    print(f"{ActiveAssignment.objects.count()} active assignments of {people} people", flush=True)
+    return text, [tuple(map(str, row)) for row in held]
+
+
+def serve(port):
+    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--workers=2"]
+    command += ["--threads=4", "--no-control-socket", "--log-level=error", "benchmarks.server"]
+    server = subprocess.Popen(command, cwd=HOME)
+    for _attempt in range(100):
+        try:
+            if ask(connect(port), "GET", "/healthz", headers={"Host": "localhost"})[0] == 200:
+                return server
+        except OSError:
+            time.sleep(0.2)
+    sys.exit("the server did not start")
+
+
+def connect(port):
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+
+def ask(connection, method, path, body=None, headers=None):
+    connection.request(method, path, body, headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def load(port, clients, question):
+    """Ask from so many connections for some seconds; requests in a second, and the 99th percentile in ms."""
+    taken, until = [], time.perf_counter() + SECONDS
+
+    def client():
+        connection = connect(port)
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            try:
+                status, _body = ask(connection, *question())
+            except (OSError, http.client.HTTPException):
+                connection = connect(port)  # the server closes what waits while all its threads are busy
+                continue
+            assert status == 200, status
+            taken.append(time.perf_counter() - begun)
+
+    threads = [threading.Thread(target=client) for _client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(taken) / SECONDS, 1000 * sorted(taken)[int(len(taken) * 0.99)]
+
+
+def questions(text, held):
+    """What is asked: the floor, one question, and a hundred at once."""
+    headers = {"Authorization": f"Bearer {text}", "Host": "localhost", "X-Forwarded-Proto": "https"}
+
+    def one():
+        person, role, scope = random.choice(held)
+        return "GET", f"/api/v1/access/check?principal={person}&role={role}&scope={scope}", None, headers
+
+    def many():
+        asked = [dict(zip(("principal", "role", "scope"), row, strict=True)) for row in random.choices(held, k=BATCH)]
+        return "POST", "/api/v1/access/check", json.dumps({"questions": asked}), headers
+
+    return {"floor": lambda: ("GET", "/floor", None, headers), "check": one, "batch": many}
+
+
+def measure(port, asked):
+    ratios = {"rate at 8": [], "rate at 32": [], "p99 at 32": [], "batch at 8": []}
+    for _round in range(ROUNDS):
+        for clients in (8, 32):
+            floor, check = (load(port, clients, asked[name]) for name in ("floor", "check"))
+            ratios[f"rate at {clients}"].append(check[0] / floor[0])
+            if clients == 32:
+                ratios["p99 at 32"].append(check[1] / floor[1])
+            else:
+                batch = load(port, clients, asked["batch"])
+                ratios["batch at 8"].append(batch[0] * BATCH / check[0])
+                print(f"floor {floor[0]:.0f}/s, check {check[0]:.0f}/s, decisions {batch[0] * BATCH:.0f}/s", flush=True)
+    return {name: statistics.median(values) for name, values in ratios.items()}
+
+
+def connections():
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.access", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--port", type=int, default=18_580)
+    asked = parser.parse_args()
+    as_in_production()
+    text, held = prepare(asked.rows)
+    server = serve(asked.port)
+    try:
+        ratios = measure(asked.port, questions(text, held))
+        opened = connections()
+    finally:
+        server.terminate()
+        server.wait(20)
+    print({name: round(value, 2) for name, value in ratios.items()}, f"{opened} connections to the database")
+    reached = ratios["rate at 8"] >= GOALS["rate"] and ratios["batch at 8"] >= GOALS["batch"]
+    return int(not (reached and ratios["p99 at 32"] <= GOALS["p99"] and opened <= 10))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
