@@ -46,7 +46,7 @@ class SessionRefused(ValidationError):
 
 
 class PersonRefused(ValidationError):
-    """A person could not be saved. Codes: ``name_taken``, ``username_mixed``."""
+    """A person could not be saved. Codes: ``name_taken``, ``username_mixed``, ``own_manager``."""
 
 
 class ChangedMeanwhile(ValidationError):
@@ -79,6 +79,16 @@ def check_username(username: str) -> None:
     if len(scripts) > 1:
         text = _("Write the username in one alphabet: letters of several can be mistaken for each other.")
         raise PersonRefused(text, code="username_mixed")
+
+
+def check_manager(person: "User") -> None:
+    """Refuse to let people report to themselves: a stage that asks the manager would ask nobody.
+
+    Raises:
+        PersonRefused: ``own_manager``.
+    """
+    if person.manager_id == person.pk:
+        raise PersonRefused(_("Nobody is their own manager. Choose another person, or leave it empty."), "own_manager")
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:

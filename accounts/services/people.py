@@ -13,7 +13,7 @@ from accounts import factors
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import EnrolmentTicket, User
-from accounts.rules import PersonRefused, check_seen, check_username
+from accounts.rules import PersonRefused, check_manager, check_seen, check_username
 from audit.services import privileged, record
 from notifications.services import queue
 
@@ -89,6 +89,7 @@ def _check_emergency(actor: User | None, *, before: bool, after: bool) -> None:
 def _save_person(person: User, update_fields: list[str] | None = None) -> None:
     person.full_clean(exclude=["password"])
     check_username(person.username)
+    check_manager(person)
     taken = PersonRefused(_("Somebody has this username or e-mail address already."), code="name_taken")
     others = User.objects.exclude(pk=person.pk)
     # Also one's username as another's address: people sign in by both.

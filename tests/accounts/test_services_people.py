@@ -69,6 +69,13 @@ def test_create_person_refuses_wrong_fields(differs):
     assert list(User.objects.all()) == [actor]
 
 
+def test_nobody_becomes_their_own_manager():
+    person, actor = UserFactory(), helpdesk()
+    with refused("own_manager"):
+        update_person(user=person, actor=actor, manager=person)
+    assert User.objects.get(pk=person.pk).manager is None
+
+
 @pytest.mark.parametrize(
     "taken",
     [
