@@ -94,6 +94,9 @@ class AssignmentQuerySet(models.QuerySet[Any]):
 
 
 class EligibleAssignmentQuerySet(AssignmentQuerySet):
+    def described(self) -> Self:
+        return super().described().select_related("role__resource")
+
     def visible_to(self, user: User, at: datetime) -> Self:
         return self if user.has_perm("assignments.view_eligibleassignment") else self.reaching(user, at)
 
@@ -278,6 +281,7 @@ class EligibleAssignment(Assignment):
     """The right to activate a role. Gives nothing until it is used."""
 
     noun = "eligible"
+    is_emergency = False
     objects = EligibleAssignmentQuerySet.as_manager()
 
     class Meta(Assignment.Meta):
@@ -319,6 +323,7 @@ class ActiveAssignment(Assignment):
         on_delete=models.PROTECT,
         related_name="activations",
     )
+    is_emergency = models.BooleanField(_("emergency access"), default=False)
 
     noun = "active"
     objects = ActiveAssignmentQuerySet.as_manager()

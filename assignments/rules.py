@@ -249,7 +249,7 @@ def _check_said(settings: RoleSettings, justification: str, ticket: str) -> None
 
 def can_prolong(active: "ActiveAssignment | EligibleAssignment", *, at: datetime) -> bool:
     """Is it an activation that runs, and so near its end that more time can be asked for?"""
-    if not active.is_activated or active.ends_at is None:
+    if not active.is_activated or active.is_emergency or active.ends_at is None:
         return False
     return active.state(at) == "active" and active.ends_at - at <= PROLONG_WINDOW
 
@@ -284,6 +284,7 @@ def check_prolong_ask(
     if active.user_id != user.pk:
         raise ActivationRefused(_("This is somebody else's activation."), code="not_own")
     check_runs(active, at=at)
+    check_time_open(active)
     if not can_prolong(active, at=at):
         text = _("An activation can be extended in its last %(minutes)d minutes.")
         raise ActivationRefused(text % {"minutes": PROLONG_WINDOW // timedelta(minutes=1)}, code="outside_window")
@@ -303,6 +304,17 @@ def check_runs(active: "ActiveAssignment", *, at: datetime) -> None:
     if not active.is_activated or active.ended_at is not None or active.state(at) != "active":
         text = _("This activation has ended already. Activate the role anew.")
         raise ActivationRefused(text, code="already_ended")
+
+
+def check_time_open(active: "ActiveAssignment") -> None:
+    """Refuse more time for emergency access: it is short and fixed, whatever the settings give to others.
+
+    Raises:
+        ActivationRefused: ``emergency_time_fixed``.
+    """
+    if active.is_emergency:
+        text = _("Emergency access is not extended: its time is fixed. Ask for the role in the usual way.")
+        raise ActivationRefused(text, code="emergency_time_fixed")
 
 
 def check_longer_than_now(

@@ -112,7 +112,15 @@ def activate(
     ends_at = starts_at + min(duration, settings.activation_max_duration)
     ends_at = min([ends_at, *(limit for limit in limits if limit is not None)])
     check_lasts(whole_second(starts_at), whole_second(ends_at))
-    active = _open(eligible, user, scope, starts_at=whole_second(starts_at), ends_at=whole_second(ends_at), at=at)
+    active = _open(
+        eligible,
+        user,
+        scope,
+        starts_at=whole_second(starts_at),
+        ends_at=whole_second(ends_at),
+        is_emergency=waiver == Waiver.EMERGENCY,
+        at=at,
+    )
     facts: dict[str, Any] = {"starts_at": active.starts_at, "ends_at": active.ends_at}
     facts |= {"approvers": sorted(map(str, approvers))} | ({"waiver": waiver.value} if waiver else {})
     named = {"ticket": shown(ticket, ticket_system)}
@@ -129,7 +137,14 @@ def reaches(eligible: EligibleAssignment, user: User, *, at: datetime) -> bool:
 
 
 def _open(
-    eligible: EligibleAssignment, user: User, scope: Resource, *, starts_at: datetime, ends_at: datetime, at: datetime
+    eligible: EligibleAssignment,
+    user: User,
+    scope: Resource,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    is_emergency: bool,
+    at: datetime,
 ) -> ActiveAssignment:
     """Insert the row; the constraint has the last word on there being one."""
     for past in eligible.activations.due(at).filter(user=user, scope=scope):
@@ -139,16 +154,16 @@ def _open(
     if same.exists():
         raise refusal
     try:
-        with transaction.atomic():
-            return ActiveAssignment.objects.create(
-                user=user,
-                role=eligible.role,
-                scope=scope,
-                eligible_assignment=eligible,
-                starts_at=starts_at,
-                ends_at=ends_at,
-                created_at=at,
-            )
+        return ActiveAssignment.objects.create(
+            user=user,
+            role=eligible.role,
+            scope=scope,
+            eligible_assignment=eligible,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            is_emergency=is_emergency,
+            created_at=at,
+        )
     except IntegrityError as error:
         raise refusal from error
 

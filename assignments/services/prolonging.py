@@ -10,7 +10,16 @@ from django.utils.timezone import now
 
 from accounts.models import User
 from assignments.models import ActiveAssignment, EligibleAssignment, membership_until
-from assignments.rules import SHORTEST, Waiver, check_grant, check_longer_than_now, check_runs, latest_end, whole_second
+from assignments.rules import (
+    SHORTEST,
+    Waiver,
+    check_grant,
+    check_longer_than_now,
+    check_runs,
+    check_time_open,
+    latest_end,
+    whole_second,
+)
 from audit.services import record
 from roles import services as roles
 from roles.hooks import Hook
@@ -67,6 +76,7 @@ def prolong(
         at=at,
     )
     check_runs(active, at=at)
+    check_time_open(active)
     assert active.ends_at is not None  # noqa: S101 (an activation always ends)
     limits = [eligible.ends_at, membership_until(user, eligible.group, at) if eligible.group else None]
     latest = min([latest_end(active, settings, at=at), *(limit for limit in limits if limit is not None)])
@@ -105,7 +115,7 @@ def remind_of_end(*, active: ActiveAssignment) -> bool:
     settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
     assert active.ends_at is not None  # noqa: S101 (an activation always ends)
     room = latest_end(active, settings, at=at) - active.ends_at
-    context = mail_facts(active) | {"ends_at": active.ends_at, "extends": room >= SHORTEST}
+    context = mail_facts(active) | {"ends_at": active.ends_at, "extends": room >= SHORTEST and not active.is_emergency}
     common: dict[str, Any] = {"event": "activated", "audience": "requestor", "settings": settings, "about": active}
     roles.tell("activation_ending", to=concerned(active, at=at), context=context, **common)
     return True

@@ -205,3 +205,13 @@ def test_no_notice_to_who_was_disabled():
 
     assert remind_due() == 0
     assert Request.objects.count() == 0
+
+
+def test_extension_of_emergency_access_refused():
+    role = RoleFactory(settings__emergency_allowed=True, settings__emergency_duration=HOUR)
+    eligible = EligibleFactory(role=role)
+    said = {"eligible": eligible, "actor": eligible.user, "justification": REASON}
+    active = services.activate_in_emergency(**said).active_assignment
+
+    with time_machine.travel(now() + timedelta(minutes=50)), refused("emergency_time_fixed"):
+        ask(active, timedelta(minutes=10))
