@@ -4,7 +4,7 @@ A *voice* is the right to decide: of somebody whom the stage names, never of who
 it, or a colleague to whom the owner has delegated it; once.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -104,18 +104,24 @@ def voice_for(request: "Request", stage: ApprovalStage, actor: User, at: datetim
     return able.filter(pk__in=given.values("delegator")).exclude(pk__in=used_voices(request)).first()
 
 
-def standing(request: "Request", stages: list[ApprovalStage], at: datetime) -> list[Standing]:
+def standing(
+    request: "Request", stages: list[ApprovalStage], at: datetime, *, said: Iterable[UUID | None] | None = None
+) -> list[Standing]:
     """Return how far each stage has come, by the settings and people of this moment.
 
     A yes counts once, for the first stage that names its giver and still needs it; it stops counting when nothing names
     its giver any more.
+
+    Args:
+        said: whose voices said yes, where the caller has read them.
     """
-    said = set(used_voices(request, verdict="approved"))
+    said = used_voices(request, verdict="approved") if said is None else said
+    heard = {voice for voice in said if voice}
     states: list[Standing] = []
     all_seats: list[set[Hashable]] = []
     given = 0
     for stage in stages:
-        able = set(voices(request, stage, at, escalated=True).filter(pk__in=said).values_list("pk", flat=True))
+        able = set(voices(request, stage, at, escalated=True).filter(pk__in=heard).values_list("pk", flat=True))
         here = seats(stage.quorum, able, _members(stage, able))
         all_seats += here
         before, given = given, filled(all_seats)
@@ -138,6 +144,8 @@ def approval_to_repeat(request: "Request", at: datetime) -> "tuple[Request, set[
     still enough for the stages in use now. A no since then beats it.
     """
     within = timedelta(hours=request.settings.auto_approve_within_hours)
+    if not within:
+        return None
     same = type(request).objects.filter(user=request.user, role=request.role, scope=request.scope).described()
     granted = same.filter(action=request.action, active_assignment__isnull=False, decisions__person__isnull=False)
     earlier = granted.filter(settled_at__gt=at - within).order_by("-settled_at").first()

@@ -431,24 +431,29 @@ class Request(Held, models.Model):
         """Return the address of the ticket's page, as the settings knew it when the request was made; or nothing."""
         return link_to(self.settings.ticket_link, self.ticket)
 
-    def approvers(self, at: datetime) -> models.QuerySet[User]:
+    def approvers(self, at: datetime, stages: list[ApprovalStage] | None = None) -> models.QuerySet[User]:
         """Return the enabled people who may decide this at `at`: those whom the stage that it stands at names in the
         settings in use now, and their delegates. Never the requester.
+
+        Args:
+            stages: `approvers.stages_in_use`, where the caller has read them.
         """
-        return self._deciders(at)
+        return self._deciders(at, stages)
 
     def looked_at_by(self, at: datetime) -> User | None:
         """Who has said that they are looking at it, until some minutes after that."""
         fresh = self.claimed_at is not None and self.claimed_at <= at < self.claimed_at + CLAIM_LASTS
         return self.claimed_by if fresh and self.is_pending else None
 
-    def awaited(self, at: datetime) -> models.QuerySet[User]:
-        """Return those of the approvers who have not answered, by themselves or through a delegate."""
+    def awaited(self, at: datetime, stages: list[ApprovalStage] | None = None) -> models.QuerySet[User]:
+        """Return those of the `approvers` who have not answered, by themselves or through a delegate."""
         heard = self.decisions.filter(person__isnull=False).values("person")
-        return self._deciders(at, without=approvers.used_voices(self)).exclude(pk__in=heard)
+        return self._deciders(at, stages, without=approvers.used_voices(self)).exclude(pk__in=heard)
 
-    def _deciders(self, at: datetime, *, without: Any = ()) -> models.QuerySet[User]:
-        stage = approvers.stage_of(self, approvers.stages_in_use(self))
+    def _deciders(
+        self, at: datetime, stages: list[ApprovalStage] | None, *, without: Any = ()
+    ) -> models.QuerySet[User]:
+        stage = approvers.stage_of(self, approvers.stages_in_use(self) if stages is None else stages)
         if stage is None:
             return User.objects.none()
         able = approvers.voices(self, stage, at).exclude(pk__in=without)

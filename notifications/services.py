@@ -60,9 +60,9 @@ def queue(
     return list(Message.objects.filter(pk__in=[message.pk for message in messages]))
 
 
-def suppress(kind: str, *, about: Model | UUID) -> int:
-    """Take back what waits of that kind about that object, because it is no longer true; returns how many."""
-    waiting = Message.objects.filter(kind=kind, about_id=getattr(about, "pk", about), state=Message.State.QUEUED)
+def suppress(*kinds: str, about: Model | UUID) -> int:
+    """Take back what waits of these kinds about that object, because it is no longer true; returns how many."""
+    waiting = Message.objects.filter(kind__in=kinds, about_id=getattr(about, "pk", about), state=Message.State.QUEUED)
     return waiting.update(state=Message.State.SUPPRESSED)
 
 

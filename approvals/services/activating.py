@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -123,8 +123,8 @@ def proceed(
         _ask_approvers(request, at=at)
         return
     request.status, request.stage, request.expires_at, request.settled_at = Request.Status.PROVISIONED, None, None, at
-    request.save()
     if repeated is not None:
+        request.save()
         _repeat(request, *repeated, at=at)
     else:
         grant(request, actor=actor, approvers=[], duration=request.duration or timedelta(0))
@@ -215,13 +215,14 @@ def first_state(settings: RoleSettings, at: datetime) -> dict[str, Any]:
 
 
 def _ask_approvers(request: Request, *, at: datetime) -> None:
-    begin_stage(request, stages_in_use(request)[0], at=at)
+    stages = stages_in_use(request)
+    begin_stage(request, stages[0], at=at)
     request.status = Request.Status.PENDING_APPROVAL
     if request._state.adding:
         _insert_waiting(request, at=at)
     else:
         request.save()
-    ask_stage(request, at=at)
+    ask_stage(request, stages, at=at)
 
 
 def _insert_waiting(request: Request, *, at: datetime) -> None:
@@ -232,8 +233,7 @@ def _insert_waiting(request: Request, *, at: datetime) -> None:
     ):
         time_out(request=late, actor=None)  # the worker is late: its row must not stand in the way
     try:
-        with transaction.atomic():
-            request.save(force_insert=True)
+        request.save(force_insert=True)
     except IntegrityError as error:
         raise already_pending() from error
 
@@ -247,9 +247,10 @@ def begin_stage(request: Request, stage: ApprovalStage, *, at: datetime) -> None
     request.remind_at = at + stage.timeout / 2
 
 
-def ask_stage(request: Request, *, at: datetime) -> None:
-    """Tell those who may decide now, and have not, that they are asked."""
-    tell("approval_asked", request, "approver", to=request.awaited(at), context=asking_facts(request))
+def ask_stage(request: Request, stages: list[ApprovalStage], *, at: datetime) -> None:
+    """Tell those who may decide now, and have not, that they are asked; `stages` are those in use."""
+    common: dict[str, Any] = {"context": asking_facts(request), "settings": stages[0].settings}
+    tell("approval_asked", request, "approver", to=request.awaited(at, stages), **common)
 
 
 def asking_facts(request: Request) -> dict[str, Any]:
@@ -264,9 +265,17 @@ def asking_facts(request: Request) -> dict[str, Any]:
     }
 
 
-def tell(kind: str, request: Request, audience: str, *, to: Iterable[User], context: dict[str, Any]) -> None:
-    """Queue a mail about a request, as far as the settings in use now say so."""
-    settings = RoleSettings.objects.applying_to(request.role, request.scope)[0]
+def tell(
+    kind: str,
+    request: Request,
+    audience: str,
+    *,
+    to: Iterable[User],
+    context: dict[str, Any],
+    settings: RoleSettings | None = None,
+) -> None:
+    """Queue a mail about a request, as far as the settings in use now say so: `settings`, if the caller has them."""
+    settings = settings or RoleSettings.objects.applying_to(request.role, request.scope)[0]
     where = {"event": request.mail_event, "audience": audience}
     roles.tell(kind, **where, settings=settings, to=to, about=request, context=request_mail_facts(request) | context)
 
@@ -309,7 +318,7 @@ def grant(
     duration: timedelta,
     waiver: Waiver | None = None,
 ) -> None:
-    """Turn a request, whose row is saved and locked, into an activation, or into a longer one.
+    """Turn a request, which is new or whose row is locked, into an activation, or into a longer one; store it.
 
     Args:
         waiver: why no approver is needed; None where the settings say who is.
@@ -336,7 +345,7 @@ def grant(
     scheduled = request.prolongs is None and active.starts_at > active.created_at
     request.status = Request.Status.SCHEDULED if scheduled else Request.Status.PROVISIONED
     request.active_assignment = active
-    request.save(update_fields=["status", "active_assignment"])
+    request.save()
 
 
 def fail(request: Request, actor: User | None, refusal: ActivationRefused, *, at: datetime) -> None:

@@ -60,39 +60,39 @@ def approve(
     _check_proof(decision, stages, proof, proved_for, session, at=at)
     decision.duration = duration
     decision.save(force_insert=True)
-    states = standing(request, stages, at)
+    yeses = list(request.decisions.filter(verdict=Decision.Verdict.APPROVED).select_related("person"))
+    states = standing(request, stages, at, said=(each.voice_id for each in yeses))
     next_stage = stage_to_pass(states)
     if next_stage is not None:
-        _go_on(decision, next_stage, at=at)
+        _go_on(decision, next_stage, stages, at=at)
         return request
+    request.settled_at = at
     try:
         with transaction.atomic():
-            _grant(request, actor, counted=set().union(*(state.approved for state in states)))
+            _grant(request, actor, yeses, counted=set().union(*(state.approved for state in states)))
     except ActivationRefused as refusal:
         fail(request, actor, refusal, at=at)
-    _settle(decision, at=at)
+    _conclude(decision, stages, at=at)
     return request
 
 
-def _go_on(decision: Decision, stage: ApprovalStage, *, at: datetime) -> None:
+def _go_on(decision: Decision, stage: ApprovalStage, stages: list[ApprovalStage], *, at: datetime) -> None:
     """Keep waiting: for more people of the same stage, or for those of another, with the whole of its time."""
     request = decision.request
     _record_decision(decision, waits_for_stage=stage.number)
     if stage.number == request.stage:
         return
-    suppress("approval_asked", about=request)
-    suppress("approval_reminder", about=request)
+    suppress("approval_asked", "approval_reminder", about=request)
     context = {"stage": request.stage, "decider": decision.who}
-    tell("stage_passed", request, "requestor", to=[request.person], context=context)
+    tell("stage_passed", request, "requestor", to=[request.person], context=context, settings=stage.settings)
     begin_stage(request, stage, at=at)
     request.save(update_fields=["stage", "expires_at", "escalates_at", "escalated_at", "remind_at"])
-    ask_stage(request, at=at)
+    ask_stage(request, stages, at=at)
 
 
-def _grant(request: Request, actor: User, *, counted: set[UUID]) -> None:
-    said = request.decisions.filter(verdict=Decision.Verdict.APPROVED).select_related("person")
-    shortest = min([each.duration for each in said if each.duration], default=request.duration or timedelta(0))
-    approvers = [each.person for each in said if each.person and each.voice_id in counted]
+def _grant(request: Request, actor: User, yeses: list[Decision], *, counted: set[UUID]) -> None:
+    shortest = min([each.duration for each in yeses if each.duration], default=request.duration or timedelta(0))
+    approvers = [each.person for each in yeses if each.person and each.voice_id in counted]
     grant(request, actor=actor, approvers=approvers, duration=shortest)
 
 
@@ -116,8 +116,9 @@ def deny(
     decision = _decision(request, actor, Decision.Verdict.DENIED, justification, stages=stages, at=at)
     _check_proof(decision, stages, proof, proved_for, session, at=at)
     decision.save(force_insert=True)
-    request.status = Request.Status.DENIED
-    _settle(decision, at=at)
+    request.status, request.settled_at = Request.Status.DENIED, at
+    request.save(update_fields=["status", "settled_at"])
+    _conclude(decision, stages, at=at)
     return request
 
 
@@ -194,15 +195,13 @@ def release(*, request: Request, actor: User) -> Request:
     return request
 
 
-def _settle(decision: Decision, *, at: datetime) -> None:
+def _conclude(decision: Decision, stages: list[ApprovalStage], *, at: datetime) -> None:
+    """Take back what asked, and tell what became of a request that is settled."""
     request = decision.request
-    request.settled_at = at
-    request.save(update_fields=["status", "settled_at"])
-    suppress("approval_asked", about=request)
-    suppress("approval_reminder", about=request)
+    suppress("approval_asked", "approval_reminder", about=request)
     _record_decision(decision)
     if request.status != Request.Status.FAILED:
-        _tell_decided(decision, at=at)
+        _tell_decided(decision, stages, at=at)
 
 
 def _record_decision(decision: Decision, **after: Any) -> None:
@@ -216,7 +215,7 @@ def _record_decision(decision: Decision, **after: Any) -> None:
     )
 
 
-def _tell_decided(decision: Decision, *, at: datetime) -> None:
+def _tell_decided(decision: Decision, stages: list[ApprovalStage], *, at: datetime) -> None:
     request, active = decision.request, decision.request.active_assignment
     context = {
         "outcome": decision.verdict,
@@ -225,6 +224,7 @@ def _tell_decided(decision: Decision, *, at: datetime) -> None:
         "duration": active.ends_at - active.starts_at if active and active.ends_at else request.duration,
         "ends_at": active.ends_at if active else None,
     }
-    tell("request_decided", request, "requestor", to=[request.person], context=context)
-    others = request.approvers(at).exclude(pk__in=[decision.person_id])
-    tell("request_decided", request, "approver", to=others, context=context)
+    common: dict[str, Any] = {"context": context, "settings": stages[0].settings}
+    tell("request_decided", request, "requestor", to=[request.person], **common)
+    others = request.approvers(at, stages).exclude(pk__in=[decision.person_id])
+    tell("request_decided", request, "approver", to=others, **common)

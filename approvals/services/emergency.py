@@ -79,7 +79,6 @@ def activate_in_emergency(
         request.proved_with = consume(proof, user=user, session=session, action="emergency.used", **facts).method
     if terms.phishing_resistant_required:
         check_phishing_resistant(request.proved_with)
-    request.save(force_insert=True)
     grant(request, actor=user, approvers=[], duration=terms.activation_max_duration, waiver=Waiver.EMERGENCY)
     review_by = at + REVIEW_WITHIN
     use = EmergencyUse.objects.create(request=request, user=user, is_drill=drill, used_at=at, review_by=review_by)

@@ -75,8 +75,7 @@ def time_out(*, request: Request, actor: User | None) -> bool:
     if not overdue.update(status=Request.Status.TIMED_OUT, settled_at=at):
         return False
     request = Request.objects.described().get(pk=request.pk)
-    suppress("approval_asked", about=request)
-    suppress("approval_reminder", about=request)
+    suppress("approval_asked", "approval_reminder", about=request)
     record_about("request.timed_out", request, actor=actor)
     tell("request_timed_out", request, "requestor", to=[request.person], context={"asked_at": request.requested_at})
     return True

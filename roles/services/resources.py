@@ -47,9 +47,11 @@ def hold_place(scope: Resource, *above: Resource) -> None:
     held = Resource.objects.select_for_update(no_key=True).filter(pk=scope.pk).first()
     if held is None:
         raise ResourceRefused(_("This place was deleted meanwhile. Choose another."), code="scope_invalid")
-    scope.path, scope.label = held.path, held.label
-    for place in above:
-        place.refresh_from_db(fields=["path", "label"])
+    for place in (scope, *above):
+        if place.pk == held.pk:
+            place.path, place.label = held.path, held.label
+        else:
+            place.refresh_from_db(fields=["path", "label"])
 
 
 @privileged("resource.created", target=None)
