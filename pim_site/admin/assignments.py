@@ -47,6 +47,8 @@ def state_dot(row: Assignment) -> SafeString:
     state = row.state(now())
     if state == "ended" and row.end_reason:
         return dot(state, _("Ended: %(why)s") % {"why": row.get_end_reason_display()})
+    if not row.holder_is_enabled:
+        return dot(state, _("Holder is disabled"))
     return dot(state, WORDS[state])
 
 

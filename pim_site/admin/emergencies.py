@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -41,10 +42,19 @@ def what_reviewing_does(use: EmergencyUse) -> Iterator[str]:
     yield _("You say once and for all whether it had to be. It leaves the dashboard.")
 
 
+class ReviewedFilter(admin.EmptyFieldListFilter):
+    """Says in the words of a review which are empty."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        words = (_("All"), _("To be reviewed"), _("Reviewed"))
+        for word, choice in zip(words, super().choices(changelist), strict=True):
+            yield {**choice, "display": word}
+
+
 @admin.register(EmergencyUse)
 class EmergencyUseAdmin(ConsoleAdmin):
     list_display = ["user", "of_role", "is_drill", "used_at", "review_by", "reviewed_by", "finding"]
-    list_filter = ["is_drill", "finding", ("reviewed_at", admin.EmptyFieldListFilter)]
+    list_filter = ["is_drill", "finding", ("reviewed_at", ReviewedFilter)]
     narrowed_by = ("reviewed_at", "review_by")
     search_fields = ["user__display_name", "user__username", "request__role__name"]
     list_select_related = ["user", "request__role", "reviewed_by"]

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from pim_site.templatetags.pim import moment
 from roles.hooks import OLD_SECRET_COUNTS, Hook
 from roles.models import RoleSettings
 from roles.services import disable_hook, enable_hook, register_hook, renew_hook_secret, try_hook, update_hook
@@ -42,15 +43,16 @@ def what_a_test_does(hook: Hook) -> Iterator[str]:
 
 
 def what_disabling_does(hook: Hook) -> Iterator[str]:
-    yield _("%(hook)s is asked no more. What names it goes on at once as if it did not answer:") % {"hook": hook}
     named = list(_named_by(hook))
+    if not named:
+        yield _("%(hook)s is asked no more. No settings name it now.") % {"hook": hook}
+        return
+    yield _("%(hook)s is asked no more. What names it goes on at once as if it did not answer:") % {"hook": hook}
     for unanswered in RoleSettings.Unanswered:
         count = sum(version.hook_unanswered == unanswered for version in named)
         if count:
             text = ngettext("%(count)d settings: %(what)s.", "%(count)d settings: %(what)s.", count)
             yield text % {"count": count, "what": unanswered.label}
-    if not named:
-        yield _("No settings name it now.")
 
 
 def what_enabling_does(hook: Hook) -> Iterator[str]:
@@ -67,8 +69,8 @@ class HookAdmin(ServiceAdmin):
     list_display = ["name", "url", "is_enabled", "secret_made_at", "tested_at", "test_outcome"]
     list_filter = ["is_enabled"]
     search_fields = ["name", "url"]
-    fields = ["name", "url", "is_enabled", "secret_made_at", "tested_at", "test_outcome"]
-    readonly_fields = ["is_enabled", "secret_made_at", "tested_at", "test_outcome"]
+    fields = ["name", "url", "is_enabled", "secret_made", "tested_at", "test_outcome"]
+    readonly_fields = ["is_enabled", "secret_made", "tested_at", "test_outcome"]
     acts = (
         Act(
             slug="secret",
@@ -114,6 +116,13 @@ class HookAdmin(ServiceAdmin):
             form=NotedReasonForm,
         ),
     )
+
+    def get_fields(self, request: HttpRequest, obj: Hook | None = None) -> Any:
+        return self.fields if obj else ["name", "url"]
+
+    @admin.display(description=gettext_lazy("secret made"))
+    def secret_made(self, hook: Hook) -> str:
+        return moment(hook.secret_made_at) or _("None yet: choose “New secret”. Nothing is asked without one.")
 
     def create(self, actor: User, values: dict[str, Any]) -> Hook:
         return register_hook(actor=actor, **values)
