@@ -1,9 +1,14 @@
 """Every page, in light and dark, wide and at 360 px: sound for axe, for the content policy, and for the thumb."""
 
+import re
+from contextlib import closing
+from datetime import datetime, timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.browser.test_passkeys import Authenticator, add_passkey
 from tests.browser.test_settings import role_page
 
 RULES = {
@@ -27,6 +32,8 @@ SELF_SERVICE = {
         "/security/apps/add/",
         "/security/recovery-codes/",
         "/security/passkeys/add/",
+        "/security/tokens/add/",
+        "/api/v1/reference",
     ],
     "approver": ["/", "/approvals/", "/delegation/", "/security/password/", "/no-console/", "/no-such-page/"],
 }
@@ -46,6 +53,7 @@ CONSOLE = [
     "/console/assignments/activeassignment/assign/",
     "/console/assignments/eligibleassignment/import/",
     "/console/approvals/request/",
+    "/console/approvals/emergencyuse/",
     "/console/audit/event/",
     "/console/notifications/message/",
 ]
@@ -56,9 +64,13 @@ DETAILS += ["assignments/activeassignment", "approvals/request", "audit/event", 
 
 def faults(visit, path):
     """What is wrong with the page at `path`: while loading, and in each look for axe and by scrolling sideways."""
+    visit.page.goto(path)
+    return [f"{path}: {fault}" for fault in faults_here(visit)]
+
+
+def faults_here(visit):
     page = visit.page
     page.set_viewport_size({"width": 1280, "height": 800})
-    page.goto(path)
     page.wait_for_load_state()
     found, visit.faults = visit.faults, []
     page.evaluate(AXE)
@@ -70,7 +82,7 @@ def faults(visit, path):
             look.append("scrolls sideways")
         found += [f"{scheme} {width}: {fault}" for fault in look]
     visit.faults = []  # axe itself tries inline styles
-    return [f"{path}: {fault}" for fault in found]
+    return found
 
 
 def details(page, lists):
@@ -100,6 +112,101 @@ def test_self_service_pages_are_sound(visitor, username):
     paths = [*SELF_SERVICE[username], *linked(page, ["/", "/requests/", "/approvals/"])]
 
     assert [fault for path in dict.fromkeys(paths) for fault in faults(visit, path)] == []
+
+
+def behind(page, path, *names):
+    """Where the links of the page at `path` lead whose names begin so."""
+    page.goto(path)
+    links = [page.locator("main").get_by_role("link", name=re.compile(f"^{name}")).first for name in names]
+    return [link.get_attribute("href") for link in links]
+
+
+def test_pages_behind_ones_own_things_are_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("requester")
+    Authenticator(page)
+    add_passkey(visit, "requester", "Laptop")
+    paths = behind(page, "/", "Extend")
+    paths += behind(page, "/security/", "Rename", "Remove … Laptop", "Replace", "Revoke")
+
+    assert [fault for path in ["/security/", *paths] for fault in faults(visit, path)] == []
+
+
+def test_delegation_is_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("approver", "/delegation/")
+    page.get_by_label("Colleague").fill("second_approver")
+    page.get_by_label("End", exact=True).fill(f"{datetime.now() + timedelta(days=7):%Y-%m-%dT%H:%M}")
+    page.get_by_role("button", name="Delegate").click()
+    expect(page.locator("main")).to_contain_text("decides for you")
+
+    assert faults_here(visit) == []
+
+
+@pytest.fixture
+def emergency(demo):
+    change = "UPDATE roles_rolesettings SET emergency_allowed = 1 WHERE superseded_at IS NULL"
+    with closing(demo.database()) as database, database:
+        assert database.execute(change).rowcount > 0
+
+
+def test_emergency_and_its_review_are_sound(visitor, emergency):
+    visit = visitor()
+    page = visit.sign_in("on_call")
+    (activate,) = behind(page, "/", "Request")
+    found = faults(visit, *behind(page, activate, "Emergency access"))
+    page.get_by_label("Reason").fill("The shop stands still.")
+    page.get_by_label("One-time code").fill(visit.demo.code("on_call"))
+    page.get_by_role("button", name="Use emergency access").click()
+    expect(page.locator("main")).to_contain_text("The role is active.")
+    found += faults_here(visit)
+    console = visitor()
+    (use,) = details(console.sign_in("global_admin"), ["approvals/emergencyuse"])
+
+    assert found + [fault for path in (use, use.replace("change", "review")) for fault in faults(console, path)] == []
+
+
+def test_hook_from_its_making_to_its_secret_is_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("global_admin")
+    found = faults(visit, "/console/roles/hook/add/")
+    page.get_by_label("Name").fill("On-call plan")
+    page.get_by_label("Address").fill("https://hooks.example.org/pim")
+    page.get_by_role("button", name="Save", exact=True).click()
+    pages = ["/console/roles/hook/", *details(page, ["roles/hook"])]
+    pages += [pages[-1].replace("change", act) for act in ("disable", "secret")]
+    found += [fault for path in pages for fault in faults(visit, path)]
+    page.get_by_role("button", name="New secret").click()
+    expect(page.locator("main")).to_contain_text("It is shown only now.")
+    found += faults_here(visit)
+
+    assert found + faults(visit, pages[1].replace("change", "test")) == []
+
+
+def test_what_several_would_get_is_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("global_admin")
+    (role,) = details(page, ["roles/role"])
+    page.goto("/console/accounts/user/")
+    people = [link.get_attribute("href") for link in page.locator("#result_list tbody th a").all()[:2]]
+    chosen = "&".join([f"role={role.split('/')[4]}", *(f"user={person.split('/')[4]}" for person in people)])
+    found = faults(visit, f"/console/assignments/eligibleassignment/assign/?{chosen}")
+    page.get_by_label("Reason").fill("For the move.")
+    page.get_by_role("button", name="Look what would happen").click()
+    expect(page.get_by_role("heading", name="What would become of it")).to_be_visible()
+
+    assert found + faults_here(visit) == []
+
+
+def test_removal_of_a_scopes_settings_is_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("global_admin")
+    role_page(page, "Server Administrator")
+    page.locator("a[href^='?scope=']").first.click()
+    page.get_by_role("link", name="Remove the settings of this scope").click()
+    page.wait_for_url(re.compile("/remove/"))
+
+    assert faults_here(visit) == []
 
 
 def test_request_in_two_stages_is_sound(visitor):
