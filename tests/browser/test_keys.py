@@ -44,3 +44,25 @@ def test_role_activated_with_the_keyboard_alone(visitor):
     page.keyboard.press("Enter")
 
     expect(page.locator("main")).to_contain_text(re.compile("Warehouse Operator · .*: active now."))
+
+
+def test_request_approved_with_the_keyboard_alone(visitor):
+    page = visitor().sign_in("approver", "/approvals/")
+    link = page.get_by_role("link", name=re.compile("Vera Gull asks for Payments Releaser")).first
+    tab_to(page, link)
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Reason"))
+    page.keyboard.type("Seen the list.")
+    tab_to(page, page.get_by_role("button", name="Approve"))
+    page.keyboard.press("Enter")
+
+    expect(page.locator("main")).to_contain_text("Arthur Keel approved")
+
+
+def tab_to(page, target):
+    """Go on with the tabulator until `target` has the focus, as far as a person would."""
+    for _ in range(60):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no tabulator reaches {target}")
