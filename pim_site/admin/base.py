@@ -40,7 +40,7 @@ from .widgets import autocomplete
 # A page that asks about more rows than this is not read any more.
 BULK_LIMIT = 200
 # The comparisons that the stock filters and our own links write into an address.
-COMPARISONS = ("", "exact", "id__exact", "isnull", "gte", "lt")
+COMPARISONS = ("", "exact", "id__exact", "isnull", "isempty", "gte", "lt")
 
 
 class Button(NamedTuple):

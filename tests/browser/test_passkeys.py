@@ -59,7 +59,7 @@ def to_second_step(visit, username):
 
 def sign_out(page):
     page.locator(".pim-person summary").click()
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 

@@ -59,11 +59,14 @@ def test_check_about_others_without_the_right_is_not_found():
     assert (status, refused["code"]) == (404, "not_found")
 
 
+AGO = now() - timedelta(days=1)
+
+
 @pytest.mark.parametrize(
     ("differs", "status", "code"),
     [
         ({"revoked_at": now()}, 401, "token_invalid"),
-        ({"expires_at": now()}, 401, "token_invalid"),
+        ({"created_at": AGO, "expires_at": AGO + timedelta(hours=1)}, 401, "token_invalid"),
         ({"user__is_active": False}, 401, "token_invalid"),
         ({"networks": "192.0.2.0/24"}, 401, "address_refused"),
         ({"scopes": "activate"}, 403, "scope_missing"),
