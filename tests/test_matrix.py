@@ -4,7 +4,7 @@
 site answers otherwise. What a cell says:
 
     in    sent to the sign-in page            200, 302, 403, 404, 405   answered so, and nothing was changed
-    done  something was changed               (empty)                   there is no such object
+    done  something was changed               (empty)                   there is no such object, or nobody asked
 """
 
 import csv
@@ -71,6 +71,8 @@ BUILT_IN = {
 INSIDE = ("plain", "requester", "approver", "eligible_admin", "helpdesk", "role_admin", "global_admin", "reader")
 PERSONAS = OUTSIDE + INSIDE
 OBJECTS = ("own", "other", "none")
+# For what is not there, these are enough: one who may see nothing of others, and one who may see all.
+ASKED_FOR_NOTHING = ("anonymous", "plain", "global_admin")
 # A refused change leaves a mark of that and counts as a failure. What is only looked at leaves nothing.
 MARKS = {Event._meta.db_table, "accounts_signincounter"}
 
@@ -212,6 +214,8 @@ class Cast:
             return self.owned.get(persona, {}).get(kind)
         if whose == "other":
             return self.others[kind]
+        if persona not in ASKED_FOR_NOTHING:
+            return None
         return {
             "app": 10**9,
             "delegation": 10**9,
