@@ -22,10 +22,11 @@ def code_of_refusal(check, *args, **kwargs):
     return None
 
 
-def snapshot():
-    """All rows of all our tables, by table."""
+def snapshot(tables=None):
+    """All rows of our tables, by table; of these alone, where they are given."""
     models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
-    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in models if m._meta.managed}
+    wanted = [m for m in models if m._meta.managed and (tables is None or m._meta.db_table in tables)]
+    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in wanted}
 
 
 def without_audit(rows):

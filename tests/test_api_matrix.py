@@ -23,7 +23,7 @@ from roles.models import RoleSettings
 from tests.api import Program
 from tests.factories import RoleFactory, TokenFactory, root
 from tests.refusals import snapshot
-from tests.test_matrix import MARKS, Cast, Writes, undone, without
+from tests.test_matrix import MARKS, Cast, Writes, undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("api matrix")]
 
@@ -172,7 +172,7 @@ def outcome(cast, asker, method, address, whose):
     writes = Writes()
     with undone(), connection.execute_wrapper(writes):
         status, _answer = program.send(method, path, sent, seen="*", **query)
-        changed = bool(writes.tables - UNNOTED) and without(UNNOTED, snapshot()) != without(UNNOTED, cast.before)
+        changed = writes.changed(cast.before, UNNOTED)
     return "done" if changed else str(status)
 
 

@@ -355,7 +355,7 @@ class Caller:
         marks, writes = MARKS if method == "post" else set(), Writes()
         with undone(), connection.execute_wrapper(writes):
             answer = getattr(self.client, method)(address(route, key) + query, data)
-            changed = bool(writes.tables - marks) and without(marks, snapshot()) != without(marks, self.cast.before)
+            changed = writes.changed(self.cast.before, marks)
         return answer, changed
 
     def proof(self, route):
@@ -372,7 +372,7 @@ class Caller:
 
 
 class Writes:
-    """Notes what is written to, but for sessions: only then is it worth the time to compare all rows."""
+    """Notes which tables are written to, but for sessions: only their rows are worth the time to compare."""
 
     def __init__(self):
         self.tables = set()
@@ -382,9 +382,10 @@ class Writes:
             self.tables |= {found[1]} - {"django_session"}
         return execute(sql, *rest)
 
-
-def without(tables, rows):
-    return {table: rows for table, rows in rows.items() if table not in tables}
+    def changed(self, before, marks):
+        """Do the rows differ from those `before`, in other tables than `marks`?"""
+        rows = snapshot(self.tables - marks)
+        return rows != {table: before[table] for table in rows}
 
 
 # --- the table ------------------------------------------------------------------------------------------------
