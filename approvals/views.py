@@ -266,25 +266,22 @@ def _decided_words(row: Request) -> str:
 
 @require_POST
 def request_claim(request: SignedInRequest, pk: UUID) -> HttpResponse:
-    found = visible_request(request, pk)
-    try:
-        services.claim(request=found, actor=request.user)
-    except ValidationError as refusal:
-        messages.error(request, " ".join(refusal.messages))
-    else:
-        messages.success(request, _("The other approvers see for some minutes that you are looking."))
-    return redirect("approvals:request-detail", pk)
+    return _marked(request, pk, services.claim, _("The other approvers see for some minutes that you are looking."))
 
 
 @require_POST
 def request_release(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    return _marked(request, pk, services.release, _("Another approver may look at it now."))
+
+
+def _marked(request: SignedInRequest, pk: UUID, mark: Callable[..., Any], words: str) -> HttpResponse:
     found = visible_request(request, pk)
     try:
-        services.release(request=found, actor=request.user)
+        mark(request=found, actor=request.user)
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
     else:
-        messages.success(request, _("Another approver may look at it now."))
+        messages.success(request, words)
     return redirect("approvals:request-detail", pk)
 
 

@@ -82,15 +82,36 @@ def activate(
     settings = _check(eligible, user, asked, scope, at=at)
     if validate_only:
         return _new_request(eligible, user, settings, asked, scope, proved_with="", at=at)
-    method = ""
-    if settings.mfa_required:
-        method = consume(proof, user=user, session=session, action="activation.requested", **asked).method
-    if settings.phishing_resistant_required:
-        check_phishing_resistant(method)
+    method = prove_asker(user, settings, proof, session=session, action="activation.requested", facts=asked)
     request = _new_request(eligible, user, settings, asked, scope, proved_with=method, at=at)
     _record_asked(request)
     set_out(request, settings, actor=user, at=at)
     return request
+
+
+def prove_asker(
+    user: User,
+    settings: RoleSettings,
+    proof: StepUpProof | None,
+    *,
+    session: str,
+    action: str,
+    facts: dict[str, Any],
+) -> str:
+    """Take the proof of who asks for a role, where the settings ask for one.
+
+    Returns:
+        What it was proved with; nothing where nothing was asked.
+
+    Raises:
+        StepUpRefused: ``mfa_required``, ``phishing_resistant_required``.
+    """
+    method = ""
+    if settings.mfa_required:
+        method = consume(proof, user=user, session=session, action=action, **facts).method
+    if settings.phishing_resistant_required:
+        check_phishing_resistant(method)
+    return method
 
 
 def set_out(request: Request, settings: RoleSettings, *, actor: User, at: datetime) -> None:
@@ -166,9 +187,7 @@ def _check(
         ticket=ticket,
         at=at,
     )
-    lasting = ActiveAssignment.objects.lasting(at).reaching(user, at).filter(role=eligible.role, scope=scope)
-    if lasting.exists():
-        raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
+    assignments.check_free(eligible, user, scope, at=at)
     same = Q(eligible_assignment=eligible) | Q(role=eligible.role, scope=scope)
     if Request.objects.undecided().filter(same, user=user, expires_at__gt=at).exists():
         raise already_pending()

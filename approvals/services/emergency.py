@@ -8,20 +8,18 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import StepUpProof, User
-from accounts.rules import check_phishing_resistant
-from accounts.services import consume
 from approvals.emergencies import REVIEW_WITHIN, EmergencyUse
 from approvals.models import Request
 from approvals.rules import ReviewRefused, check_text, emergency_facts
 from assignments import services as assignments
-from assignments.models import ActiveAssignment, EligibleAssignment, administrators
-from assignments.rules import ActivationRefused, Waiver, check_ask, check_eligible, in_emergency
+from assignments.models import EligibleAssignment, administrators
+from assignments.rules import Waiver, check_ask, check_eligible, in_emergency
 from audit.services import privileged
 from notifications.services import queue
 from roles import services as roles
 from roles.models import Resource, RoleSettings
 
-from .activating import grant, request_mail_facts
+from .activating import grant, prove_asker, request_mail_facts
 from .recording import record_about
 
 
@@ -74,11 +72,8 @@ def activate_in_emergency(
     )
     if validate_only:
         return request
-    if terms.mfa_required:
-        facts = emergency_facts(eligible=eligible, scope=scope, justification=justification, drill=drill)
-        request.proved_with = consume(proof, user=user, session=session, action="emergency.used", **facts).method
-    if terms.phishing_resistant_required:
-        check_phishing_resistant(request.proved_with)
+    facts = emergency_facts(eligible=eligible, scope=scope, justification=justification, drill=drill)
+    request.proved_with = prove_asker(user, terms, proof, session=session, action="emergency.used", facts=facts)
     grant(request, actor=user, approvers=[], duration=terms.activation_max_duration, waiver=Waiver.EMERGENCY)
     review_by = at + REVIEW_WITHIN
     use = EmergencyUse.objects.create(request=request, user=user, is_drill=drill, used_at=at, review_by=review_by)
@@ -103,8 +98,7 @@ def _check(
     duration = terms.activation_max_duration
     asked: dict[str, Any] = {"starts_at": at, "duration": duration, "justification": justification, "ticket": ""}
     check_ask(eligible, terms, user=user, reaches=True, scope=scope, at=at, **asked)
-    if ActiveAssignment.objects.lasting(at).reaching(user, at).filter(role=eligible.role, scope=scope).exists():
-        raise ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
+    assignments.check_free(eligible, user, scope, at=at)
     return terms
 
 

@@ -6,8 +6,6 @@ from typing import Any
 from django.utils.timezone import now
 
 from accounts.models import StepUpProof, User
-from accounts.rules import check_phishing_resistant
-from accounts.services import consume
 from approvals.models import Request
 from approvals.rules import already_pending, check_text
 from assignments import services as assignments
@@ -16,7 +14,7 @@ from assignments.rules import check_eligible, check_prolong_ask
 from audit.services import privileged
 from roles.models import RoleSettings
 
-from .activating import first_state, set_out
+from .activating import first_state, prove_asker, set_out
 from .recording import record_about
 
 
@@ -63,12 +61,8 @@ def extend_activation(
     request = _new_request(active, settings, duration=duration, at=at, **said)
     if validate_only:
         return request
-    if settings.mfa_required:
-        facts = prolong_facts(active=active, duration=duration, **said)
-        proved = consume(proof, user=user, session=session, action="activation_extension.requested", **facts)
-        request.proved_with = proved.method
-    if settings.phishing_resistant_required:
-        check_phishing_resistant(request.proved_with)
+    action, facts = "activation_extension.requested", prolong_facts(active=active, duration=duration, **said)
+    request.proved_with = prove_asker(user, settings, proof, session=session, action=action, facts=facts)
     _record_asked(request, actor=user)
     set_out(request, settings, actor=user, at=at)
     return request

@@ -4,7 +4,7 @@ These functions know nothing of requests, but refuse by themselves what a role's
 those that give or take a role: they call `approvals.services`, which keeps the request.
 """
 
-from .activation import activate, end, end_adrift, expire_active, lock, reaches
+from .activation import activate, check_free, end, end_adrift, expire_active, lock, reaches
 from .assigning import (
     assign_active,
     assign_eligible,
@@ -25,6 +25,7 @@ __all__ = [
     "assign_active",
     "assign_eligible",
     "change",
+    "check_free",
     "dates_of",
     "delete_group",
     "disable_person",

@@ -108,9 +108,8 @@ def activate(
         at=at,
     )
     starts_at = max(whole_second(at), starts_at or at)
-    limits = [eligible.ends_at, membership_until(user, eligible.group, at) if eligible.group else None]
     ends_at = starts_at + min(duration, settings.activation_max_duration)
-    ends_at = min([ends_at, *(limit for limit in limits if limit is not None)])
+    ends_at = min([ends_at, *ends_beneath(eligible, user, at=at)])
     check_lasts(whole_second(starts_at), whole_second(ends_at))
     active = _open(
         eligible,
@@ -131,6 +130,12 @@ def activate(
     return active
 
 
+def ends_beneath(eligible: EligibleAssignment, user: User, *, at: datetime) -> list[datetime]:
+    """Return when what an activation stands on ends: the eligibility, and the membership of the group that has it."""
+    ends = [eligible.ends_at, membership_until(user, eligible.group, at) if eligible.group else None]
+    return [end for end in ends if end is not None]
+
+
 def reaches(eligible: EligibleAssignment, user: User, *, at: datetime) -> bool:
     """Is it the person's own, or of a group that they are a member of now?"""
     return EligibleAssignment.objects.reaching(user, at).filter(pk=eligible.pk).exists()
@@ -149,10 +154,7 @@ def _open(
     """Insert the row; the constraint has the last word on there being one."""
     for past in eligible.activations.due(at).filter(user=user, scope=scope):
         expire_active(active=past, actor=None)  # the worker is late: its row must not stand in the way
-    same = ActiveAssignment.objects.lasting(at).reaching(user, at).filter(role=eligible.role, scope=scope)
-    refusal = ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
-    if same.exists():
-        raise refusal
+    check_free(eligible, user, scope, at=at)
     try:
         return ActiveAssignment.objects.create(
             user=user,
@@ -165,7 +167,22 @@ def _open(
             created_at=at,
         )
     except IntegrityError as error:
-        raise refusal from error
+        raise _already_active() from error
+
+
+def check_free(eligible: EligibleAssignment, user: User, scope: Resource, *, at: datetime) -> None:
+    """Refuse to activate what the person has at this scope, in force or scheduled.
+
+    Raises:
+        ActivationRefused: ``already_active``.
+    """
+    lasting = ActiveAssignment.objects.lasting(at).reaching(user, at)
+    if lasting.filter(role=eligible.role, scope=scope).exists():
+        raise _already_active()
+
+
+def _already_active() -> ActivationRefused:
+    return ActivationRefused(_("This role is active or scheduled at this scope already."), code="already_active")
 
 
 def _tell_activated(

@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.utils.timezone import now
 
 from accounts.models import User
-from assignments.models import ActiveAssignment, EligibleAssignment, membership_until
+from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import (
     SHORTEST,
     Waiver,
@@ -26,7 +26,7 @@ from roles.hooks import Hook
 from roles.models import RoleSettings
 from roles.tickets import link_to, shown
 
-from .activation import concerned, mail_facts, reaches, tell
+from .activation import concerned, ends_beneath, mail_facts, reaches, tell
 
 
 @transaction.atomic(savepoint=False)
@@ -78,8 +78,7 @@ def prolong(
     check_runs(active, at=at)
     check_time_open(active)
     assert active.ends_at is not None  # noqa: S101 (an activation always ends)
-    limits = [eligible.ends_at, membership_until(user, eligible.group, at) if eligible.group else None]
-    latest = min([latest_end(active, settings, at=at), *(limit for limit in limits if limit is not None)])
+    latest = min([latest_end(active, settings, at=at), *ends_beneath(eligible, user, at=at)])
     check_longer_than_now(active, latest)
     before = {"ends_at": active.ends_at}
     active.ends_at, active.reminded_days = whole_second(min(active.ends_at + duration, latest)), None
