@@ -46,6 +46,28 @@ class HiddenOnceInput(OnceInput):
     input_type = "hidden"
 
 
+class MailForm(forms.Form):
+    """When mail that may wait is sent."""
+
+    AT_ONCE, DAILY = "at_once", "daily"
+    rhythm = forms.ChoiceField(
+        label=_("When it comes"),
+        choices={
+            AT_ONCE: _("At once, each by itself"),
+            DAILY: _("Once a day, all in one mail, at seven in the morning of your time zone"),
+        },
+        widget=forms.RadioSelect,
+    )
+
+    @classmethod
+    def rhythm_of(cls, person: User) -> str:
+        return cls.DAILY if person.daily_digest else cls.AT_ONCE
+
+    @property
+    def daily_digest(self) -> bool:
+        return bool(self.cleaned_data["rhythm"] == self.DAILY)
+
+
 def code_field(*, label: "StrOrPromise", help_text: "StrOrPromise" = "", letters: bool = False) -> forms.CharField:
     """Return the field of a one-time code; with `letters` a phone offers all its keys, as a recovery code needs."""
     attributes = {

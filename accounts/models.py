@@ -67,6 +67,12 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # django-
         related_name="reports",
     )
     time_zone = models.CharField(_("time zone"), max_length=64, default=default_zone)
+    daily_digest = models.BooleanField(
+        _("daily digest"),
+        default=False,
+        editable=False,
+        help_text=_("Mail that may wait comes once a day. Everybody chooses this for themselves."),
+    )
     is_active = models.BooleanField(
         _("enabled"),
         default=True,

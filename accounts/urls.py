@@ -8,6 +8,7 @@ urlpatterns = [
     path("sign-in/code/", views.sign_in_code, name="sign-in-code"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("enrol/<str:ticket>/", views.enrol, name="enrol"),
+    path("mail/", views.mail, name="mail"),
     path("security/", views.security, name="security"),
     path("security/apps/add/", views.app_add, name="app-add"),
     path("security/apps/<int:pk>/remove/", views.app_remove, name="app-remove"),

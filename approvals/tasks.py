@@ -4,7 +4,7 @@ from time import monotonic
 
 from django.utils.timezone import now
 
-from assignments.tasks import each_by_itself
+from accounts.tasks import each_by_itself
 
 from .models import HookCall, Request
 from .services import ask_hook, escalate, lapse, note_start, remind, time_out

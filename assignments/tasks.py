@@ -1,31 +1,16 @@
 """Loops for the worker. Each takes everything that is due, may run twice or late, and stops at no bad row."""
 
-import logging
-from collections.abc import Callable, Iterable
-from typing import Any
-
 from django.utils.timezone import now
+
+from accounts.tasks import each_by_itself
 
 from .models import ActiveAssignment, EligibleAssignment
 from .rules import EXTEND_WINDOW
 from .services import end_adrift, expire_active, expire_eligible, remind, remind_of_end
 
-logger = logging.getLogger(__name__)
-
 # Notices before the end, in days: when an extension can be asked for, and the last day (Entra PIM's figures: 14 and 1;
 # the end itself is told by the expiry).
 REMINDERS = (1, EXTEND_WINDOW.days)
-
-
-def each_by_itself(rows: Iterable[Any], act: Callable[[Any], bool]) -> int:
-    """Do it to each row; return to how many. A row that fails is logged and left as it is."""
-    done = 0
-    for row in rows:
-        try:
-            done += act(row)
-        except Exception:
-            logger.exception("could not finish %s %s; it stays due", type(row).__name__, row.pk)
-    return done
 
 
 def expire_due() -> int:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from notifications.mail import render
 from notifications.models import Kind, Message
 
-TONES = {"queued": "waiting", "sending": "waiting", "sent": "ok", "failed": "failed", "suppressed": "ended"}
+TONES = {"queued": "waiting", "sending": "waiting", "sent": "ok", "failed": "failed", "held": "scheduled"}
 
 
 class KindFilter(admin.SimpleListFilter):

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from email.utils import quote
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -18,6 +17,7 @@ from django.template.loader import get_template
 from django.utils import timezone, translation
 
 from notifications.models import Message
+from notifications.rules import zone_of
 from notifications.snapshot import decode
 
 
@@ -33,11 +33,17 @@ class Words:
 def render(message: Message) -> Words:
     """The words of a message in the language and zone of its recipient. Raises whatever template or content raise."""
     content = _content(message)
-    with translation.override(_language(message.language)), timezone.override(_zone(message.time_zone)):
-        subject = _fill(f"emails/{message.kind}.subject.txt", content, autoescape=False)
+    with translation.override(_language(message.language)), timezone.override(zone_of(message.time_zone)):
+        subject = _subject(message, content)
         text = _fill(f"emails/{message.kind}.txt", content | {"layout": "emails/base.txt"}, autoescape=False)
         html = _fill(f"emails/{message.kind}.txt", content | {"layout": "emails/base.html"}, autoescape=True)
-    return Words(f"PIM: {_one_line(subject)}", re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
+    return Words(f"PIM: {subject}", re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
+
+
+def subject_of(message: Message) -> str:
+    """The subject in the language of the recipient, without our mark. Raises whatever template or content raise."""
+    with translation.override(_language(message.language)), timezone.override(zone_of(message.time_zone)):
+        return _subject(message, _content(message))
 
 
 def build(message: Message, words: Words, connection: BaseEmailBackend) -> EmailMultiAlternatives:
@@ -53,6 +59,10 @@ def build(message: Message, words: Words, connection: BaseEmailBackend) -> Email
     if calendar := decode(message.context).get("calendar"):
         mail.attach("activation.ics", calendar, "text/calendar")
     return mail
+
+
+def _subject(message: Message, content: dict[str, Any]) -> str:
+    return _one_line(_fill(f"emails/{message.kind}.subject.txt", content, autoescape=False))
 
 
 def _content(message: Message) -> dict[str, Any]:
@@ -84,10 +94,3 @@ def _language(code: str) -> str:
         return translation.get_supported_language_variant(code)
     except LookupError:
         return str(settings.LANGUAGE_CODE)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name at all, or a directory of the zone database
-        return ZoneInfo(settings.DEFAULT_TIME_ZONE)

@@ -15,6 +15,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """What should be on its way: queued and its time has come, or claimed by a deliverer that did not come back."""
         return self.filter(state__in=(Message.State.QUEUED, Message.State.SENDING), next_attempt_at__lte=at)
 
+    def gathering(self, at: datetime) -> "MessageQuerySet":
+        """What was held for a digest whose morning has come."""
+        return self.filter(state=Message.State.HELD, next_attempt_at__lte=at)
+
     def failing(self) -> "MessageQuerySet":
         """What needs a look: given up, or waiting with a cause."""
         waiting = models.Q(state=Message.State.QUEUED) & ~models.Q(last_error="")
@@ -49,6 +53,7 @@ class Kind(models.TextChoices):
     ACTIVATION_ENDING = "activation_ending", _("Activation ends in a few minutes")
     EMERGENCY_USED = "emergency_used", _("Emergency access used")
     ROLE_ENDED = "role_ended", _("Role ended")
+    DIGEST = "digest", _("Daily digest")
 
 
 class Message(models.Model):
@@ -56,6 +61,7 @@ class Message(models.Model):
 
     Everything is a copy as of that moment, so no foreign keys. A message that is being sent is leased: if its deliverer
     dies, it is due again at `next_attempt_at`. `attempts` counts claims and so tells one claim from the next.
+    What is held for a digest is never sent by itself; `next_attempt_at` is then the morning of the digest.
     """
 
     class State(models.TextChoices):
@@ -64,6 +70,8 @@ class Message(models.Model):
         SENT = "sent", _("Sent")
         FAILED = "failed", _("Failed")
         SUPPRESSED = "suppressed", _("Suppressed")
+        HELD = "held", _("Held for the digest")
+        GATHERED = "gathered", _("In a digest")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=40)
@@ -93,7 +101,7 @@ class Message(models.Model):
         permissions = (("resend_message", _("Can send failed messages again")),)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(state__in=("queued", "sending", "sent", "failed", "suppressed")),
+                condition=models.Q(state__in=("queued", "sending", "sent", "failed", "suppressed", "held", "gathered")),
                 name="message_state_known",
             ),
         )
@@ -101,6 +109,7 @@ class Message(models.Model):
             models.Index(
                 fields=("next_attempt_at",), condition=models.Q(state__in=("queued", "sending")), name="message_due"
             ),
+            models.Index(fields=("user_id", "next_attempt_at"), condition=models.Q(state="held"), name="message_held"),
             models.Index(fields=("-created_at", "-id"), name="message_newest"),
             models.Index(fields=("state", "-created_at"), name="message_by_state"),
             models.Index(fields=("about_id",), name="message_by_subject"),
@@ -112,8 +121,8 @@ class Message(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Still to be sent."""
-        return self.state in (self.State.QUEUED, self.State.SENDING)
+        """Still to be sent, by itself or in a digest."""
+        return self.state in (self.State.QUEUED, self.State.SENDING, self.State.HELD)
 
     @property
     def message_id(self) -> str:

@@ -34,10 +34,10 @@ def encode(context: Mapping[str, Any]) -> str:
 
 def decode(text: str) -> dict[str, Any]:
     """The content with moments (keys ending in _at) as aware datetimes. Raises Unreadable or ValueError."""
-    content: dict[str, Any] = json.loads(text)
+    content: dict[str, Any] = json.loads(text, object_hook=_with_moments)
     if _CAUSE in content:
         raise Unreadable(content[_CAUSE])
-    return {key: _moment(value) if key.endswith("_at") else value for key, value in content.items()}
+    return content
 
 
 def _plain(value: Any) -> Any:
@@ -54,6 +54,10 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case _:
             return clean(str(value))
+
+
+def _with_moments(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: _moment(value) if key.endswith("_at") else value for key, value in content.items()}
 
 
 def _moment(value: str | None) -> datetime | None:

@@ -23,6 +23,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),
     ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
+    ("accounts.tasks.digest_due", Message.objects.gathering),
     ("notifications.tasks.deliver_due", Message.objects.due),
 ]
 

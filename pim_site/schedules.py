@@ -6,6 +6,7 @@ from django_q.models import Schedule
 EVERY_MINUTE = {
     "ask": "approvals.tasks.ask_due",
     "beat": "pim_site.tasks.beat",
+    "digest": "accounts.tasks.digest_due",
     "deliver mail": "notifications.tasks.deliver_due",
     "expire": "assignments.tasks.expire_due",
     "forget": "accounts.tasks.forget_due",

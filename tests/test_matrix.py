@@ -302,6 +302,7 @@ def assignment(cast):
 
 
 SENT = {
+    "/mail/": lambda cast, key: {"rhythm": "daily"},
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
     "/requests/<uuid:pk>/extend/": lambda cast, key: {"kind": "eligible", "lasting": "permanent"},

@@ -1,6 +1,7 @@
 """The pages on which people sign in and look after what they sign in with."""
 
 from .enrolment import enrol
+from .mail import mail
 from .security import (
     app_add,
     app_remove,
@@ -21,6 +22,7 @@ __all__ = [
     "app_add",
     "app_remove",
     "enrol",
+    "mail",
     "passkey_add",
     "passkey_create",
     "passkey_remove",

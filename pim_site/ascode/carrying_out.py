@@ -261,7 +261,7 @@ def _tell(act: Bulk, work: Work) -> None:
     for recipient, counts in act.told.items():
         lines = [f"{what}: {count}" for what, count in counts.most_common(LINES_TOLD)]
         context = {"actor": str(work.actor or ""), "count": counts.total(), "lines": "\n".join(lines)}
-        queue("assigned_in_bulk", to=[recipient], context=context | {"url": link("admin:index")})
+        queue("assigned_in_bulk", to=[recipient], context=context | {"audience": "admin", "url": link("admin:index")})
 
 
 def _is_over(row: Row, at: datetime) -> bool:

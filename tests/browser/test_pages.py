@@ -36,6 +36,7 @@ SELF_SERVICE = {
         "/security/recovery-codes/",
         "/security/passkeys/add/",
         "/security/tokens/add/",
+        "/mail/",
         "/api/v1/reference",
     ],
     "approver": ["/", "/approvals/", "/delegation/", "/security/password/", "/no-console/", "/no-such-page/"],

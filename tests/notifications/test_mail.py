@@ -46,6 +46,8 @@ FULL = {
     "stage": 1,
     "lines": "Reader · /: 2",
     "what": "one-time codes added",
+    "items": [{"created_at": AT, "subject": "Ana O'Berg activated Backup <Operator>"}],
+    "more": 3,
     "url": URL,
 }
 # What each kind may hold, as those who queue it give it.
@@ -75,6 +77,7 @@ KINDS = {
     "extension_asked": "user role scope ends_at reason url",
     "extension_decided": "user decider role scope justification starts_at ends_at url",
     "assignment_expired": "user role scope ended_at url",
+    "digest": "items count more url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
 BOTH = [{"audience": "requestor"}, {"audience": "admin"}]
