@@ -14,6 +14,8 @@ BIN := $(V)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # More processes than two cores can run at once: some tests wait most of the time.
 PARALLEL := -n 3 --dist loadgroup
+# Where it is set, each of the many processes that are started here would compile all of its program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 run: $(V)/.installed
 	$(BIN)/python -m pim_site.demo.start --port $(PORT)
@@ -29,7 +31,7 @@ endif
 
 # $(call install,<lock file>): exactly what the lock file names, each with its hash.
 ifdef UV
-install = VIRTUAL_ENV=$(V) uv pip install --quiet --require-hashes -r $(1)
+install = VIRTUAL_ENV=$(V) uv pip install --quiet --compile-bytecode --require-hashes -r $(1)
 else
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 endif
