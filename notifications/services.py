@@ -1,6 +1,8 @@
 """What is written to the outbox, and by whom. Nothing is sent here."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
@@ -20,6 +22,10 @@ from notifications.snapshot import clean, decode, encode
 
 # Nobody reads more of one mail; how many there were besides is said.
 LONGEST_DIGEST = 100
+
+# Databases take only so many values in a statement.
+WRITTEN_AT_ONCE = 500
+_gathered: ContextVar[list[Message] | None] = ContextVar("gathered", default=None)
 
 
 class Recipient(Protocol):
@@ -67,9 +73,32 @@ def queue(
         for each in recipients
     ]
     if dedup is None:
-        return Message.objects.bulk_create(messages)
+        return _write(messages)
     Message.objects.bulk_create(messages, ignore_conflicts=True)
     return list(Message.objects.filter(pk__in=[message.pk for message in messages]))
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """Write the messages that are queued in the block at its end, many at a time; none, if it is left by an error.
+
+    Those with a `dedup` key are written at once, as ever: their answer says which are new.
+    """
+    messages = list[Message]()
+    token = _gathered.set(messages)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    Message.objects.bulk_create(messages, batch_size=WRITTEN_AT_ONCE)
+
+
+def _write(messages: list[Message]) -> list[Message]:
+    waiting = _gathered.get()
+    if waiting is None:
+        return Message.objects.bulk_create(messages)
+    waiting += messages
+    return messages
 
 
 def suppress(*kinds: str, about: Model | UUID) -> int:

@@ -18,7 +18,7 @@ from accounts.links import link
 from accounts.models import Group, User
 from approvals import services as approvals
 from assignments import services as assignments
-from notifications.services import queue
+from notifications.services import gathered, queue
 from roles import services as roles
 from roles.models import Resource, Role, RoleSettings
 from roles.stages import GROUPS, PEOPLE, StageTerms
@@ -32,7 +32,12 @@ from .shapes import Unreadable
 from .site import Site
 
 MOST_FAULTS = 100
+# A savepoint costs as much as an insert: assignments of which none is refused share one.
+TOGETHER = 100
 LINES_TOLD = 20
+# What does one row; and a row that is not as the site is, with what was there and the names of what differs.
+Act = Callable[[Row, Values | None], None]
+Differing = tuple[Row, Values | None, tuple[str, ...]]
 ASSIGN: dict[str, Callable[..., Any]] = {"eligible": approvals.assign_eligible, "active": approvals.assign_active}
 
 
@@ -49,7 +54,7 @@ def carry_out(document: Document, *, actor: User | None, prune: bool = False, re
     work = Work(document, actor, reason or _("As the imported file says."))
     for section in ("people", "groups", "resources", "roles"):
         work.do(section)
-    with bulk() as act:
+    with bulk() as act, gathered():
         work.lock_holders()
         for section in ASSIGN:
             work.do(section)
@@ -89,16 +94,31 @@ class Work:
     def do(self, section: str) -> None:
         """Make what is new in a section, then change what differs."""
         act = getattr(self, f"_{section}", None) or partial(self._assignments, section)
+        differing, together = list(self._differing(section)), TOGETHER if section in ASSIGN else 1
+        for start in range(0, len(differing), together):
+            rows = differing[start : start + together]
+            if not _all_done(act, rows):
+                self._find_faults(act, rows)
+            for row, before, changed in rows:
+                self.plan.add(CHANGE if before else CREATE, section, name_of(section, row.values), row.line, *changed)
+
+    def _find_faults(self, act: Act, rows: list[Differing]) -> None:
+        """Do rows one by one of which one was refused: the file is refused, so this only finds all that is wrong."""
+        known = len(self.faults)
+        for row, before, _changed in rows:
+            with self.step(row.line):
+                act(row, before)
+        if len(self.faults) == known:
+            raise RuntimeError("refused together, but not one by one")
+
+    def _differing(self, section: str) -> Iterator[Differing]:
         rows = [_as_of_now(row, self.at) for row in self.document.rows(section) if not _is_over(row, self.at)]
         for said in _in_order(section, rows):
             before = self.before[section].get(said.of(*IDENTITY[section]))
             row = Row({**(before or SECTIONS[section].defaults), **said.values}, said.line)
             changed = tuple(differences(before, row.values)) if before else ()
             if before is None or changed:
-                with self.step(row.line):
-                    act(row, before)
-                    verb = CHANGE if before else CREATE
-                    self.plan.add(verb, section, name_of(section, row.values), row.line, *changed)
+                yield row, before, changed
 
     # --- people and groups ------------------------------------------------------------------------------------
 
@@ -254,6 +274,19 @@ class Work:
         else:
             approvals.remove_active(active=row, actor=self.actor, justification=self.reason)
         self.plan.add(END, section, name_of(section, values), 0)
+
+
+def _all_done(
+    act: Callable[[Row, Values | None], None], rows: list[tuple[Row, Values | None, tuple[str, ...]]]
+) -> bool:
+    """Do these rows as one; return False if one is refused: then none is done, and each is to be done by itself."""
+    try:
+        with transaction.atomic():
+            for row, before, _changed in rows:
+                act(row, before)
+    except (Unreadable, ValidationError, PermissionDenied):
+        return False
+    return True
 
 
 def _tell(act: Bulk, work: Work) -> None:

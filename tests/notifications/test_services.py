@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.models import Message
-from notifications.services import SendAgainRefused, queue, send_again, suppress
+from notifications.services import SendAgainRefused, gathered, queue, send_again, suppress
 from tests.notifications.test_snapshot import Broken
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,26 @@ def test_queue_leaves_out_disabled_people_and_repeated_addresses(make_person):
     people = [make_person(), make_person("off", is_active=False), "ANA@example.org", make_person("kim")]
     messages = queue("role_ended", to=(each for each in people), context={})
     assert [message.to_address for message in messages] == ["ana@example.org", "kim@example.org"]
+
+
+def test_gathered_messages_are_one_statement_at_the_end(django_assert_num_queries):
+    with gathered(), django_assert_num_queries(0):
+        for name in ("ana", "kim", "lou"):
+            queue("role_ended", to=[f"{name}@example.org"], context={"role": name})
+    written = Message.objects.order_by("to_address").values_list("to_address", "state")
+    assert list(written) == [(f"{name}@example.org", Message.State.QUEUED) for name in ("ana", "kim", "lou")]
+
+
+def test_gathered_messages_of_what_failed_are_not_written():
+    def fail():
+        with gathered():
+            queue("role_ended", to=["ana@example.org"], context={})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    queue("role_ended", to=["kim@example.org"], context={})
+    assert [message.to_address for message in Message.objects.all()] == ["kim@example.org"]
 
 
 def test_queue_to_nobody_writes_nothing(django_assert_num_queries):
