@@ -24,6 +24,10 @@ SYSTEMS = {
 }
 
 
+# An emergency account is there to be used: who signs in with one, and then activates nothing for so long, is told of.
+ACTIVATE_WITHIN = timedelta(minutes=30)
+
+
 class BrowserSessionQuerySet(models.QuerySet["BrowserSession"]):
     def open(self, at: datetime) -> Self:
         """Those that can still be used: not ended, and not too old."""
@@ -31,6 +35,10 @@ class BrowserSessionQuerySet(models.QuerySet["BrowserSession"]):
 
     def of(self, user: "User") -> Self:
         return self.filter(user=user)
+
+    def to_explain(self, at: datetime) -> Self:
+        """Sign-ins of emergency accounts that an activation should have followed by now; nobody has looked yet."""
+        return self.filter(explain_by__lte=at)
 
 
 class BrowserSession(models.Model):
@@ -46,13 +54,21 @@ class BrowserSession(models.Model):
     started_at = models.DateTimeField()
     used_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    explain_by = models.DateTimeField(null=True)  # gone when it was looked at; see `to_explain`
 
     objects = BrowserSessionQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
         ordering = ["-used_at"]
-        indexes = [models.Index(fields=["user", "-used_at"], name="browsersession_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-used_at"], name="browsersession_by_user"),
+            models.Index(
+                fields=["explain_by"],
+                condition=models.Q(explain_by__isnull=False),
+                name="browsersession_to_explain",
+            ),
+        ]
 
     def __str__(self) -> str:
         """Return browser and system as far as the browser tells: "Firefox on Linux"."""

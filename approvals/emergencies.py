@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 
 REVIEW_WITHIN = timedelta(days=7)
+# Once a review is overdue, those who owe it hear of it so often until it is done.
+REMIND_EVERY = timedelta(days=7)
 
 
 class EmergencyUseQuerySet(models.QuerySet["EmergencyUse"]):
@@ -19,6 +21,10 @@ class EmergencyUseQuerySet(models.QuerySet["EmergencyUse"]):
 
     def overdue(self, at: datetime) -> Self:
         return self.unreviewed().filter(review_by__lte=at)
+
+    def to_remind(self, at: datetime) -> Self:
+        """Overdue, and nobody was reminded for a while."""
+        return self.overdue(at).filter(Q(reminded_at=None) | Q(reminded_at__lte=at - REMIND_EVERY))
 
 
 class EmergencyUse(models.Model):
@@ -36,6 +42,7 @@ class EmergencyUse(models.Model):
     is_drill = models.BooleanField(_("drill"), default=False)
     used_at = models.DateTimeField(_("used"))
     review_by = models.DateTimeField(_("to be reviewed by"))
+    reminded_at = models.DateTimeField(null=True)  # the last time
     reviewed_by = models.ForeignKey(
         User, verbose_name=_("reviewed by"), null=True, on_delete=models.PROTECT, related_name="+"
     )

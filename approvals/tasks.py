@@ -4,10 +4,20 @@ from time import monotonic
 
 from django.utils.timezone import now
 
+from accounts.models import BrowserSession
 from accounts.tasks import each_by_itself
 
-from .models import HookCall, Request
-from .services import ask_hook, escalate, lapse, note_start, remind, time_out
+from .models import EmergencyUse, HookCall, Request
+from .services import (
+    ask_hook,
+    escalate,
+    lapse,
+    note_emergency_sign_in,
+    note_start,
+    remind,
+    remind_of_review,
+    time_out,
+)
 
 # Well below the time after which the queue kills a task, the longest question included.
 RUN_SECONDS = 30.0
@@ -36,3 +46,11 @@ def ask_due() -> int:
     at = now()
     asked = each_by_itself(Request.objects.to_escalate(at), lambda request: escalate(request=request, actor=None))
     return asked + each_by_itself(Request.objects.to_remind(at), lambda request: remind(request=request, actor=None))
+
+
+def watch_due() -> int:
+    """Remind of overdue reviews, and tell of sign-ins with emergency accounts; return how many of both."""
+    at = now()
+    uses = each_by_itself(EmergencyUse.objects.to_remind(at), lambda use: remind_of_review(use=use, actor=None))
+    sign_ins = BrowserSession.objects.to_explain(at).select_related("user")
+    return uses + each_by_itself(sign_ins, lambda browser: note_emergency_sign_in(browser=browser, actor=None))

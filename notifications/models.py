@@ -52,6 +52,8 @@ class Kind(models.TextChoices):
     ACTIVATION_EXTENDED = "activation_extended", _("Activation extended")
     ACTIVATION_ENDING = "activation_ending", _("Activation ends in a few minutes")
     EMERGENCY_USED = "emergency_used", _("Emergency access used")
+    EMERGENCY_UNREVIEWED = "emergency_unreviewed", _("Review of an emergency overdue")
+    EMERGENCY_SIGN_IN = "emergency_sign_in", _("Emergency account signed in")
     ROLE_ENDED = "role_ended", _("Role ended")
     DIGEST = "digest", _("Daily digest")
 

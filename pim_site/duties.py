@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from approvals.models import HookCall, Request
+from accounts.models import BrowserSession
+from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.models import Message
 
@@ -19,6 +20,8 @@ DUTIES: list[tuple[str, Due]] = [
     ("approvals.tasks.ask_due", Request.objects.to_escalate),
     ("approvals.tasks.ask_due", Request.objects.to_remind),
     ("approvals.tasks.start_due", Request.objects.starting),
+    ("approvals.tasks.watch_due", EmergencyUse.objects.to_remind),
+    ("approvals.tasks.watch_due", BrowserSession.objects.to_explain),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.due),
     ("assignments.tasks.expire_due", EligibleAssignment.objects.due),
     ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),

@@ -14,6 +14,7 @@ EVERY_MINUTE = {
     "remind": "assignments.tasks.remind_due",
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",
+    "watch": "approvals.tasks.watch_due",
 }
 # What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".
 PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1} | dict.fromkeys(

@@ -119,6 +119,18 @@ def review_emergency():
     return Scenario({"actor": administrator(), "use": EmergencyUseFactory()} | finding)
 
 
+def remind_of_review():
+    return Scenario({"actor": None, "use": EmergencyUseFactory(review_by=now())}, {"actor": administrator()})
+
+
+def note_emergency_sign_in():
+    administrator()
+    browser = note_sign_in(user=UserFactory(is_emergency_access=True), session="a session", method="totp")
+    browser.explain_by = browser.started_at
+    browser.save()
+    return Scenario({"actor": None, "browser": browser}, {"actor": administrator()})
+
+
 def register_hook():
     return Scenario({"actor": administrator(), "name": "On-call plan", "url": "https://hooks.example.org/pim"})
 
@@ -537,7 +549,9 @@ SCENARIOS = {
     "password.changed": change_password,
     "factor_keys.rotated": rotate_keys,
     "emergency.used": activate_in_emergency,
+    "emergency.reminded": remind_of_review,
     "emergency.reviewed": review_emergency,
+    "emergency_sign_in.noted": note_emergency_sign_in,
     "hook.registered": register_hook,
     "hook.updated": update_hook,
     "hook.disabled": disable_hook,

@@ -1,6 +1,6 @@
 """Every change to people, groups and factors. Nothing else writes these tables."""
 
-from .browsers import end_session, end_sessions, is_signed_in, note_sign_in, note_use_of
+from .browsers import end_session, end_sessions, is_signed_in, look_at_sign_in, note_sign_in, note_use_of
 from .factors import (
     add_app,
     add_passkey,
@@ -44,6 +44,7 @@ __all__ = [
     "is_signed_in",
     "issue_ticket",
     "joins",
+    "look_at_sign_in",
     "new_passkey_options",
     "note_sign_in",
     "note_use",

@@ -8,7 +8,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts import factors
-from accounts.browsers import BrowserSession
+from accounts.browsers import ACTIVATE_WITHIN, BrowserSession
 from accounts.models import User
 from accounts.rules import SessionRefused, check_own_session
 from audit.canonical import clean
@@ -25,7 +25,14 @@ def note_sign_in(*, user: User, session: str, method: str, device: str = "", age
     """
     at = now()
     named = {"digest": factors.digest(session), "agent": clean(agent)[:300], "address": current().address}
-    return BrowserSession.objects.create(user=user, method=method, device=device, started_at=at, used_at=at, **named)
+    explain_by = at + ACTIVATE_WITHIN if user.is_emergency_access else None
+    times = {"started_at": at, "used_at": at, "explain_by": explain_by}
+    return BrowserSession.objects.create(user=user, method=method, device=device, **times, **named)
+
+
+def look_at_sign_in(*, browser: BrowserSession, at: datetime) -> bool:
+    """Claim a sign-in whose explanation is due; False if it was looked at already."""
+    return bool(BrowserSession.objects.to_explain(at).filter(pk=browser.pk).update(explain_by=None))
 
 
 def is_signed_in(*, user: AbstractBaseUser | AnonymousUser, session: str, at: datetime) -> bool:

@@ -8,7 +8,7 @@ from .assigning import assign_active, assign_eligible
 from .changing import extend, make_eligible, remove_active, remove_eligible, renew, update
 from .checking import ask_hook, hear
 from .deciding import approve, claim, deny, release
-from .emergency import activate_in_emergency, review_emergency
+from .emergency import activate_in_emergency, note_emergency_sign_in, remind_of_review, review_emergency
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
 from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
@@ -38,10 +38,12 @@ __all__ = [
     "lapse",
     "make_eligible",
     "move_resource",
+    "note_emergency_sign_in",
     "note_start",
     "pin",
     "release",
     "remind",
+    "remind_of_review",
     "remove_active",
     "remove_eligible",
     "remove_set",

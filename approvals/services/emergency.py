@@ -7,14 +7,16 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
-from accounts.models import StepUpProof, User
+from accounts.links import link
+from accounts.models import BrowserSession, StepUpProof, User
+from accounts.services import look_at_sign_in
 from approvals.emergencies import REVIEW_WITHIN, EmergencyUse
 from approvals.models import Request
 from approvals.rules import ReviewRefused, check_text, emergency_facts
 from assignments import services as assignments
-from assignments.models import EligibleAssignment, administrators
+from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from assignments.rules import Waiver, check_ask, check_eligible, in_emergency
-from audit.services import privileged
+from audit.services import privileged, record
 from notifications.services import queue
 from roles import services as roles
 from roles.models import Resource, RoleSettings
@@ -141,3 +143,55 @@ def review_emergency(*, use: EmergencyUse, actor: User, finding: str, justificat
     after = {"finding": use.finding}
     record_about("emergency.reviewed", request, actor=actor, target=use, justification=use.comment, after=after)
     return use
+
+
+@privileged("emergency.reminded", target="use")
+def remind_of_review(*, use: EmergencyUse, actor: User | None) -> bool:
+    """Remind those who owe a review that it is overdue. Return False if that was done already.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
+    at = now()
+    if not EmergencyUse.objects.to_remind(at).filter(pk=use.pk).update(reminded_at=at):
+        return False
+    request = Request.objects.described().get(pk=use.request_id)
+    context = {
+        "user": str(request.person),
+        "role": str(request.role),
+        "scope": str(request.scope),
+        "drill": use.is_drill,
+        "reason": request.justification,
+        "changed_at": use.used_at,
+        "review_by_at": use.review_by,
+        "url": link("admin:approvals_emergencyuse_change", use.pk),
+    }
+    queue("emergency_unreviewed", to=administrators(at).exclude(pk=use.user_id), about=request, context=context)
+    record_about("emergency.reminded", request, actor=actor, target=use)
+    return True
+
+
+@privileged("emergency_sign_in.noted", target="browser")
+def note_emergency_sign_in(*, browser: BrowserSession, actor: User | None) -> bool:
+    """Tell administrators of a sign-in with an emergency account after which nothing was activated.
+
+    Return False where something was, which everybody was told of, or if this was done already.
+
+    Raises:
+        NotAllowed: only the system may.
+    """
+    require(actor)
+    at, until = now(), browser.explain_by
+    if not look_at_sign_in(browser=browser, at=at):
+        return False
+    user = browser.user
+    activated = ActiveAssignment.objects.activated().filter(user=user)
+    if activated.filter(created_at__gte=browser.started_at, created_at__lte=until).exists():
+        return False
+    facts = {"browser": str(browser), "address": browser.address}
+    context = {"user": str(user), "changed_at": browser.started_at, "address": browser.address}
+    url = link("admin:accounts_user_change", user.pk)
+    queue("emergency_sign_in", to=administrators(at).exclude(pk=user.pk), about=user.pk, context=context | {"url": url})
+    record("emergency_sign_in.noted", actor=actor, target=user, subject=user, after=facts)
+    return True

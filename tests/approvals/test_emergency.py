@@ -7,17 +7,22 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
+from accounts.models import BrowserSession
+from accounts.services import note_sign_in
 from approvals import services
 from approvals.models import EmergencyUse, Request
 from approvals.rules import emergency_facts
+from approvals.tasks import watch_due
 from assignments.models import ActiveAssignment
 from audit.models import Event
 from notifications.models import Message
 from pim_site.console import waiting
+from pim_site.duties import tasks_due
 from roles.mails import default_notifications
 from roles.models import Role, RoleSettings
 from roles.services import save_settings
 from tests.factories import (
+    ActivationFactory,
     EligibleFactory,
     EmergencyUseFactory,
     HookFactory,
@@ -176,6 +181,75 @@ def test_use_stays_on_the_dashboard_until_it_is_reviewed():
     use.refresh_from_db()
     assert (use.finding, use.comment, use.reviewed_by) == ("unjustified", "Nothing was down.", administrator)
     assert Event.objects.get(action="emergency.reviewed").facts["after"] == {"finding": "unjustified"}
+
+
+def mails(kind):
+    return sorted(Message.objects.filter(kind=kind).values_list("to_address", flat=True))
+
+
+def test_those_who_owe_a_review_are_reminded_each_week_until_it_is_done():
+    user = holder_of(Role.GLOBAL_ADMINISTRATOR)
+    use = EmergencyUseFactory(request__eligible_assignment=EligibleFactory(user=user))
+    other, start = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR), use.used_at
+    done = []
+    for days in (6.9, 7, 7.1, 13.9, 14.1, 14.2):
+        with time_machine.travel(start + timedelta(days=days), tick=False):
+            done.append(watch_due())
+    assert (done, mails("emergency_unreviewed")) == ([0, 1, 0, 0, 1, 0], [other.email] * 2)
+    assert [event.target_id for event in Event.objects.filter(action="emergency.reminded")] == [str(use.pk)] * 2
+
+    services.review_emergency(use=use, actor=other, finding="justified", justification="Read the log.")
+
+    with time_machine.travel(start + timedelta(days=40), tick=False):
+        assert watch_due() == 0
+
+
+# --- emergency accounts ---------------------------------------------------------------------------------------
+
+
+def signed_in_for_emergency(**person):
+    user = UserFactory(**{"is_emergency_access": True} | person)
+    return note_sign_in(user=user, session=str(user.pk), method="totp", agent="Firefox on Linux")
+
+
+def watched(browser, minutes):
+    with time_machine.travel(browser.started_at + timedelta(minutes=minutes), tick=False):
+        assert tasks_due(now()) & {"approvals.tasks.watch_due"} == ({"approvals.tasks.watch_due"} if minutes else set())
+        return watch_due()
+
+
+def test_sign_in_for_an_emergency_with_nothing_activated_is_told_once_and_recorded():
+    administrator, browser = holder_of(Role.GLOBAL_ADMINISTRATOR), signed_in_for_emergency()
+    holder_of(Role.GLOBAL_ADMINISTRATOR, is_active=False)
+    assert watched(browser, 0) == 0
+    assert (watched(browser, 30), watch_due()) == (1, 0)
+    assert mails("emergency_sign_in") == [administrator.email]
+    event = Event.objects.get(action="emergency_sign_in.noted")
+    assert (event.subject_id, event.facts["after"]["browser"]) == (browser.user_id, "Firefox on Linux")
+
+
+def test_sign_in_for_an_emergency_that_is_followed_by_an_activation_is_explained():
+    holder_of(Role.GLOBAL_ADMINISTRATOR)
+    browser = signed_in_for_emergency()
+    take(EligibleFactory(user=browser.user))
+    assert (watched(browser, 30), mails("emergency_sign_in")) == (0, [])
+    assert not tasks_due(browser.started_at + timedelta(days=1)) & {"approvals.tasks.watch_due"}
+
+
+def test_activation_before_the_sign_in_or_long_after_explains_nothing():
+    holder_of(Role.GLOBAL_ADMINISTRATOR)
+    with time_machine.travel(now() - timedelta(hours=2)):
+        eligible = EligibleFactory(user__is_emergency_access=True)
+        take(eligible)
+    browser = note_sign_in(user=eligible.user, session="later", method="totp")
+    with time_machine.travel(now() + timedelta(minutes=31)):
+        ActivationFactory(eligible_assignment=EligibleFactory(user=eligible.user), created_at=now())
+    assert watched(browser, 60) == 1
+
+
+def test_sign_ins_of_others_need_no_explanation():
+    browser = signed_in_for_emergency(is_emergency_access=False)
+    assert (browser.explain_by, BrowserSession.objects.to_explain(now() + timedelta(days=1)).count()) == (None, 0)
 
 
 def test_nobody_reviews_their_own_use():
