@@ -16,9 +16,11 @@ urlpatterns = [
 ]
 
 if settings.DEMO:
+    from .demo import calendar
     from .demo import views as demo
 
     urlpatterns += [
+        path("demo/calendar/", calendar.change_calendar, name="demo-calendar"),
         path("demo/mail/", demo.mail_list, name="demo-mail"),
         path("demo/mail/<slug:name>/", demo.mail_detail, name="demo-mail-detail"),
     ]

@@ -21,8 +21,8 @@ from accounts import services as accounts
 from accounts.models import StepUpProof, User
 from accounts.rules import intent_digest
 from approvals import services as approvals
-from approvals.models import Request
-from approvals.rules import activation_facts
+from approvals.models import EmergencyUse, Request
+from approvals.rules import activation_facts, emergency_facts
 from approvals.tasks import start_due, time_out_due
 from assignments import services as assignments
 from assignments.models import EligibleAssignment
@@ -156,6 +156,18 @@ EXTENDING = (
     ("emma.bow", "Web Shop Deployer", 0.3, False, "The release train goes on until spring."),
     ("oskar.ebb", "Warehouse Operator", 0.2, True, "Covers for the night shift again."),
 )
+# Roles taken without approval: days ago, whether it was a drill, why, and what was found out about it.
+EMERGENCIES = (
+    (
+        "egon.sand",
+        "Ledger Database Operator",
+        15.4,
+        True,
+        "Drill of the quarter.",
+        "Told beforehand; took two minutes.",
+    ),
+    ("approver", "Ledger Database Operator", 3.2, False, "Postings stood still at night, nobody answered.", ""),
+)
 REMINDING_DAYS = range(34, -1, -2)
 ROUTINE_DAYS = range(39, 1, -3)
 
@@ -174,6 +186,12 @@ def acts(cast: "Cast", today: datetime) -> Iterator[Act]:
         yield Act(today - timedelta(days=days), partial(remove, cast, person, role, reason))
     for person, role, ago, over, reason in EXTENDING:
         yield Act(today - timedelta(days=ago), partial(ask_for_more, cast, person, role, over, reason))
+    for person, role, days_ago, drill, reason, found in EMERGENCIES:
+        taken_at = today - timedelta(days=days_ago)
+        yield Act(taken_at, partial(take_in_emergency, cast, person, role, drill, reason))
+        yield Act(taken_at + timedelta(hours=1) + WORKER_LATE, sweep, by_worker=True)
+        if found:
+            yield Act(taken_at + timedelta(days=1), partial(review, cast, person, found))
     person, days, reason = LEFT
     yield Act(
         today - timedelta(days=days),
@@ -222,6 +240,19 @@ def ask_for_more(cast: "Cast", person: str, role: str, over: bool, reason: str) 
     ask(assignment=mine.latest("ends_at"), actor=cast.people[person], justification=reason)
 
 
+def take_in_emergency(cast: "Cast", person: str, role: str, drill: bool, reason: str) -> None:
+    actor, eligible = cast.people[person], eligibility(cast, person, role)
+    asked: dict[str, Any] = {"eligible": eligible, "justification": reason, "drill": drill}
+    session = signed_in(actor)
+    proof = proved(actor, session, "emergency.used", **emergency_facts(scope=eligible.scope, **asked))
+    approvals.activate_in_emergency(actor=actor, proof=proof, session=session, **asked)
+
+
+def review(cast: "Cast", person: str, found: str) -> None:
+    use = EmergencyUse.objects.get(user=cast.people[person])
+    approvals.review_emergency(use=use, actor=cast.boss, finding=EmergencyUse.Finding.JUSTIFIED, justification=found)
+
+
 class Episode:
     """One use of a role, from the question to its end."""
 
@@ -257,8 +288,7 @@ class Episode:
             "ticket": use.ticket,
             "ticket_system": "Tickets" if use.ticket else "",
         }
-        session = secrets.token_urlsafe(16)
-        accounts.sign_in(user=person, proof=proved(person, session, "session.started"), session=session)
+        session = signed_in(person)
         proof = proved(person, session, "activation.requested", **activation_facts(**asked))
         self.request = approvals.activate(actor=person, proof=proof, session=session, **asked)
 
@@ -276,6 +306,13 @@ class Episode:
                 approvals.deactivate(active=request.active_assignment, actor=person, justification=word.reason)
             case "tighten":
                 save_settings(role=request.role, scope=request.settings.scope, actor=person, ticket_required=True)
+
+
+def signed_in(person: User) -> str:
+    """Sign in, and return the name of the session."""
+    session = secrets.token_urlsafe(16)
+    accounts.sign_in(user=person, proof=proved(person, session, "session.started"), session=session)
+    return session
 
 
 def proved(person: User, session: str, action: str, **facts: Any) -> StepUpProof:

@@ -26,7 +26,8 @@ PERSONAS = {
     "security_reader": "Security Reader, always: sees everything, changes nothing",
     "approver": "decides requests for the ledger database, payments and restores",
     "second_approver": "decides the same: who is first, decides",
-    "requester": "eligible for a plain role, one with approval, one with a ticket, and Security Reader",
+    "requester": "eligible for a plain role, one with approval or emergency access, one with a ticket, one that asks "
+    "another system first, and Security Reader",
     "on_call": "eligible for five roles, to be activated together when the shop stands still",
     "outsider": "has nothing at all",
     "service": "service account with one active role; cannot sign in on pages",
@@ -188,6 +189,7 @@ class Post:
     groups: tuple[str, ...] = ()
     time_to_decide: timedelta = timedelta(hours=24)
     settings: dict[str, Any] = field(default_factory=dict)
+    asks_calendar: bool = False
 
 
 def settings(hours: float, **others: Any) -> dict[str, Any]:
@@ -216,7 +218,7 @@ ROLES = (
         "Runs repairs on the ledger's database.",
         True,
         approvers=("approver", "second_approver"),
-        settings=guarded(4),
+        settings=guarded(4, emergency_allowed=True),
     ),
     Post(
         "Payments Releaser",
@@ -258,6 +260,15 @@ ROLES = (
     ),
     Post(
         "Web Shop Deployer", "Web shop", "Puts new versions into the shop.", settings=settings(4, ticket_required=True)
+    ),
+    Post(
+        "Change Manager",
+        "IT",
+        "Puts agreed changes in force. The change calendar is asked first: it knows tickets such as CHG-7 and FRZ-7.",
+        True,
+        approvers=("approver", "second_approver"),
+        settings=guarded(2, ticket_required=True),
+        asks_calendar=True,
     ),
     Post("Database Reader", "IT", "Reads the tables of any database of IT.", settings=settings(8)),
     Post(
@@ -341,6 +352,8 @@ ELIGIBLE = (
     Held("requester", "Ledger Database Operator", 50, 120),
     Held("requester", "Payroll Clerk", 45, 10),
     Held("requester", READER, 40, 90),
+    Held("requester", "Change Manager", 40, 150),
+    Held("gina.compass", "Change Manager", 40, 150),
     Held("helpdesk", HELPDESK),
     Held("hugo.pier", HELPDESK, 48, 200),
     Held("henk.oar", HELPDESK, 48, 0.7),

@@ -22,7 +22,7 @@ from roles.builtin import RIGHTS
 from roles.models import Resource, Role
 from roles.stages import StageTerms
 
-from . import clock, history
+from . import calendar, clock, history
 from .organisation import (
     ACTIVE,
     ADMINISTRATOR,
@@ -69,6 +69,7 @@ class Cast:
 def seed() -> bool:
     """Make the organisation and its past, all or nothing. Return False if there are people already."""
     if User.objects.exists():
+        calendar.move()
         return False
     today = now().replace(microsecond=0)
     with transaction.atomic():
@@ -139,6 +140,7 @@ def arrange(cast: Cast) -> None:
             members=[cast.people[member] for member in team.members],
             is_protected=team.is_protected,
         )
+    calendar.register(cast.boss)
     for post in ROLES:
         cast.roles[post.name] = roles.create_role(
             actor=cast.boss,
@@ -166,7 +168,8 @@ def settings_of(cast: Cast, post: Post) -> dict[str, Any]:
         approver_groups=tuple(cast.groups[name] for name in post.groups),
         timeout=post.time_to_decide,
     )
-    return post.settings | {"stages": [stage]}
+    hook = {"hook": calendar.hook()} if post.asks_calendar else {}
+    return post.settings | hook | {"stages": [stage]}
 
 
 def assigning(cast: Cast, today: datetime) -> list[history.Act]:

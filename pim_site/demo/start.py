@@ -170,6 +170,8 @@ def write_environment(demo: Demo) -> None:
         "PIM_DATABASE_URL": f"sqlite:///{demo.directory / 'pim.sqlite3'}",
         "PIM_BASE_URL": demo.address,
         "PIM_ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "PIM_OUTGOING_NETWORKS": "127.0.0.0/8",  # where the change calendar of the demo is
+        "PIM_OUTGOING_HTTP": "1",
     }
     unfinished = path.with_suffix(".part")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -135,6 +135,17 @@ def test_answer_is_followed(listener, approver, decision, approval, status, aske
     assert check_due() == 0
 
 
+@pytest.mark.parametrize(("decision", "approval"), [("auto_approved", True), ("approved", False), ("denied", True)])
+def test_request_is_settled_at_the_moment_of_the_answer(listener, approver, decision, approval):
+    request = ask(listener, approver, approval_required=approval)
+    says(listener, decision)
+    answered_at = request.requested_at + timedelta(minutes=3)
+    with time_machine.travel(answered_at, tick=False):
+        check_due()
+    request.refresh_from_db()
+    assert (request.settled_at, request.hook_call.answered_at) == (answered_at, answered_at)
+
+
 def test_denial_tells_the_requester_why(listener, approver):
     request = ask(listener, approver)
     says(listener, "denied", "Not on call.", "Ask the lead.")

@@ -24,7 +24,8 @@ from assignments.models import ActiveAssignment, EligibleAssignment, holders_in_
 from assignments.tasks import expire_due, remind_due
 from audit.models import Event
 from notifications.models import Message
-from pim_site.demo import clock, organisation, seed
+from notifications.outgoing import new_secret, signature
+from pim_site.demo import calendar, clock, organisation, seed
 from pim_site.demo.mail import FileBackend
 from pim_site.demo.mailbox import letter, letters
 from roles.models import ApprovalStage, Role, RoleSettings
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.xdist_group("demo")  # the organisation is made once, b
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo") / "demo"
-    with override_settings(DEMO_DIR=path, DEBUG=True, DEMO=True):
+    outgoing = {"OUTGOING_NETWORKS": ["127.0.0.0/8"], "OUTGOING_HTTP": True}
+    with override_settings(DEMO_DIR=path, DEBUG=True, DEMO=True, **outgoing):
         yield path
 
 
@@ -149,6 +151,8 @@ class TestOrganisation:
         )
         assert any(s.ticket_required for s in settings)
         assert any(row.role.permissions.exists() for row in mine)
+        assert [s.hook.name for s in settings if s.hook] == ["Change calendar"]
+        assert any(s.emergency_allowed for s in settings)
         assert not ActiveAssignment.objects.in_force(now()).filter(user=person("requester")).exists()
         assert not Request.objects.pending().filter(user=person("requester")).exists()
 
@@ -172,6 +176,41 @@ class TestOrganisation:
         assert not EligibleAssignment.objects.filter(user=outsider).exists()
         assert not ActiveAssignment.objects.filter(user=outsider).exists()
         assert not Group.objects.filter(members=outsider).exists()
+
+
+def asked_calendar(client, ticket, *, secrets=None, late=0):
+    """Post a question to the calendar, signed as the worker signs."""
+    hook, at = calendar.hook(), now() - timedelta(seconds=late)
+    body = json.dumps({"type": "request.pending", "data": {"request": {"ticket": ticket}}}).encode()
+    headers = {
+        "webhook-id": "req_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature(secrets or hook.secrets(at), message_id="req_1", at=at, body=body),
+    }
+    return client.post("/demo/calendar/", body, content_type="application/json", headers=headers)
+
+
+@pytest.mark.usefixtures("_seeded")
+class TestCalendar:
+    @pytest.mark.parametrize(
+        ("ticket", "decision"),
+        [("CHG-7", "auto_approved"), ("FRZ-7", "denied"), ("OPS-7", "approved"), ("", "approved")],
+    )
+    def test_answers_by_the_ticket(self, client, ticket, decision):
+        assert asked_calendar(client, ticket).json()["decision"] == decision
+
+    def test_answers_nobody_without_its_secret_or_late(self, client):
+        answers = [
+            client.post("/demo/calendar/", "{}", content_type="application/json"),
+            asked_calendar(client, "CHG-7", secrets=[new_secret()]),
+            asked_calendar(client, "CHG-7", late=301),
+        ]
+        assert [answer.status_code for answer in answers] == [403] * 3
+
+    def test_follows_the_site_to_another_port(self, undone, settings):
+        settings.BASE_URL = "http://localhost:8123"
+        call_command("demo", stdout=StringIO())
+        assert calendar.hook().url == "http://127.0.0.1:8123/demo/calendar/"
 
 
 def test_seed_a_second_time_changes_nothing(people, undone):
