@@ -11,11 +11,12 @@ from .deciding import approve, claim, deny, release
 from .emergency import activate_in_emergency, note_emergency_sign_in, remind_of_review, review_emergency
 from .extending import deny_extension, grant_extension, lapse, self_extend, self_renew
 from .keeping import pin, remove_set, rename_set, save_set, unpin
-from .placing import delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
+from .placing import Use, delete_resource, delete_role, in_words, move_resource, uses_of_resource, uses_of_role
 from .prolonging import extend_activation
 from .waiting import cancel, escalate, note_start, remind, time_out
 
 __all__ = [
+    "Use",
     "activate",
     "activate_in_emergency",
     "approve",

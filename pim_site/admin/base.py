@@ -81,6 +81,7 @@ class Act:
         form: what it asks; with `asks_of_row`, made with `row` (None in bulk) and `actor`, whose factor it may ask for.
         bulk_form: what it asks in bulk, where that is something else.
         is_the_end: the object has no page afterwards, so one goes to the list.
+        hindered: what stands in the way of it, said instead of a button that would be refused.
     """
 
     slug: str
@@ -98,6 +99,7 @@ class Act:
     asks_of_row: bool = False
     bulk_form: type[forms.Form] | None = None
     is_the_end: bool = False
+    hindered: Callable[[Any], list[str]] = lambda row: []
 
     def is_permitted(self, user: User, row: Any = None) -> bool:
         return may(user, *self.permissions, at=row)
@@ -283,7 +285,9 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
                 add_refusal(form, refusal)
         if not permitted:
             raise NotAllowed
-        return self.shown(request, "admin/act.html", act.label, row=row, act=act, form=form, sentences=act.says(row))
+        hindrances = act.hindered(row)
+        context = {"hindrances": hindrances, "sentences": hindrances or list(act.says(row))}
+        return self.shown(request, "admin/act.html", act.label, row=row, act=act, form=form, **context)
 
     def _answer(self, request: HttpRequest, row: Any, act: Act, result: Any) -> HttpResponse:
         if act.result_template:

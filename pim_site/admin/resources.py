@@ -1,6 +1,6 @@
 """The tree of resources."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from approvals import services
@@ -32,11 +32,14 @@ class ResourceForm(ServiceForm):
 
 
 def what_moving_does(resource: Resource) -> Iterator[str]:
-    beneath = Resource.objects.filter(path__startswith=resource.path).count() - 1
-    yield _("%(resource)s goes to the place that you choose, with %(count)d resources that are beneath it.") % {
-        "resource": resource,
-        "count": beneath,
-    }
+    yield _("%(resource)s goes to the place that you choose.") % {"resource": resource}
+    if beneath := Resource.objects.filter(path__startswith=resource.path).count() - 1:
+        text = ngettext(
+            "%(count)d resource that is beneath it goes with it.",
+            "%(count)d resources that are beneath it go with it.",
+            beneath,
+        )
+        yield text % {"count": beneath}
     yield _("Roles, settings and assignments at it and beneath go with it.")
     yield _(
         "It comes under the owners, and the settings of roles from above, of the new place, and leaves the old ones."
@@ -46,18 +49,15 @@ def what_moving_does(resource: Resource) -> Iterator[str]:
     )
 
 
-def what_deleting_does(resource: Resource) -> Iterator[str]:
-    yield from deletion_of(resource, services.in_words(services.uses_of_resource(resource)))
+def what_deleting_does(row: Resource | Role) -> list[str]:
+    return [_("%(name)s was never used. It leaves all lists for good; the audit keeps what it was.") % {"name": row}]
 
 
-def deletion_of(row: Resource | Role, uses: list[str]) -> Iterator[str]:
-    """Yield what stands against deleting something, or what will happen if nothing does."""
-    if uses:
-        yield _("%(name)s was used, so it will be refused. These point at it:") % {"name": row}
-        yield from uses
-        yield _("What is over stays for the history, and this with it: then rename or describe it instead.")
-    else:
-        yield _("%(name)s was never used. It leaves all lists for good; the audit keeps what it was.") % {"name": row}
+def what_keeps(uses: Iterable[services.Use]) -> list[str]:
+    """Return what points at something, and so keeps it from being deleted; nothing where it can go."""
+    lines = services.in_words(uses)
+    advice = _("What is over stays for the history, and this with it. Rename or describe it instead.")
+    return [*lines, advice] if lines else []
 
 
 @admin.register(Resource)
@@ -86,6 +86,7 @@ class ResourceAdmin(ServiceAdmin):
             permissions=("roles.change_resource",),
             offered=lambda resource, at: resource.parent_id is not None,
             says=what_deleting_does,
+            hindered=lambda resource: what_keeps(services.uses_of_resource(resource)),
             does=lambda resource, **facts: services.delete_resource(resource=resource, **facts),
             done=lambda resource: _("%(name)s is deleted.") % {"name": resource},
             form=NotedReasonForm,

@@ -32,7 +32,7 @@ from roles.services import create_role, update_role
 from .assignments import assign_links, assignment_row
 from .base import Act, Button, Section, ServiceAdmin, actor_of, link, list_of
 from .forms import NotedReasonForm, ServiceForm
-from .resources import deletion_of
+from .resources import what_deleting_does, what_keeps
 from .settings import SettingsPages
 from .settings_form import SettingsForm, settings_fieldsets
 
@@ -103,7 +103,8 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
             label=gettext_lazy("Delete"),
             permissions=("roles.change_role",),
             offered=lambda role, at: not role.is_needed,
-            says=lambda role: deletion_of(role, services.in_words(services.uses_of_role(role))),
+            says=what_deleting_does,
+            hindered=lambda role: what_keeps(services.uses_of_role(role)),
             does=lambda role, **facts: services.delete_role(role=role, **facts),
             done=lambda role: _("%(name)s is deleted.") % {"name": role},
             form=NotedReasonForm,
