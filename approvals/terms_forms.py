@@ -1,5 +1,6 @@
 """What administrators fill in about an assignment: its dates, and why."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -58,6 +59,19 @@ class EndForm(forms.Form):
         return values
 
 
+class EndEachForm(EndForm, CodeForm):
+    """The same end for several assignments, and one proof for all if the settings of any ask for it."""
+
+    code_is_required = False
+
+    def __init__(self, data: Any = None, *, rows: Iterable[AnyAssignment], actor: User) -> None:
+        super().__init__(data, user=actor)
+        places = {(row.role, row.scope) for row in rows if row.noun == "active"}
+        settings = (RoleSettings.objects.applying_to(role, scope)[0] for role, scope in places)
+        if not any(each.assign_active_mfa_required for each in settings):
+            self.ask_no_code()
+
+
 class TermsForm(EndForm, CodeForm):
     """From when, for how long and why, as far as the role's settings leave it open."""
 
@@ -75,6 +89,11 @@ class TermsForm(EndForm, CodeForm):
             self.ask_no_code()
         if not (active and settings.assign_active_justification_required):
             self.fields["justification"].label = _("Reason (optional)")
+
+    def keep_terms(self) -> None:
+        """Carry on what was filled in already; only a proof is asked, if any."""
+        for name in set(TermsForm.field_order) & self.fields.keys():
+            self.fields[name].widget = self.fields[name].hidden_widget()
 
     def _offer_times(self, permanent: bool, days: int) -> None:
         zone = get_current_timezone_name()

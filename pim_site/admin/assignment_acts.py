@@ -13,7 +13,7 @@ from accounts.rules import intent_digest
 from approvals import services
 from approvals.services.changing import change_facts
 from approvals.services.changing import update as change_dates
-from approvals.terms_forms import DatesForm, EndForm, ExtendForm, UpdateForm
+from approvals.terms_forms import DatesForm, EndEachForm, ExtendForm, UpdateForm
 from assignments.models import AnyAssignment, Assignment, EligibleAssignment, members_of
 from assignments.rules import can_renew
 
@@ -111,7 +111,7 @@ def date_acts(kind: str) -> tuple[Act, ...]:
             done=lambda row: _("%(role)s of %(user)s is extended.") % names(row),
             form=ExtendForm,
             bulk=True,
-            bulk_form=EndForm,
+            bulk_form=EndEachForm,
             intent=changed("assignment.extended"),
             **common,
         ),

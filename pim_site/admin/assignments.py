@@ -1,11 +1,10 @@
 """Eligible and active assignments: who may hold what, who holds it now, and the way to make and end them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,8 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.authority import may
 from accounts.models import Group, User
-from accounts.rules import NotAllowed, intent_digest
-from accounts.sessions import prove
+from accounts.rules import NotAllowed, StepUpRefused, intent_digest
 from approvals import services
 from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
@@ -38,9 +36,15 @@ from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, messag
 from .forms import MOST_HOLDERS, TargetForm, add_refusal
 from .imports import ImportsRows
 from .insights import InsightFilter
+from .many import Outcome, carry_out_each
 from .requests import request_row
 
 WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
+
+
+def _intent(place: dict[str, Any], holder: User | Group, **terms: Any) -> str:
+    """Return what a proof for an active assignment is made for."""
+    return intent_digest("active.assigned", **assign_facts(Terms(holder=holder, **place, **terms)))
 
 
 def state_dot(row: Assignment) -> SafeString:
@@ -233,39 +237,63 @@ class AssignmentAdmin(ConsoleAdmin):
         form = TermsForm(data, settings=settings, kind=self.kind, user=user)
         context: dict[str, Any] = {"settings": settings, "kind": self.kind, "holders": holders, "place": place}
         context["told"] = [who_is_told(holder) for holder in holders]
-        several = len(holders) > 1
-        context["one_by_one"] = several and "code" in form.fields
-        if form.is_valid() and several and not context["one_by_one"]:
-            context["sure"] = "confirmed" in request.POST
-            context["results"] = [self._result_for(user, holder, place, form, context["sure"]) for holder in holders]
-        elif form.is_valid() and not several:
+        work: dict[str, Callable[..., Any]] = {
+            "does": self._assigner(request, place),
+            "intent": partial(_intent, place),
+        }
+        if len(holders) > 1:
+            return self._several_view(request, form, holders, work, context)
+        if form.is_valid():
             try:
-                return self._assigned(request, self.assign(request, settings, {"holder": holders[0], **place}, form))
-            except (ValidationError, NotAllowed) as refusal:
+                [outcome] = carry_out_each(request, form, holders, **work)
+            except StepUpRefused as refusal:
                 add_refusal(form, refusal)
+            else:
+                if not outcome.refusal:
+                    return self._assigned(request, outcome.made.eligible_assignment or outcome.made.active_assignment)
+                add_refusal(form, outcome.refusal)
         return self.shown(request, "admin/assign_terms.html", self.assign_label, form=form, **context)
 
-    def _result_for(
-        self, actor: User, holder: User | Group, place: dict[str, Any], form: TermsForm, sure: bool
-    ) -> dict[str, Any]:
-        """Assign to one of several, or say what would become of it."""
-        assign: Any = services.assign_eligible if self.kind == "eligible" else services.assign_active
-        try:
-            assign(actor=actor, holder=holder, **place, **form.asked, validate_only=not sure)
-        except (ValidationError, PermissionDenied) as refusal:
-            text = f"{' '.join(messages_of(refusal))} ({refusal_code(refusal)})"
-            return {"row": holder, "state": "refused", "text": text}
-        return {"row": holder, "state": "success" if sure else "ok", "text": self._told_of(holder, place, sure)}
-
-    def _told_of(self, holder: User | Group, place: dict[str, Any], sure: bool) -> str:
+    def _several_view(
+        self,
+        request: HttpRequest,
+        form: TermsForm,
+        holders: list[User | Group],
+        work: dict[str, Callable[..., Any]],
+        context: dict[str, Any],
+    ) -> HttpResponse:
+        """Ask for the terms; say what would become of each; then take a proof, if one is needed, and assign to each."""
+        sure = form.is_valid() and "confirmed" in request.POST
+        if not form.is_bound or form.errors.keys() & {*TermsForm.field_order}:
+            form.ask_no_code()
+            return self.shown(request, "admin/assign_terms.html", self.assign_label, form=form, **context)
+        if sure:
+            try:
+                outcomes = carry_out_each(request, form, holders, **work)
+            except StepUpRefused as refusal:
+                add_refusal(form, refusal)
+                sure = False
         if not sure:
-            return _("Can be assigned.")
-        return str(self.assigned_words % {"user": holder, "role": place["role"]})
+            outcomes = carry_out_each(request, form, holders, partial(work["does"], validate_only=True))
+            form.keep_terms()
+        context |= {"sure": sure, "results": [self._told_of(each, context["place"], sure) for each in outcomes]}
+        return self.shown(request, "admin/assign_terms.html", self.assign_label, form=form, **context)
 
-    def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
-    ) -> Assignment:
-        raise NotImplementedError
+    def _assigner(self, request: HttpRequest, place: dict[str, Any]) -> Callable[..., Request]:
+        """Return what assigns to a holder."""
+        assign: Any = services.assign_eligible if self.kind == "eligible" else services.assign_active
+        return lambda holder, **facts: assign(holder=holder, actor=actor_of(request), **place, **facts)
+
+    def _told_of(self, each: Outcome, place: dict[str, Any], sure: bool) -> dict[str, Any]:
+        if each.refusal:
+            text = f"{' '.join(messages_of(each.refusal))} ({refusal_code(each.refusal)})"
+            return {"row": each.thing, "state": "refused", "text": text}
+        done = self.assigned_words % {"user": each.thing, "role": place["role"]}
+        return {
+            "row": each.thing,
+            "state": "success" if sure else "ok",
+            "text": done if sure else _("Can be assigned."),
+        }
 
     def _assigned(self, request: HttpRequest, row: Assignment) -> HttpResponse:
         messages.success(request, self.assigned_words % {"user": row.holder, "role": row.role})
@@ -284,13 +312,6 @@ class EligibleAdmin(ImportsRows, AssignmentAdmin):
     list_filter = [StateFilter, EndsSoonFilter, "role"]
     fields = ["holder", "of_role", "scope", "start", "end", "state"]
     acts = ELIGIBLE_ACTS
-
-    def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
-    ) -> Assignment:
-        made = services.assign_eligible(actor=actor_of(request), **target, **form.asked).eligible_assignment
-        assert made is not None  # noqa: S101 (a request that was granted has one)
-        return made
 
     def sections(self, request: HttpRequest, row: EligibleAssignment) -> list[Section]:
         heads = [_("Activation"), _("Scope"), _("Start"), _("End"), _("State")]
@@ -324,22 +345,6 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     @admin.display(description=gettext_lazy("activated from"))
     def origin(self, row: ActiveAssignment) -> SafeString | str:
         return link(row.eligible_assignment) if row.eligible_assignment else _("nothing: it was assigned as active")
-
-    def assign(
-        self, request: HttpRequest, settings: RoleSettings, target: dict[str, Any], form: TermsForm
-    ) -> Assignment:
-        """Assign, with a proof made for just this where the settings ask for one.
-
-        A code serves once, so what is sure to be refused is refused before it is used up.
-        """
-        actor, terms = actor_of(request), form.asked
-        if settings.assign_active_mfa_required:
-            services.assign_active(actor=actor, **target, **terms, validate_only=True)
-            intent = intent_digest("active.assigned", **assign_facts(Terms(**target, **terms)))
-            terms |= {"proof": prove(request, actor, form.factor, intent), "session": request.session["binding"]}
-        made = services.assign_active(actor=actor, **target, **terms).active_assignment
-        assert made is not None  # noqa: S101 (a request that was granted has one)
-        return made
 
     def sections(self, request: HttpRequest, row: ActiveAssignment) -> list[Section]:
         return self.request_section(request, Request.objects.filter(active_assignment=row))

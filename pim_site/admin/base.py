@@ -28,13 +28,14 @@ from django.utils.translation import gettext as _
 from accounts.authority import may
 from accounts.forms import CodeForm
 from accounts.models import User
-from accounts.rules import NotAllowed
+from accounts.rules import NotAllowed, StepUpRefused
 from accounts.sessions import prove
 from assignments.ownership import OWNS
 from audit.models import Event
 from pim_site.home import MOST_WORDS
 
 from .forms import ReasonForm, Refusal, ServiceForm, add_refusal
+from .many import carry_out_each
 from .widgets import autocomplete
 
 # A page that asks about more rows than this is not read any more.
@@ -79,7 +80,7 @@ class Act:
         result_template: shows what `does` returned instead of going back to the object.
         bulk: can be done to several rows of the list, with a result for each.
         form: what it asks; with `asks_of_row`, made with `row` (None in bulk) and `actor`, whose factor it may ask for.
-        bulk_form: what it asks in bulk, where that is something else.
+        bulk_form: what it asks in bulk, where that is something else; made with `rows` and `actor`.
         is_the_end: the object has no page afterwards, so one goes to the list.
         hindered: what stands in the way of it, said instead of a button that would be refused.
     """
@@ -97,7 +98,7 @@ class Act:
     danger: bool = False
     bulk: bool = False
     asks_of_row: bool = False
-    bulk_form: type[forms.Form] | None = None
+    bulk_form: Callable[..., forms.Form] | None = None
     is_the_end: bool = False
     hindered: Callable[[Any], list[str]] = lambda row: []
 
@@ -105,13 +106,15 @@ class Act:
         return may(user, *self.permissions, at=row)
 
     def asks(self, row: Any, actor: User, data: Any) -> forms.Form:
-        """Return the form about a row, or about several where it is None."""
-        if row is None and self.bulk_form:
-            return self.bulk_form(data)
+        """Return the form about a row."""
         about: dict[str, Any] = {"user": actor} if issubclass(self.form, CodeForm) else {}
         if self.asks_of_row:
             about = {"row": row, "actor": actor}
         return self.form(data, **about)
+
+    def asks_many(self, rows: Iterable[Any], actor: User, data: Any) -> forms.Form:
+        """Return the form about several rows."""
+        return self.bulk_form(data, rows=rows, actor=actor) if self.bulk_form else self.asks(None, actor, data)
 
     def facts(self, request: HttpRequest, row: Any, form: forms.Form) -> dict[str, Any]:
         """Return what the service takes besides row and actor, the proof made for it included."""
@@ -316,18 +319,28 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             text = _("Choose at most %(limit)d rows at once, so that the page can be read.")
             messages.error(request, text % {"limit": BULK_LIMIT})
             return None
-        form = act.asks(None, actor_of(request), request.POST if "confirmed" in request.POST else None)
-        context = {"rows": rows, "act": act, "form": form, "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME}
+        form = act.asks_many(rows, actor_of(request), request.POST if "confirmed" in request.POST else None)
+        context: dict[str, Any] = {
+            "rows": rows,
+            "act": act,
+            "form": form,
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        }
         if form.is_valid():
-            context["results"] = [self._result(request, row, act, form.cleaned_data) for row in rows]
+            try:
+                context["results"] = self._results(request, rows, act, form)
+            except StepUpRefused as refusal:
+                add_refusal(form, refusal)
         return self.shown(request, "admin/act_bulk.html", act.label, **context)
 
-    def _result(self, request: HttpRequest, row: Any, act: Act, facts: dict[str, Any]) -> dict[str, Any]:
-        try:
-            act.does(row, actor=actor_of(request), **facts)
-        except (ValidationError, PermissionDenied) as refusal:
-            return {"row": row, "state": "refused", "text": " ".join(messages_of(refusal))}
-        return {"row": row, "state": "success", "text": act.done(row)}
+    def _results(self, request: HttpRequest, rows: QuerySet[Any], act: Act, form: forms.Form) -> list[dict[str, Any]]:
+        does = partial(act.does, actor=actor_of(request))
+        return [
+            {"row": each.thing, "state": "refused", "text": " ".join(messages_of(each.refusal))}
+            if each.refusal
+            else {"row": each.thing, "state": "success", "text": act.done(each.thing)}
+            for each in carry_out_each(request, form, list(rows), does, act.intent)
+        ]
 
 
 def _column_of(list_filter: Any) -> str:

@@ -8,14 +8,22 @@ from accounts.models import User
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Role
 from tests.client import signed_in
-from tests.factories import EligibleFactory, GroupFactory, RoleFactory, UserFactory, holder_of
+from tests.factories import (
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RoleFactory,
+    UserFactory,
+    code_of,
+    holder_of,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def console(client):
-    signed_in(client, holder_of(Role.GLOBAL_ADMINISTRATOR))
+    client.device = signed_in(client, holder_of(Role.GLOBAL_ADMINISTRATOR))
     return client
 
 
@@ -44,11 +52,30 @@ def test_several_are_assigned_after_a_look_and_one_refusal_stops_nobody(console)
     assert EligibleAssignment.objects.filter(role=role).count() == 3
 
 
-def test_role_that_asks_for_a_proof_is_not_assigned_to_several(console):
+def test_one_code_serves_for_all_of_a_role_that_asks_for_a_proof(console):
+    role, ada, otto, uma = RoleFactory(settings__assign_active_mfa_required=True), *UserFactory.create_batch(3)
+    ActiveFactory(user=otto, role=role)
+    page = address_to_assign("active", role, ada, otto, uma)
+    terms = {"lasting": "permanent", "justification": "New team."}
+    assert "code" not in console.get(page).context["form"].fields
+
+    looked = console.post(page, terms)
+    assert results_of(looked) == {ada: "ok", otto: "refused", uma: "ok"}
+    assert [field.name for field in looked.context["form"].visible_fields()] == ["code"]
+
+    done = console.post(page, terms | {"confirmed": "yes", "code": code_of(console.device)})
+    assert results_of(done) == {ada: "success", otto: "refused", uma: "success"}
+    assert set(ActiveAssignment.objects.filter(role=role).values_list("user", flat=True)) == {ada.pk, otto.pk, uma.pk}
+
+
+@pytest.mark.parametrize("code", ["", "000000", "abc"])
+def test_role_that_asks_for_a_proof_is_assigned_to_nobody_without(console, code):
     role = RoleFactory(settings__assign_active_mfa_required=True)
-    page = address_to_assign("active", role, UserFactory(), UserFactory())
-    assert b"one at a time" in console.get(page).content
-    console.post(page, {"lasting": "permanent", "justification": "New team.", "confirmed": "yes"})
+    page = address_to_assign("active", role, *UserFactory.create_batch(2))
+    facts = {"lasting": "permanent", "justification": "New team.", "confirmed": "yes", "code": code}
+    answer = console.post(page, facts)
+    assert set(results_of(answer).values()) == {"ok"}
+    assert answer.context["form"].errors
     assert not ActiveAssignment.objects.filter(role=role).exists()
 
 

@@ -66,6 +66,27 @@ def test_extend_in_bulk_says_what_became_of_each(console):
     assert near.ends_at > now() + timedelta(days=50)
 
 
+def test_extend_in_bulk_takes_one_code_for_all_that_ask_for_one(console):
+    asks = RoleFactory(settings__assign_active_mfa_required=True)
+    rows = [ending(ActiveFactory, role=asks), ending(ActiveFactory, role=asks), ending(ActiveFactory)]
+    page = reverse("admin:assignments_activeassignment_changelist")
+    facts = LATER | {"action": "extend", "_selected_action": [row.pk for row in rows], "ends_at": in_two_months()}
+    assert "code" in console.post(page, facts).context["form"].fields
+
+    answer = console.post(page, facts | {"confirmed": "yes", "code": code_of(console.device)})
+    assert [result["state"] for result in answer.context["results"]] == ["success"] * 3
+    assert {request.active_assignment_id for request in Request.objects.all()} == {row.pk for row in rows}
+
+
+def test_extend_in_bulk_with_a_wrong_code_extends_nothing(console):
+    row = ending(ActiveFactory, role=RoleFactory(settings__assign_active_mfa_required=True))
+    page = reverse("admin:assignments_activeassignment_changelist")
+    facts = LATER | {"action": "extend", "_selected_action": [row.pk], "ends_at": in_two_months(), "confirmed": "yes"}
+    answer = console.post(page, facts | {"code": "000000"})
+    assert "code" in answer.context["form"].errors or answer.context["form"].non_field_errors()
+    assert not Request.objects.exists()
+
+
 def test_bulk_removal_leaves_out_emergency_accounts_and_their_own_page_asks(console):
     row = EligibleFactory(user__is_emergency_access=True)
     facts = {"action": "remove", "_selected_action": [row.pk], "confirmed": "yes", "justification": "Tidying up."}
