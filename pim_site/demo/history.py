@@ -114,7 +114,8 @@ STORIES = (
         Word(2, "approve", "milo.drift", "Now!"),)),
     Use("timo.brine", "Recipe Vault Keeper", 7.2, 1, "Sugar in recipe 40.", words=(
         Word(24 * 60, "time_out"),)),
-    Use("requester", READER, 6.1, 2, "Answer the auditors' questions."),
+    Use("requester", READER, 6.1, 2, "Answer the auditors' questions.", words=(
+        Word(24 * 60, "time_out"),)),
     Use("dina.wave", "Payments Releaser", 6.3, 1, "Weekly supplier run.", "PAY-2133", (
         Word(11, "approve", "second_approver", "Sums checked."),)),
     Use("helpdesk", HELPDESK, 5.2, 3, "New colleague in Toronto."),
@@ -138,7 +139,7 @@ STORIES = (
         Word(6, "approve", "ines.shoal", "Only the logs, please."),)),
     Use("egon.sand", "Ledger Database Operator", minutes(25), 2, "Postings of November stand twice."),
 )  # fmt: skip
-# What happens every third day and needs nobody else.
+# What happens every fourth day and needs nobody else.
 ROUTINE = (
     ("requester", "Ledger Reader", 4, "Daily balance.", ""),
     ("egon.sand", "Payroll Clerk", 3, "Changes of the week.", "HR-2{:02}"),
@@ -168,8 +169,8 @@ EMERGENCIES = (
     ),
     ("approver", "Ledger Database Operator", 3.2, False, "Postings stood still at night, nobody answered.", ""),
 )
-REMINDING_DAYS = range(34, -1, -2)
-ROUTINE_DAYS = range(39, 1, -3)
+REMINDING_DAYS = range(32, -1, -4)
+ROUTINE_DAYS = range(39, 1, -4)
 
 
 def routine() -> Iterator[Use]:
@@ -189,7 +190,7 @@ def acts(cast: "Cast", today: datetime) -> Iterator[Act]:
     for person, role, days_ago, drill, reason, found in EMERGENCIES:
         taken_at = today - timedelta(days=days_ago)
         yield Act(taken_at, partial(take_in_emergency, cast, person, role, drill, reason))
-        yield Act(taken_at + timedelta(hours=1) + WORKER_LATE, sweep, by_worker=True)
+        yield Act(taken_at + timedelta(hours=1) + WORKER_LATE, expire_due, by_worker=True)
         if found:
             yield Act(taken_at + timedelta(days=1), partial(review, cast, person, found))
     person, days, reason = LEFT
@@ -217,12 +218,6 @@ def on_page() -> AbstractContextManager[Origin]:
 
 def by_worker() -> AbstractContextManager[Origin]:
     return bind(correlation_id=uuid.uuid4().hex)
-
-
-def sweep() -> None:
-    """What the worker does each minute, but for the mail."""
-    for task in (expire_due, time_out_due, start_due):
-        task()
 
 
 def eligibility(cast: "Cast", person: str, role: str) -> EligibleAssignment:
@@ -269,12 +264,12 @@ class Episode:
             at = self.asked_at + timedelta(minutes=word.minutes)
             begins = max(begins, at)
             if word.verb == "time_out":
-                yield Act(at + WORKER_LATE, sweep, by_worker=True)
+                yield Act(at + WORKER_LATE, time_out_due, by_worker=True)
             else:
                 yield Act(at, partial(self.hear, word))
         if self.use.start_in:
-            yield Act(self.starts_at + WORKER_LATE, sweep, by_worker=True)
-        yield Act(begins + timedelta(hours=self.use.hours) + WORKER_LATE, sweep, by_worker=True)
+            yield Act(self.starts_at + WORKER_LATE, start_due, by_worker=True)
+        yield Act(begins + timedelta(hours=self.use.hours) + WORKER_LATE, expire_due, by_worker=True)
 
     def ask(self) -> None:
         use, person = self.use, self.cast.people[self.use.person]

@@ -1,15 +1,24 @@
 """The web application of the demo, with its database made first.
 
-Loaded by `gunicorn --preload`, which opens the port only afterwards: whoever gets an answer finds the people there,
-and one process loads the program instead of two.
+Loaded by `gunicorn --preload`, which opens the port only afterwards: whoever gets an answer finds the people there.
+The database is made in a process of its own, while this one loads the pages; both stand on what was loaded before.
 """
 
+import multiprocessing
+import os
+
+import django
 from django.core.management import call_command
-from django.db import connections
 
-from pim_site.wsgi import application
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pim_site.settings")
+django.setup()
+making = multiprocessing.get_context("fork").Process(target=call_command, args=("demo",))
+making.start()
 
-call_command("demo")
-connections.close_all()  # the processes that answer are forked from this one and must not share its connection
+from pim_site.wsgi import application  # noqa: E402 (meanwhile)
+
+making.join()
+if making.exitcode:
+    raise SystemExit("The database of the demo could not be made.")
 
 __all__ = ["application"]
