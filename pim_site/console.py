@@ -23,6 +23,7 @@ from assignments.ownership import OWNS
 from notifications.models import Message
 from pim_site.insights import INSIGHTS
 from roles.builtin import OUR_APPS
+from webhooks.models import Delivery
 
 
 class Chooser(AutocompleteJsonView):
@@ -85,6 +86,13 @@ def waiting(held: set[str]) -> list[Tile]:
                 "state__exact=failed",
             ),
             (_("Mails waiting to be sent"), Message.objects.filter(state=Message.State.QUEUED), "state__exact=queued"),
+        ],
+        "webhooks.view_delivery": [
+            (
+                _("Webhook messages given up"),
+                Delivery.objects.filter(state=Delivery.State.GIVEN_UP),
+                "state__exact=given_up",
+            )
         ],
     }
     seen = [tile for permission, tiles in rows.items() if permission in held for tile in tiles]

@@ -10,6 +10,7 @@ from accounts.models import BrowserSession
 from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.models import Message
+from webhooks.models import Delivery, untold
 
 Due = Callable[[datetime], QuerySet[Any]]
 
@@ -28,6 +29,8 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
     ("accounts.tasks.digest_due", Message.objects.gathering),
     ("notifications.tasks.deliver_due", Message.objects.due),
+    ("webhooks.tasks.deliver_due", untold),
+    ("webhooks.tasks.deliver_due", Delivery.objects.due),
 ]
 
 

@@ -11,10 +11,12 @@ EVERY_MINUTE = {
     "expire": "assignments.tasks.expire_due",
     "forget": "accounts.tasks.forget_due",
     "forget answers": "pim_site.answers.forget_due",
+    "forget webhooks": "webhooks.tasks.forget_due",
     "remind": "assignments.tasks.remind_due",
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",
     "watch": "approvals.tasks.watch_due",
+    "tell": "webhooks.tasks.deliver_due",
 }
 # What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".
 PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1} | dict.fromkeys(

@@ -23,6 +23,7 @@ RIGHTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "roles.*",
             "assignments.*",
             "approvals.*",
+            "webhooks.*",
             "audit.view_event",
         ),
     ),
@@ -49,7 +50,17 @@ RIGHTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 # Whose powers could be turned against the organisation.
 PRIVILEGED = (Role.GLOBAL_ADMINISTRATOR, Role.PRIVILEGED_ROLE_ADMINISTRATOR, Role.HELPDESK_ADMINISTRATOR)
-OUR_APPS = ("accounts", "roles", "assignments", "approvals", "reviews", "notifications", "audit", "pim_site")
+OUR_APPS = (
+    "accounts",
+    "roles",
+    "assignments",
+    "approvals",
+    "reviews",
+    "notifications",
+    "audit",
+    "webhooks",
+    "pim_site",
+)
 
 
 @transaction.atomic

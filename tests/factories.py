@@ -21,6 +21,8 @@ from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.services import label_of, write_stages
 from roles.stages import StageTerms
+from webhooks.kinds import Kind
+from webhooks.models import Delivery, Notice, Subscription
 
 PASSWORD = "a long and fictional password"
 
@@ -128,6 +130,44 @@ class HookFactory(DjangoModelFactory):
     secret = factory.LazyFunction(lambda: sealed(new_secret().encode()))
     created_at = factory.LazyFunction(now)
     secret_made_at = factory.LazyFunction(now)
+
+
+class SubscriptionFactory(DjangoModelFactory):
+    """Told of everything, from now on."""
+
+    class Meta:
+        model = Subscription
+
+    name = factory.Sequence("Subscription {}".format)
+    url = "https://192.0.2.1/pim"  # an address that nobody has, and that is never called
+    kinds = " ".join(Kind.values)
+    owner = factory.SubFactory(UserFactory)
+    secret = factory.LazyFunction(lambda: sealed(new_secret().encode()))
+    created_at = factory.LazyFunction(now)
+    since = factory.LazyFunction(now)
+    secret_made_at = factory.LazyFunction(now)
+
+
+class NoticeFactory(DjangoModelFactory):
+    class Meta:
+        model = Notice
+
+    id = factory.LazyFunction(uuid.uuid4)
+    event_id = factory.Sequence(lambda number: 10**9 + number)
+    kind = Kind.ASSIGNMENT_STARTED
+    at = factory.LazyFunction(now)
+    body = "{}"
+
+
+class DeliveryFactory(DjangoModelFactory):
+    class Meta:
+        model = Delivery
+
+    subscription = factory.SubFactory(SubscriptionFactory)
+    notice = factory.SubFactory(NoticeFactory)
+    next_attempt_at = factory.LazyFunction(now)
+    settled_at = factory.LazyAttribute(lambda row: None if row.state == "pending" else now())
+    state = "pending"
 
 
 class _AssignmentFactory(DjangoModelFactory):

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from audit.models import Event
 from audit.services import refusal_code
 
-OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site"}
+OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "webhooks", "pim_site"}
 REFUSALS = (ValidationError, PermissionDenied)
 
 

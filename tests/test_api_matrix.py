@@ -39,7 +39,14 @@ OWNED = {
     "audit_events": "event",
     "notifications": "message",
 }
-OTHERS = {"groups": "group", "resources": "resource", "roles": "role", "role_settings": "settings"}
+OTHERS = {
+    "webhook_subscriptions": "subscription",
+    "webhook_deliveries": "delivery",
+    "groups": "group",
+    "resources": "resource",
+    "roles": "role",
+    "role_settings": "settings",
+}
 UNDESCRIBED = {"schema", "reference", ""}
 REASON = {"justification": "Because the matrix asks."}
 
@@ -143,6 +150,11 @@ def body(cast, address, key):
         },
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
+        "webhook_subscriptions": {
+            "name": "New",
+            "url": "https://hooks.example.org",
+            "kinds": ["request.created"],
+        },
         "tokens": {"name": "New", "scopes": ["read"], "lifetime": "P1D"},
     }.get(address, {})
 
@@ -153,6 +165,7 @@ CHANGES = {
     "resources/{id}": {"description": "Renamed"},
     "roles/{id}": {"description": "Renamed"},
     "role_settings/{id}": {"ticket_required": True},
+    "webhook_subscriptions/{id}": {"name": "Renamed"},
 }
 UNNOTED = MARKS | {RequestCounter._meta.db_table}
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import approvals.services  # noqa: F401
 import pim_site.ascode.services
 import pim_site.imports.services
-import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
+import pim_site.services  # noqa: F401
+import webhooks.services  # noqa: F401 (with those beneath them, they fill the registry)
 from approvals.models import Decision
 from assignments.services.activation import END_ACTIONS
 from audit.services import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
-OUR_APPS = ("accounts", "roles", "assignments", "approvals", "notifications", "audit", "pim_site")
+OUR_APPS = ("accounts", "roles", "assignments", "approvals", "notifications", "audit", "webhooks", "pim_site")
 RECORDERS = {"record", "record_about", "_record", "_record_end", "privileged"}
 # Where the first argument of such a call is no literal: what it can be.
 ELSEWHERE: set[str] = set()  # passed on, from a call that is looked at itself

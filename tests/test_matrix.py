@@ -37,6 +37,7 @@ from tests.client import signed_in
 from tests.factories import (
     PASSWORD,
     ActivationFactory,
+    DeliveryFactory,
     EligibleFactory,
     EmergencyUseFactory,
     ExtensionFactory,
@@ -45,6 +46,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    SubscriptionFactory,
     TokenFactory,
     TotpDeviceFactory,
     UserFactory,
@@ -193,6 +195,8 @@ class Cast:
             "place": ResourceFactory().pk,
             "role": RoleFactory().pk,
             "hook": HookFactory().pk,
+            "subscription": SubscriptionFactory().pk,
+            "delivery": DeliveryFactory(state="given_up").pk,
             "emergencyuse": EmergencyUseFactory().pk,
             "event": record("session.ended", actor=self.somebody, target=self.somebody).pk,
             "message": Message.objects.create(to_address="a@example.org", **failed).pk,
@@ -301,6 +305,11 @@ def assignment(cast):
     return f"role,resource,user\n{role.name},/,somebody\n"
 
 
+def subscription(name, cast):
+    facts = {"name": name, "url": "https://hooks.example.org", "kinds": ["request.created"]}
+    return facts | {"owner": cast.somebody.pk}
+
+
 SENT = {
     "/mail/": lambda cast, key: {"rhythm": "daily"},
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
@@ -320,6 +329,9 @@ SENT = {
         "name": "Renamed",
         "url": "https://hooks.example.org",
     },
+    "/console/webhooks/subscription/add/": lambda cast, key: subscription("New", cast),
+    "/console/webhooks/subscription/<path:object_id>/change/": lambda cast, key: subscription("Renamed", cast),
+    "/console/webhooks/delivery/": bulk("send-again", "delivery"),
     "/console/roles/resource/add/": lambda cast, key: {"name": "New", "parent": root().pk, "kind": "other"},
     "/console/roles/resource/<path:object_id>/change/": lambda cast, key: {"name": "Renamed", "kind": "other"},
     "/console/roles/resource/<path:object_id>/move/": lambda cast, key: {"parent": cast.others["place"]},

@@ -17,7 +17,8 @@ from django.utils.timezone import now
 import approvals.services  # noqa: F401
 import pim_site.ascode.services
 import pim_site.imports.services
-import pim_site.services  # noqa: F401 (with those beneath them, they fill the registry)
+import pim_site.services  # noqa: F401
+import webhooks.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
 from accounts.services import issue_ticket, new_passkey_options, note_sign_in, token_facts
 from approvals.hooks import Reply
@@ -34,6 +35,7 @@ from tests.factories import (
     PASSWORD,
     ActivationFactory,
     ActiveFactory,
+    DeliveryFactory,
     EligibleFactory,
     EmergencyUseFactory,
     ExtensionFactory,
@@ -42,6 +44,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    SubscriptionFactory,
     TokenFactory,
     TotpDeviceFactory,
     UserFactory,
@@ -219,6 +222,31 @@ def change_password():
 def rotate_keys():
     TotpDeviceFactory()
     return Scenario({"actor": None})
+
+
+def subscribe():
+    arguments = {"name": "Tickets", "url": "https://hooks.example.org/pim", "kinds": ["request.created"]}
+    return Scenario({"actor": administrator(), "owner": UserFactory()} | arguments)
+
+
+def update_subscription():
+    return Scenario(subscribe().arguments | {"subscription": SubscriptionFactory()})
+
+
+def change_subscription():
+    return Scenario({"actor": administrator(), "subscription": SubscriptionFactory()})
+
+
+def enable_subscription():
+    return Scenario({"actor": administrator(), "subscription": SubscriptionFactory(is_enabled=False)})
+
+
+def reseal_subscriptions():
+    return Scenario({"actor": None}, {"actor": SubscriptionFactory().owner})
+
+
+def send_again():
+    return Scenario({"actor": administrator(), "delivery": DeliveryFactory(state="given_up")})
 
 
 def create_resource():
@@ -559,6 +587,13 @@ SCENARIOS = {
     "hook.tested": note_test,
     "hook_secret.renewed": renew_hook_secret,
     "hook_keys.rotated": reseal_hooks,
+    "delivery.requeued": send_again,
+    "subscription.created": subscribe,
+    "subscription.updated": update_subscription,
+    "subscription.disabled": change_subscription,
+    "subscription.enabled": enable_subscription,
+    "subscription_secret.renewed": change_subscription,
+    "subscription_keys.rotated": reseal_subscriptions,
     "resource.created": create_resource,
     "resource.updated": update_resource,
     "resource.moved": move_resource,

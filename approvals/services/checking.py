@@ -78,9 +78,13 @@ def hear(*, request: Request, actor: User | None, reply: Reply, attempt: int) ->
     call.last_error, call.answered_at = reply.error, at
     call.save(update_fields=["outcome", "reasons", "last_error", "answered_at"])
     request.hook_call = call
+    unanswered = (
+        call.outcome == HookCall.Outcome.UNANSWERED and settings.hook_unanswered == RoleSettings.Unanswered.DENY
+    )
     facts = {"hook": str(call.hook or ""), "outcome": call.outcome, "error": reply.error, "attempts": attempt}
+    facts |= {"denied": unanswered or call.outcome == HookCall.Outcome.DENIED}
     record_about("request.checked", request, actor=actor, justification=call.reasons, after=facts)
-    if call.outcome == HookCall.Outcome.UNANSWERED and settings.hook_unanswered == RoleSettings.Unanswered.DENY:
+    if unanswered:
         _deny(request, call, _("The check that this role asks for did not answer, so it was denied."))
     elif call.outcome == HookCall.Outcome.DENIED:
         _deny(request, call, call.reasons)

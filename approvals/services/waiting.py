@@ -96,7 +96,7 @@ def note_start(*, request: Request, actor: User | None) -> bool:
     if not starting.update(status=Request.Status.PROVISIONED if begun else Request.Status.REVOKED):
         return False
     if begun:  # what ended it before has its own event
-        record_about("assignment.started", request, actor=actor)
+        record_about("assignment.started", request, actor=actor, target=assignment)
     return True
 
 

@@ -1,7 +1,7 @@
 """The pages of the console for what people manage. They stand above all floors, because each shows what several know
 and changes it through the services of the highest one that has a say. Events and messages bring pages of their own."""
 
-from . import assignments, emergencies, events, groups, hooks, messages, people, requests, resources, roles
+from . import assignments, emergencies, events, groups, hooks, messages, people, requests, resources, roles, webhooks
 
 __all__ = [
     "assignments",
@@ -14,4 +14,5 @@ __all__ = [
     "requests",
     "resources",
     "roles",
+    "webhooks",
 ]

@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.endpoints import OLD_SECRET_COUNTS
 from accounts.models import User
 from pim_site.templatetags.pim import moment
-from roles.hooks import OLD_SECRET_COUNTS, Hook
+from roles.hooks import Hook
 from roles.models import RoleSettings
 from roles.services import disable_hook, enable_hook, register_hook, renew_hook_secret, try_hook, update_hook
 

@@ -12,6 +12,7 @@ from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
+from webhooks.models import Delivery, Subscription
 
 
 def _owns(user: User) -> bool:
@@ -109,6 +110,16 @@ def _assignments(model: Any, user: User) -> Any:
         its_two = ~Q(role__group_part="") & Q(role__resource__group__in=owned_groups(user, at))
         seen |= within(owned_scopes(user, at), "scope__path") | its_two
     return rows.filter(seen)
+
+
+def subscriptions(user: User) -> QuerySet[Subscription]:
+    rows = Subscription.objects.select_related("owner")
+    return rows if user.has_perm("webhooks.view_subscription") else rows.none()
+
+
+def deliveries(user: User) -> QuerySet[Delivery]:
+    rows = Delivery.objects.select_related("subscription", "notice").prefetch_related("log")
+    return rows if user.has_perm("webhooks.view_delivery") else rows.none()
 
 
 def requests(user: User) -> QuerySet[Request]:

@@ -12,6 +12,7 @@ from .records import AuditEvents, Notifications
 from .requests import Approvals, Requests
 from .roles import Resources, Roles, Settings
 from .tokens import Tokens
+from .webhooks import Deliveries, Subscriptions
 
 app_name = "api"
 LIST, ONE = {"get": "list"}, {"get": "retrieve"}
@@ -45,6 +46,8 @@ urlpatterns = [
     *rows("approvals", Approvals, LIST | MAKE, {}),
     *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
     *rows("notifications", Notifications, LIST, ONE),
+    *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),
+    *rows("webhook_deliveries", Deliveries, LIST, ONE, "send_again"),
     *rows("tokens", Tokens, LIST | MAKE, ONE | DELETE, "rotate"),
     path("schema", pages.schema, name="schema"),
     path("reference", pages.reference, name="reference"),

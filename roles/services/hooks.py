@@ -5,11 +5,11 @@ import json
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts import vault
 from accounts.authority import require
+from accounts.endpoints import SECRETS
 from accounts.models import User
 from audit.services import privileged, record
-from notifications.outgoing import NoAnswer, check_url, new_secret, post
+from notifications.outgoing import NoAnswer, check_url, post
 from roles.hooks import Hook
 from roles.rules import HookRefused
 
@@ -50,10 +50,8 @@ def update_hook(*, hook: Hook, name: str, url: str, actor: User | None) -> Hook:
 def renew_hook_secret(*, hook: Hook, actor: User | None) -> str:
     """Make a new secret and return it, this one time; the one before signs too for a day. Raises NotAllowed."""
     hook = _locked(hook, actor)
-    secret = new_secret()
-    hook.secret, hook.old_secret = vault.sealed(secret.encode()), hook.secret
-    hook.secret_made_at = now()
-    hook.save(update_fields=["secret", "old_secret", "secret_made_at"])
+    secret = hook.renew_secret(now())
+    hook.save(update_fields=SECRETS)
     record("hook_secret.renewed", actor=actor, target=hook)
     return secret
 
@@ -118,8 +116,8 @@ def reseal_hooks(*, actor: User | None) -> int:
     require(actor)
     hooks = list(Hook.objects.select_for_update())
     for hook in hooks:
-        hook.secret, hook.old_secret = (each and vault.resealed(each) for each in (hook.secret, hook.old_secret))
-        hook.save(update_fields=["secret", "old_secret"])
+        hook.reseal()
+        hook.save(update_fields=SECRETS)
     record("hook_keys.rotated", actor=actor, target=None, after={"count": len(hooks)})
     return len(hooks)
 

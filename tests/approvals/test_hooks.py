@@ -131,6 +131,7 @@ def test_answer_is_followed(listener, approver, decision, approval, status, aske
     assert facts == (status, asked, granted)
     event = Event.objects.get(action="request.checked")
     told = {"hook": str(request.settings.hook), "outcome": decision, "error": "", "attempts": 1}
+    told |= {"denied": status == "denied"}
     assert (event.facts["after"], event.justification) == (told, "Known case.")
     assert check_due() == 0
 

@@ -60,6 +60,8 @@ CONSOLE = [
     "/console/approvals/emergencyuse/",
     "/console/audit/event/",
     "/console/notifications/message/",
+    "/console/webhooks/subscription/add/",
+    "/console/webhooks/delivery/",
 ]
 # The first row of each of these lists is opened too.
 DETAILS = ["accounts/user", "accounts/group", "roles/resource", "roles/role", "assignments/eligibleassignment"]

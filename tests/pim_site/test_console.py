@@ -18,6 +18,7 @@ from tests.client import signed_in
 from tests.factories import (
     ActivationFactory,
     ActiveFactory,
+    DeliveryFactory,
     EligibleFactory,
     EmergencyUseFactory,
     GroupFactory,
@@ -25,6 +26,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    SubscriptionFactory,
     UserFactory,
     holder_of,
     root,
@@ -62,6 +64,8 @@ def rows():
         "resource": ResourceFactory(),
         "role": request.role,
         "hook": HookFactory(),
+        "subscription": SubscriptionFactory(),
+        "delivery": DeliveryFactory(state="given_up"),
         "emergencyuse": EmergencyUseFactory(),
         "eligibleassignment": request.eligible_assignment,
         "activeassignment": ActivationFactory(),
@@ -135,7 +139,7 @@ def test_there_is_no_superuser():
     ("persona", "words"),
     [
         ("helpdesk", ["Requests waiting", "Roles activated", "could not be sent", "waiting to be sent"]),
-        ("role_admin", ["Requests waiting", "Roles activated", "to be reviewed", "overdue"]),
+        ("role_admin", ["Requests waiting", "Roles activated", "to be reviewed", "overdue", "given up"]),
     ],
 )
 def test_index_counts_what_one_may_see(at_console, rows, persona, words):
@@ -167,6 +171,7 @@ def populate(count):
         )
         GroupFactory(members=[request.user])
         ResourceFactory()
+        DeliveryFactory()
 
 
 LISTS = [f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]

@@ -12,7 +12,7 @@ from django.utils.timezone import now
 from accounts.models import User
 from accounts.services import recognise
 from accounts.tokens import Scope
-from pim_site.api import asking, principals, requests, roles, tokens
+from pim_site.api import asking, principals, requests, roles, tokens, webhooks
 from pim_site.api.examples import METHODS
 from pim_site.api.fields import spelled
 from pim_site.api.schema import document
@@ -26,6 +26,7 @@ from tests.factories import (
     RequestFactory,
     ResourceFactory,
     RoleFactory,
+    SubscriptionFactory,
     TokenFactory,
     TotpDeviceFactory,
     UserFactory,
@@ -104,6 +105,8 @@ FORMS = {
     "PATCH roles/{role}": (roles.RoleIn, roles.Role),
     "POST role_settings": (roles.NewSettingsIn, roles.RoleSettings),
     "PATCH role_settings/{settings}": (roles.SettingsIn, roles.RoleSettings),
+    "POST webhook_subscriptions": (webhooks.SubscriptionIn, webhooks.Subscription),
+    "PATCH webhook_subscriptions/{subscription}": (webhooks.SubscriptionIn, webhooks.Subscription),
     "POST tokens": (tokens.TokenIn, tokens.ApiToken),
     "POST requests/{request}/cancel": (requests.CancelIn, requests.Request),
     "POST requests/{request}/approve": (requests.ApproveIn, requests.Request),
@@ -130,6 +133,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin):
         "role": role.pk,
         "settings": role.settings.get().pk,
         "request": RequestFactory().pk,
+        "subscription": SubscriptionFactory().pk,
     }
     taken = []
     for name, columns in undeclared():
