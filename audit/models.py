@@ -1,6 +1,7 @@
 """What happened: one row for each operation, done or refused. Rows are added and never changed."""
 
 import json
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -127,6 +128,82 @@ class Event(models.Model):
     @property
     def is_refused(self) -> bool:
         return self.outcome == self.Outcome.REFUSED
+
+
+class UnsealedQuerySet(models.QuerySet["Unsealed"]):
+    def due(self, at: datetime) -> "UnsealedQuerySet":
+        return self.filter(event__at__lte=at)
+
+
+class Unsealed(models.Model):
+    """An event without a number. A trigger adds the row with the event, whoever writes it; sealing takes it away."""
+
+    event = models.OneToOneField(Event, models.DO_NOTHING, primary_key=True, db_constraint=False)
+
+    objects = UnsealedQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+
+class Entry(models.Model):
+    """The place of an event in the log: `n` counts from 1 without a gap, `leaf` is RFC 6962's hash of its text.
+
+    Without a constraint on the event: one that is gone is what the verifier looks for.
+    """
+
+    n = models.BigIntegerField(primary_key=True)
+    event = models.OneToOneField(Event, models.DO_NOTHING, db_constraint=False)
+    leaf = models.BinaryField(max_length=32)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("n",)
+
+
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def unfiled(self) -> "CheckpointQuerySet":
+        return self.filter(filed_at=None).order_by("pk")
+
+    def unmailed(self) -> "CheckpointQuerySet":
+        return self.filter(mailed_at=None).order_by("pk")
+
+
+class Checkpoint(models.Model):
+    """How long the log was and the root of its tree, signed: `note` is the text that goes out (see `audit.notes`).
+
+    `frontier` lets a verification begin here; it is believed only as far as it leads to the root in the note.
+    """
+
+    size = models.BigIntegerField(_("events"))
+    at = models.DateTimeField(_("at"), db_index=True)
+    note = models.TextField(_("note"))
+    frontier = models.BinaryField()
+    filed_at = models.DateTimeField(_("written to the file at"), null=True)
+    mailed_at = models.DateTimeField(_("mailed at"), null=True)
+
+    objects = CheckpointQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("checkpoint")
+        verbose_name_plural = _("checkpoints")
+        default_permissions = ()
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"{self.size} · {self.at:%Y-%m-%d %H:%M}"
+
+
+class Head(models.Model):
+    """The one row that is locked while the log grows: how many entries there are, and the edge of their tree."""
+
+    ONLY = 1
+
+    size = models.BigIntegerField(default=0)
+    frontier = models.BinaryField(default=bytes)
+
+    class Meta:
+        default_permissions = ()
 
 
 def _shown(value: Any) -> str:

@@ -67,7 +67,7 @@ def record(
         | {name: _reference(thing) for name, thing in things.items()}
         | {"at": at, "actor": _reference(actor) or _nobody(), "before": before, "after": after}
     )
-    return Event.objects.create(at=at, canonical=dumps(facts), **_columns(facts))
+    return Event.objects.create(at=at, canonical=dumps(facts), **columns_of(facts))
 
 
 def privileged(action: str, *, target: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -182,8 +182,8 @@ def _nobody() -> dict[str, str]:
     return {"type": "", "id": "", "label": label}
 
 
-def _columns(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The index over the facts, each text cut to its column."""
+def columns_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The index over the facts, by column, each text cut to it; all but `at` and `canonical`."""
     columns: dict[str, Any] = {}
     for name in ("action", "outcome", "code", "via", "address", "correlation_id", "ticket", "justification"):
         columns[name] = facts[name]

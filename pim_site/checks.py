@@ -8,8 +8,10 @@ from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import WARNING, CheckMessage, Error, Warning, register, run_checks  # noqa: A004 (Django's name)
+from django.core.checks import WARNING, CheckMessage, Error, Info, Warning, register, run_checks  # noqa: A004 (Django's name)
 from django.core.exceptions import ImproperlyConfigured
+
+from audit.keys import signing_keys, verifying_keys
 
 Findings = Iterator[CheckMessage]
 
@@ -107,6 +109,24 @@ def keys() -> Findings:
         yield error(6, "No key encrypts the secrets of one-time codes.", f"Set PIM_FACTOR_KEYS; {NEW_KEY}")
     if not all(map(is_fernet, settings.FACTOR_KEYS)):
         yield error(7, "A key in PIM_FACTOR_KEYS is not a Fernet key.", f"Replace it; {NEW_KEY}")
+
+
+@site_check
+def audit_keys() -> Findings:
+    try:
+        signing_keys(), verifying_keys()
+    except ValueError:
+        yield error(
+            22,
+            "A key of the audit is none.",
+            "PIM_AUDIT_KEYS: 32 bytes in urlsafe base64; PIM_AUDIT_OLD_KEYS: as `manage.py audit_keys` printed it.",
+        )
+    if not settings.AUDIT_KEYS:
+        yield Info(
+            "No key signs checkpoints of the audit.",
+            hint=f"Set PIM_AUDIT_KEYS, or whoever owns the database can rewrite the log unseen; {NEW_KEY}",
+            id="pim.I001",
+        )
 
 
 NEW_KEY = 'a new one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'

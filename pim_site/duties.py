@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from accounts.models import BrowserSession
 from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
+from audit.models import Unsealed
 from notifications.models import Message
 from webhooks.models import Delivery, untold
 
@@ -28,6 +29,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),
     ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
     ("accounts.tasks.digest_due", Message.objects.gathering),
+    ("audit.tasks.seal_due", Unsealed.objects.due),
     ("notifications.tasks.deliver_due", Message.objects.due),
     ("webhooks.tasks.deliver_due", untold),
     ("webhooks.tasks.deliver_due", Delivery.objects.due),

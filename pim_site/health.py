@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
@@ -15,6 +16,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+
+from audit.checkpoints import EVERY
+from audit.models import Checkpoint
 
 from .duties import tasks_due
 from .models import Heartbeat
@@ -25,6 +29,7 @@ log = logging.getLogger("pim.health")
 
 HEARTBEAT_AGE = timedelta(seconds=90)
 OVERDUE = timedelta(minutes=5)
+UNSIGNED = timedelta(minutes=15)
 
 
 @login_not_required
@@ -85,6 +90,11 @@ def nothing_overdue(at: datetime) -> bool:
     return not tasks_due(at - OVERDUE)
 
 
+def audit_is_signed(at: datetime) -> bool:
+    """Also false where signing is refused, because the log is not what it was."""
+    return not settings.AUDIT_KEYS or Checkpoint.objects.filter(at__gte=at - EVERY - UNSIGNED).exists()
+
+
 def scheduled_as_in_code(at: datetime) -> bool:
     return not drifted()
 
@@ -94,4 +104,5 @@ PARTS = {
     "worker": heart_beats,
     "duties": nothing_overdue,
     "schedules": scheduled_as_in_code,
+    "audit": audit_is_signed,
 }

@@ -28,6 +28,9 @@ SECRET_KEY = env.str("PIM_SECRET_KEY", default="")
 SECRET_KEY_FALLBACKS = env.list("PIM_SECRET_KEY_FALLBACKS", default=[])
 # Keys that one-time-code secrets are encrypted with (Fernet, newest first). Never stored in the database.
 FACTOR_KEYS = env.list("PIM_FACTOR_KEYS", default=[])
+# Keys that sign checkpoints of the audit (32 bytes, urlsafe base64, newest first), and public ones that signed before.
+AUDIT_KEYS = env.list("PIM_AUDIT_KEYS", default=[])
+AUDIT_OLD_KEYS = env.list("PIM_AUDIT_OLD_KEYS", default=[])
 ALLOWED_HOSTS = env.list("PIM_ALLOWED_HOSTS", default=[])
 BASE_URL = env.str("PIM_BASE_URL", default="http://localhost:8000").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
@@ -143,6 +146,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 OTP_TOTP_ISSUER = env.str("PIM_NAME", default="PIM")
+
+# What the log is called in checkpoints, and where they go: a file that is only appended to, and addresses.
+AUDIT_ORIGIN = env.str("PIM_AUDIT_ORIGIN", default="") or PASSKEY_HOST
+AUDIT_CHECKPOINT_FILE = env.str("PIM_AUDIT_CHECKPOINT_FILE", default="")
+AUDIT_CHECKPOINT_MAIL = env.list("PIM_AUDIT_CHECKPOINT_MAIL", default=[])
 
 SESSION_HOURS = env.int("PIM_SESSION_HOURS", default=12)
 CONSOLE_IDLE_MINUTES = env.int("PIM_CONSOLE_IDLE_MINUTES", default=15)

@@ -27,7 +27,6 @@ from accounts import factors
 from accounts.models import TotpDevice, User
 from accounts.services import issue_ticket, note_sign_in
 from approvals.models import RoleSet
-from audit.models import Event
 from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
@@ -55,7 +54,7 @@ from tests.factories import (
     root,
 )
 from tests.passkeys import passkey_of
-from tests.refusals import snapshot
+from tests.refusals import AUDIT, snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("matrix")]
 
@@ -76,7 +75,7 @@ OBJECTS = ("own", "other", "none")
 # For what is not there, these are enough: one who may see nothing of others, and one who may see all.
 ASKED_FOR_NOTHING = ("anonymous", "plain", "global_admin")
 # A refused change leaves a mark of that and counts as a failure. What is only looked at leaves nothing.
-MARKS = {Event._meta.db_table, "accounts_signincounter"}
+MARKS = {*AUDIT, "accounts_signincounter"}
 
 
 # --- addresses ------------------------------------------------------------------------------------------------

@@ -163,12 +163,14 @@ def write_environment(demo: Demo) -> None:
     values = {
         "PIM_SECRET_KEY": secrets.token_urlsafe(48),
         "PIM_FACTOR_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "PIM_AUDIT_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         **dict(line.split("=", 1) for line in lines if "=" in line),
         "PIM_DEBUG": "1",
         "PIM_DEMO": "1",
         "PIM_DEMO_DIR": str(demo.directory),
         "PIM_DATABASE_URL": f"sqlite:///{demo.directory / 'pim.sqlite3'}",
         "PIM_BASE_URL": demo.address,
+        "PIM_AUDIT_CHECKPOINT_FILE": str(demo.directory / "checkpoints.jsonl"),
         "PIM_ALLOWED_HOSTS": "localhost,127.0.0.1",
         "PIM_OUTGOING_NETWORKS": "127.0.0.0/8",  # where the change calendar of the demo is
         "PIM_OUTGOING_HTTP": "1",

@@ -80,6 +80,7 @@ KINDS = {
     "extension_decided": "user decider role scope justification starts_at ends_at url",
     "assignment_expired": "user role scope ended_at url",
     "digest": "items count more url",
+    "checkpoint_signed": "count lines url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
 BOTH = [{"audience": "requestor"}, {"audience": "admin"}]

@@ -33,6 +33,8 @@ REFUSED = {
     "default key": ({"PIM_SECRET_KEY": "django-insecure-" + "abcdefgh" * 6}, "security.W009"),
     "no factor key": ({"PIM_FACTOR_KEYS": None}, "pim.E006"),
     "bad factor key": ({"PIM_FACTOR_KEYS": f"{KEY},no-key"}, "pim.E007"),
+    "bad audit key": ({"PIM_AUDIT_KEYS": "no-key"}, "pim.E022"),
+    "bad public audit key": ({"PIM_AUDIT_OLD_KEYS": "no-key"}, "pim.E022"),
     "no host": ({"PIM_ALLOWED_HOSTS": None}, "security.W020"),
     "any host": ({"PIM_ALLOWED_HOSTS": "pim.example.org,*"}, "pim.E008"),
     "host by number": ({"PIM_BASE_URL": "https://192.0.2.7"}, "pim.E019"),

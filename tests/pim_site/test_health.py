@@ -1,15 +1,18 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q.models import Schedule
 
+from audit.checkpoints import checkpoint
 from notifications.models import Message
 from pim_site import health
 from pim_site.duties import DUTIES
 from pim_site.tasks import beat
 from roles.models import Role
+from tests.audit.logs import SECRET
 from tests.factories import ActiveFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.pim_site.pages")]
@@ -44,6 +47,14 @@ def test_readiness_costs_few_queries(client, alive, django_assert_max_num_querie
         client.get("/readyz")
 
 
+def test_audit_that_is_not_signed_any_more_is_seen(client, alive, settings):
+    settings.AUDIT_KEYS = [SECRET]
+    checkpoint()
+    assert unready() == set()
+    with time_machine.travel(timezone.now() + timedelta(minutes=80)):
+        assert "audit" in unready()
+
+
 def test_stranger_learns_one_word(client):
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
@@ -51,7 +62,7 @@ def test_stranger_learns_one_word(client):
 
 def test_security_reader_learns_which_part(signed_in, person):
     ActiveFactory(user=person, role=Role.objects.built_in(Role.SECURITY_READER))
-    parts = {"database": True, "migrations": True, "worker": False, "duties": True, "schedules": True}
+    parts = {"database": True, "migrations": True, "worker": False, "duties": True, "schedules": True, "audit": True}
     assert signed_in().get("/readyz").json() == {"status": "unavailable", "parts": parts}
 
 

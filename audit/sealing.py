@@ -1,0 +1,37 @@
+"""Gives each event its number and its place in the tree of hashes. The only writer of entries.
+
+Apart from the operations that record (docs/decisions/0015): no lock of theirs is held for it, and none waits.
+"""
+
+from django.db import transaction
+
+from audit.merkle import Frontier, leaf_hash
+from audit.models import Entry, Event, Head, Unsealed
+
+BATCH = 2_000
+
+
+@transaction.atomic
+def seal() -> int:
+    """Number up to `BATCH` of the events that wait, in the order in which they were written; return how many."""
+    head = locked_head()
+    waiting = list(Event.objects.filter(unsealed__isnull=False).order_by("pk").values_list("pk", "canonical")[:BATCH])
+    if not waiting:
+        return 0
+    frontier = Frontier(head.size, bytes(head.frontier))
+    entries = []
+    for pk, canonical in waiting:
+        leaf = leaf_hash(canonical.encode())
+        frontier.append(leaf)
+        entries.append(Entry(n=frontier.size, event_id=pk, leaf=leaf))
+    Entry.objects.bulk_create(entries)
+    Unsealed.objects.filter(pk__in=[pk for pk, _canonical in waiting]).delete()
+    head.size, head.frontier = frontier.size, frontier.packed
+    head.save(update_fields=["size", "frontier"])
+    return len(entries)
+
+
+def locked_head() -> Head:
+    """The head, locked until the present transaction ends; made where there is none yet."""
+    Head.objects.get_or_create(pk=Head.ONLY)
+    return Head.objects.select_for_update().get(pk=Head.ONLY)

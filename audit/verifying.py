@@ -1,0 +1,183 @@
+"""Looks whether the log is what was written: every row against its text, the tree against the signed checkpoints."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from django.db.models import Exists, Max, OuterRef, Subquery
+from django.utils.translation import gettext as _
+
+from audit.canonical import moment
+from audit.keys import origin, verifying_keys
+from audit.merkle import Frontier, leaf_hash
+from audit.models import Checkpoint, Entry, Event, Head, Unsealed
+from audit.notes import Note, NoteRefused, opened
+from audit.services import columns_of
+
+# What stands in an event beside its number and its text.
+COLUMNS = [column.attname for column in Event._meta.concrete_fields if column.attname not in {"id", "canonical"}]
+CHUNK = 2_000
+MOST_FAULTS = 50
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is not as it was written, by a stable code and in words."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass
+class Report:
+    """What was found: a log of `size` events with this root, `checkpoints` that hold, and events without a number."""
+
+    size: int = 0
+    root: bytes = b""
+    checkpoints: int = 0
+    waiting: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Report:
+    """Read the log, in constant memory, and compare it with all checkpoints here and with these `notes` from elsewhere.
+
+    With `since`, what that checkpoint covers is not read again, and the tree is built on from it. At most
+    `MOST_FAULTS` faults are told. Raises ValueError where a key in the settings is none.
+    """
+    verification = _Verification(since)
+    faults = list(islice(verification.faults(notes), MOST_FAULTS))
+    frontier = verification.frontier
+    return Report(
+        frontier.size, frontier.root(), verification.checkpoints, waiting=Unsealed.objects.count(), faults=faults
+    )
+
+
+class _Verification:
+    def __init__(self, since: Checkpoint | None) -> None:
+        self.since = since
+        try:
+            self.frontier = Frontier(since.size, bytes(since.frontier)) if since else Frontier()
+        except ValueError:  # then it cannot be begun there, and all is read
+            self.since, self.frontier = None, Frontier()
+        self.promised: dict[int, list[Note]] = {}
+        self.checkpoints = 0
+
+    def faults(self, notes: Iterable[str]) -> Iterator[Fault]:
+        yield from self.read_checkpoints(notes)
+        size, edge, last = _head()  # after the checkpoints: none of them can be of more than this
+        yield from self.compare_root()
+        yield from self.read_log(size)
+        if last > size:
+            yield Fault("beyond_head", _("There are events after number %(n)s, the last one.") % {"n": size})
+        if (self.frontier.size, self.frontier.packed) != (size, edge):
+            yield Fault("head_differs", _("The head of the log does not belong to these events."))
+        yield from self.too_short()
+        yield from [] if self.since else _outside()
+
+    def read_checkpoints(self, notes: Iterable[str]) -> Iterator[Fault]:
+        known = verifying_keys()
+        here = Checkpoint.objects.order_by("pk")
+        if self.since:
+            here = here.filter(pk__gte=self.since.pk)
+        for note in [*here.values_list("note", flat=True).iterator(CHUNK), *notes]:
+            try:
+                found = opened(note, origin=origin(), keys=known)
+            except NoteRefused as refusal:
+                yield Fault("checkpoint_refused", f"{refusal} {_first_lines(note)}")
+                continue
+            self.promised.setdefault(found.size, []).append(found)
+
+    def read_log(self, size: int) -> Iterator[Fault]:
+        expected = self.frontier.size + 1
+        for n, leaf, canonical, *columns in _rows(after=self.frontier.size, until=size):
+            if n != expected:
+                yield Fault("missing", _missing(expected, n - 1))
+            expected = n + 1
+            yield from _wrong_in(n, bytes(leaf), canonical, columns)
+            self.frontier.append(leaf_hash(canonical.encode()))
+            yield from self.compare_root()
+        if expected <= size:
+            yield Fault("missing", _missing(expected, size))
+
+    def compare_root(self) -> Iterator[Fault]:
+        """Compare with the checkpoints of just this many events."""
+        for note in self.promised.pop(self.frontier.size, []):
+            if note.root == self.frontier.root():
+                self.checkpoints += 1
+            else:
+                text = _("The log is not the one of the checkpoint over %(size)s events, of %(at)s.")
+                yield Fault("root_differs", text % {"size": note.size, "at": note.at})
+
+    def too_short(self) -> Iterator[Fault]:
+        for size, notes in sorted(self.promised.items()):
+            if size < self.frontier.size:
+                continue  # of less than what was read with `since`
+            text = _(
+                "By a checkpoint of %(at)s there are %(size)s events, here %(end)s: cut at the end, or an old copy."
+            )
+            yield Fault("too_short", text % {"at": notes[0].at, "size": size, "end": self.frontier.size})
+
+
+def _head() -> tuple[int, bytes, int]:
+    """Size and edge of the head, and the last number, from one statement and so of one moment."""
+    newest = Subquery(Entry.objects.order_by("-n").values("n")[:1])
+    head = Head.objects.filter(pk=Head.ONLY).values_list("size", "frontier", newest).first()
+    return (head[0], bytes(head[1]), head[2] or 0) if head else (0, b"", Entry.objects.aggregate(n=Max("n"))["n"] or 0)
+
+
+def _rows(*, after: int, until: int) -> Iterator[tuple[Any, ...]]:
+    rows = Entry.objects.filter(n__gt=after, n__lte=until).order_by("n")
+    fetched = ("n", "leaf", "event__canonical", *(f"event__{name}" for name in COLUMNS))
+    return rows.values_list(*fetched).iterator(CHUNK)
+
+
+def _wrong_in(n: int, leaf: bytes, canonical: str, columns: list[Any]) -> Iterator[Fault]:
+    if leaf != leaf_hash(canonical.encode()):
+        yield Fault("record_differs", _("Event %(n)s: the text is not the one that was numbered.") % {"n": n})
+        return
+    try:
+        derived = _derived(canonical)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield Fault("record_unreadable", _("Event %(n)s: the text is no record.") % {"n": n})
+        return
+    found = dict(zip(COLUMNS, columns, strict=True))
+    found["at"] = moment(found["at"])
+    if found != derived:
+        names = ", ".join(name for name in COLUMNS if found[name] != derived[name])
+        yield Fault("column_differs", _("Event %(n)s: the text does not say so: %(names)s.") % {"n": n, "names": names})
+
+
+def _derived(canonical: str) -> dict[str, Any]:
+    """What the columns must hold, from the text; those that it says nothing of are empty."""
+    facts = json.loads(canonical)
+    columns = dict.fromkeys(COLUMNS, "") | columns_of(facts)
+    return columns | {"at": facts["at"]}
+
+
+def _outside() -> Iterator[Fault]:
+    """Events that have no number and do not wait for one, and those that wait and are gone."""
+    lost = Event.objects.filter(entry__isnull=True, unsealed__isnull=True).order_by("pk").values_list("pk", flat=True)
+    if found := list(lost[:10]):
+        yield Fault(
+            "not_numbered", _("Rows stand outside the log, ids: %(ids)s.") % {"ids": ", ".join(map(str, found))}
+        )
+    gone = Unsealed.objects.exclude(Exists(Event.objects.filter(pk=OuterRef("pk")))).values_list("pk", flat=True)
+    if found := list(gone[:10]):
+        text = _("Rows vanished before they had a number, ids: %(ids)s.")
+        yield Fault("vanished", text % {"ids": ", ".join(map(str, found))})
+
+
+def _missing(first: int, last: int) -> str:
+    if first == last:
+        return _("Event %(n)s is missing.") % {"n": first}
+    return _("Events %(first)s to %(last)s are missing.") % {"first": first, "last": last}
+
+
+def _first_lines(note: str) -> str:
+    return "[" + " · ".join(note.split("\n")[:3])[:200] + "]"
