@@ -53,7 +53,7 @@ class ReviewedFilter(admin.EmptyFieldListFilter):
 
 @admin.register(EmergencyUse)
 class EmergencyUseAdmin(ConsoleAdmin):
-    list_display = ["user", "of_role", "is_drill", "used_at", "review_by", "reviewed_by", "finding"]
+    list_display = ["user", "of_role", "drill", "used", "to_review", "reviewed_by", "finding"]
     list_filter = ["is_drill", "finding", ("reviewed_at", ReviewedFilter)]
     narrowed_by = ("reviewed_at", "review_by")
     search_fields = ["user__display_name", "user__username", "request__role__name"]
@@ -62,7 +62,7 @@ class EmergencyUseAdmin(ConsoleAdmin):
         "user",
         "of_role",
         "reason",
-        "is_drill",
+        "drill",
         "used",
         "to_review",
         "reviewed_by",
@@ -95,17 +95,21 @@ class EmergencyUseAdmin(ConsoleAdmin):
     def reason(self, use: EmergencyUse) -> str:
         return use.request.justification
 
-    @admin.display(description=gettext_lazy("Used"))
+    @admin.display(description=gettext_lazy("Drill"), ordering="is_drill")
+    def drill(self, use: EmergencyUse) -> str:
+        return _("yes") if use.is_drill else _("no")
+
+    @admin.display(description=gettext_lazy("Used"), ordering="used_at")
     def used(self, use: EmergencyUse) -> SafeString:
         return moment(use.used_at)
 
-    @admin.display(description=gettext_lazy("To be reviewed by"))
+    @admin.display(description=gettext_lazy("To be reviewed by"), ordering="review_by")
     def to_review(self, use: EmergencyUse) -> SafeString:
         return moment(use.review_by)
 
     @admin.display(description=gettext_lazy("Reviewed"))
-    def reviewed(self, use: EmergencyUse) -> SafeString:
-        return moment(use.reviewed_at)
+    def reviewed(self, use: EmergencyUse) -> SafeString | None:
+        return moment(use.reviewed_at) or None
 
     def links(self, request: HttpRequest, row: Any) -> list[Button]:
         return [Button(_("Open the request"), page_of(row.request))]

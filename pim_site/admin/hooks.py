@@ -67,11 +67,11 @@ def _named_by(hook: Hook) -> Any:
 @admin.register(Hook)
 class HookAdmin(ServiceAdmin):
     form = HookForm
-    list_display = ["name", "url", "is_enabled", "secret_made_at", "tested_at", "test_outcome"]
+    list_display = ["name", "url", "is_enabled", "secret_made", "tested", "test_outcome"]
     list_filter = ["is_enabled"]
     search_fields = ["name", "url"]
-    fields = ["name", "url", "is_enabled", "secret_made", "tested_at", "test_outcome"]
-    readonly_fields = ["is_enabled", "secret_made", "tested_at", "test_outcome"]
+    fields = ["name", "url", "is_enabled", "secret_made", "tested", "test_outcome"]
+    readonly_fields = ["is_enabled", "secret_made", "tested", "test_outcome"]
     acts = (
         Act(
             slug="secret",
@@ -121,7 +121,11 @@ class HookAdmin(ServiceAdmin):
     def get_fields(self, request: HttpRequest, obj: Hook | None = None) -> Any:
         return self.fields if obj else ["name", "url"]
 
-    @admin.display(description=gettext_lazy("secret made"))
+    @admin.display(description=gettext_lazy("tested"), ordering="tested_at")
+    def tested(self, hook: Hook) -> str | None:
+        return moment(hook.tested_at) or None
+
+    @admin.display(description=gettext_lazy("secret made"), ordering="secret_made_at")
     def secret_made(self, hook: Hook) -> str:
         return moment(hook.secret_made_at) or _("None yet: choose “New secret”. Nothing is asked without one.")
 

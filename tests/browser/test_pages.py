@@ -2,7 +2,7 @@
 
 import re
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -138,6 +138,28 @@ def test_pages_behind_ones_own_things_are_sound(visitor):
     assert [fault for path in ["/security/", *paths] for fault in faults(visit, path)] == []
 
 
+@pytest.fixture
+def ending(demo):
+    """Rita has a role active whose last minutes have begun."""
+    facts = """SELECT e.id, e.user_id, e.role_id, e.scope_id, e.id, ?, ?, ?, '', 0 FROM
+        assignments_eligibleassignment e JOIN accounts_user u ON u.id = e.user_id JOIN roles_role r ON r.id = e.role_id
+        WHERE u.username = 'requester' AND r.name = 'Ledger Reader'"""
+    columns = "id, user_id, role_id, scope_id, eligible_assignment_id, starts_at, created_at, ends_at"
+    began, ends = (f"{datetime.now(UTC) + timedelta(minutes=minutes):%Y-%m-%d %H:%M:%S}" for minutes in (-50, 9))
+    with closing(demo.database()) as database, database:
+        insert = f"INSERT INTO assignments_activeassignment ({columns}, end_reason, is_emergency) {facts}"
+        assert database.execute(insert, (began, began, ends)).rowcount == 1
+
+
+def test_extending_what_runs_is_sound(visitor, ending):
+    visit = visitor()
+    page = visit.sign_in("requester")
+    page.locator("section[aria-labelledby=active]").get_by_role("link", name=re.compile("^Extend")).click()
+    expect(page.get_by_text("How much longer")).to_be_visible()
+
+    assert faults_here(visit) == []
+
+
 def test_delegation_is_sound(visitor):
     visit = visitor()
     page = visit.sign_in("approver", "/delegation/")
@@ -196,7 +218,8 @@ def test_what_several_would_get_is_sound(visitor):
     page.goto("/console/accounts/user/")
     people = [link.get_attribute("href") for link in page.locator("#result_list tbody th a").all()[:2]]
     chosen = "&".join([f"role={role.split('/')[4]}", *(f"user={person.split('/')[4]}" for person in people)])
-    found = faults(visit, f"/console/assignments/eligibleassignment/assign/?{chosen}")
+    found = faults(visit, role.replace("change", "drop"))
+    found += faults(visit, f"/console/assignments/eligibleassignment/assign/?{chosen}")
     page.get_by_label("Reason").fill("For the move.")
     page.get_by_role("button", name="Look what would happen").click()
     expect(page.get_by_role("heading", name="What would become of it")).to_be_visible()
