@@ -79,6 +79,23 @@ ACTIONS: dict[str, str | Promise] = {
     "resource.deleted": _("Resource deleted"),
     "resource.moved": _("Resource moved"),
     "resource.updated": _("Resource changed"),
+    "review.advanced": _("Access review in its next stage"),
+    "review.applied": _("Access review applied"),
+    "review.changed": _("Access reviews changed"),
+    "review.cleared": _("Answers of an access review cleared"),
+    "review.closed": _("Access review ended"),
+    "review.defined": _("Access reviews defined"),
+    "review.discontinued": _("Access reviews discontinued"),
+    "review.prepared": _("Access review prepared"),
+    "review.reassigned": _("Access review given to another reviewer"),
+    "review.reminded": _("Reviewers reminded"),
+    "review.skipped": _("Access review left out"),
+    "review.started": _("Access review started"),
+    "review.stopped": _("Access review stopped"),
+    "review_application.requested": _("Results of an access review to be applied"),
+    "review_item.answered": _("Access reviewed"),
+    "review_item.applied": _("Result of an access review applied"),
+    "review_item.retracted": _("Answer about access taken back"),
     "role.created": _("Role made"),
     "role.deleted": _("Role deleted"),
     "role.updated": _("Role changed"),
@@ -114,6 +131,13 @@ CAUSES: dict[str, str | Promise] = {
     "already_reviewed": _("reviewed already"),
     "emergency_not_allowed": _("no emergency access"),
     "own_use": _("own use"),
+    "own_access": _("own access"),
+    "in_progress": _("review in progress"),
+    "not_asked": _("not asked"),
+    "not_completed": _("review still open"),
+    "not_open": _("review not open"),
+    "nothing_to_do": _("nothing to do"),
+    "privileged_one_by_one": _("privileged access among several"),
     "cycle": _("beneath itself"),
     "delegate_invalid": _("colleague not possible"),
     "forbidden": _("not allowed"),
@@ -156,7 +180,7 @@ COLUMNS = ("at", "action", "outcome", "code", "actor", "subject", "role", "scope
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
-class _Line:
+class Line:
     """A file for `csv.writer` that hands each line back instead of keeping it."""
 
     def write(self, line: str) -> str:
@@ -165,12 +189,13 @@ class _Line:
 
 def csv_lines(events: Iterable[Event]) -> Iterator[str]:
     """Yield the lines of a CSV file, a heading first; times in UTC, as they were recorded."""
-    writer = csv.writer(_Line())
+    writer = csv.writer(Line())
     yield writer.writerow(COLUMNS)
     for event in events:
-        yield writer.writerow([_cell(event.facts[column]) for column in COLUMNS])
+        yield writer.writerow([cell(event.facts[column]) for column in COLUMNS])
 
 
-def _cell(value: str | dict[str, str] | None) -> str:
+def cell(value: str | dict[str, str] | None) -> str:
+    """Return what stands in a cell of a file: the name of a thing, and nothing that a spreadsheet would carry out."""
     text = value["label"] if isinstance(value, dict) else value or ""
     return f"'{text}" if text.startswith(_FORMULA) else text

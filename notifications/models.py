@@ -57,6 +57,9 @@ class Kind(models.TextChoices):
     ROLE_ENDED = "role_ended", _("Role ended")
     DIGEST = "digest", _("Daily digest")
     CHECKPOINT_SIGNED = "checkpoint_signed", _("Checkpoint of the audit")
+    REVIEW_STARTED = "review_started", _("Access review started")
+    REVIEW_REMINDER = "review_reminder", _("Access review still waiting")
+    REVIEW_CLOSED = "review_closed", _("Access review ended")
 
 
 class Message(models.Model):

@@ -22,6 +22,7 @@ from assignments.models import ActiveAssignment
 from assignments.ownership import OWNS
 from notifications.models import Message
 from pim_site.insights import INSIGHTS
+from reviews.models import Instance
 from roles.builtin import OUR_APPS
 from webhooks.models import Delivery
 
@@ -77,6 +78,18 @@ def waiting(held: set[str]) -> list[Tile]:
                 _("Reviews of emergency uses that are overdue"),
                 EmergencyUse.objects.overdue(at),
                 f"reviewed_at__isnull=True&review_by__lt={at:%Y-%m-%dT%H:%M:%SZ}",
+            ),
+        ],
+        "reviews.view_instance": [
+            (
+                _("Access reviews in progress"),
+                Instance.objects.filter(state=Instance.State.IN_PROGRESS),
+                "state__exact=in_progress",
+            ),
+            (
+                _("Results of access reviews to be applied"),
+                Instance.objects.filter(state=Instance.State.COMPLETED),
+                "state__exact=completed",
             ),
         ],
         "notifications.view_message": [

@@ -9,6 +9,7 @@ from django.utils.timezone import get_current_timezone_name, now
 
 from accounts.models import User
 from approvals.models import Request
+from reviews.progress import waiting_for as reviews_waiting_for
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -24,8 +25,12 @@ def site(request: HttpRequest) -> dict[str, Any]:
 def _navigation(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"approvals_waiting": 0, "console": False}
-    return {"approvals_waiting": _waiting_for(user), "console": user.is_staff}
+        return {"approvals_waiting": 0, "reviews_waiting": 0, "console": False}
+    return {
+        "approvals_waiting": _waiting_for(user),
+        "reviews_waiting": reviews_waiting_for(user, now()),
+        "console": user.is_staff,
+    }
 
 
 def _waiting_for(user: User) -> int:

@@ -11,6 +11,7 @@ from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Unsealed
 from notifications.models import Message
+from reviews.models import Definition, Instance
 from webhooks.models import Delivery, untold
 
 Due = Callable[[datetime], QuerySet[Any]]
@@ -30,6 +31,11 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
     ("accounts.tasks.digest_due", Message.objects.gathering),
     ("audit.tasks.seal_due", Unsealed.objects.due),
+    ("reviews.tasks.start_due", Definition.objects.due),
+    ("reviews.tasks.start_due", Instance.objects.beginning),
+    ("reviews.tasks.advance_due", Instance.objects.over),
+    ("reviews.tasks.remind_due", Instance.objects.to_remind),
+    ("reviews.tasks.apply_due", Instance.objects.applying),
     ("notifications.tasks.deliver_due", Message.objects.due),
     ("webhooks.tasks.deliver_due", untold),
     ("webhooks.tasks.deliver_due", Delivery.objects.due),

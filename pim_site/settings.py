@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "roles",
     "assignments",
     "approvals",
+    "reviews",
     # Last, because it finishes what the migrations of the others began (see pim_site/apps.py).
     "pim_site.apps.SiteConfig",
 ]

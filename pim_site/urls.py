@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include("accounts.urls")),
     path("", include("approvals.urls")),
+    path("", include("reviews.urls")),
     path("no-console/", views.no_console, name="no-console"),
     path("console/", admin.site.urls),
     path("api/v1/", include("pim_site.api.urls")),

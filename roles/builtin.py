@@ -24,6 +24,7 @@ RIGHTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "assignments.*",
             "approvals.*",
             "webhooks.*",
+            "reviews.*",
             "audit.view_event",
         ),
     ),

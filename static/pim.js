@@ -99,6 +99,14 @@
         row?.querySelector("a.pim-button:not(.pim-button--secondary, .pim-button--quiet)")?.click();
     };
 
+    // A letter that a button of the row names presses it: keep, remove, don't know.
+    const press = (key) => {
+        const row = document.activeElement.closest("[data-filter-item]") ?? rowsInSight()[0];
+        const button = row?.querySelector(`[data-key="${key}"]`);
+        button?.click();
+        return Boolean(button);
+    };
+
     const acts = {
         ArrowDown: () => step(1),
         ArrowUp: () => step(-1),
@@ -110,7 +118,9 @@
         const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
         const searching = event.target.matches("[data-filter-input]") && event.key === "ArrowDown";
         const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog");
-        if (!acts[event.key] || !plain || (typing && !searching) || !keysWanted()) return;
+        if (!plain || (typing && !searching) || !keysWanted()) return;
+        if (/^[kdru]$/.test(event.key) && press(event.key)) return event.preventDefault();
+        if (!acts[event.key]) return;
         if (event.key.startsWith("Arrow") && !rowsInSight().length) return;
         event.preventDefault();
         acts[event.key]();

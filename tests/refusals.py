@@ -9,7 +9,17 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from audit.models import Event, Unsealed
 from audit.services import refusal_code
 
-OUR_APPS = {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "webhooks", "pim_site"}
+OUR_APPS = {
+    "accounts",
+    "roles",
+    "assignments",
+    "approvals",
+    "reviews",
+    "notifications",
+    "audit",
+    "webhooks",
+    "pim_site",
+}
 REFUSALS = (ValidationError, PermissionDenied)
 
 

@@ -15,7 +15,17 @@ from assignments.services.activation import END_ACTIONS
 from audit.services import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
-OUR_APPS = ("accounts", "roles", "assignments", "approvals", "notifications", "audit", "webhooks", "pim_site")
+OUR_APPS = (
+    "accounts",
+    "roles",
+    "assignments",
+    "approvals",
+    "reviews",
+    "notifications",
+    "audit",
+    "webhooks",
+    "pim_site",
+)
 RECORDERS = {"record", "record_about", "_record", "_record_end", "privileged"}
 # Where the first argument of such a call is no literal: what it can be.
 ELSEWHERE: set[str] = set()  # passed on, from a call that is looked at itself
@@ -29,6 +39,7 @@ NOT_LITERAL = {
     ("approvals/services/recording.py", "action"): ELSEWHERE,
     ("approvals/services/extending.py", "f'{verb}.requested'"): {"extension.requested", "renewal.requested"},
     ("assignments/services/changing.py", "action"): {"assignment.updated", "assignment.extended"},
+    ("reviews/services/answering.py", "action"): ELSEWHERE,
     ("roles/services/delegating.py", "action"): ELSEWHERE,
     ("audit/services.py", "action"): ELSEWHERE,
 }

@@ -31,6 +31,7 @@ from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
 from pim_site.imports.packing import packed
+from reviews.models import Item
 from roles.models import Delegation, Role, RoleSettings
 from tests.client import signed_in
 from tests.factories import (
@@ -55,6 +56,7 @@ from tests.factories import (
 )
 from tests.passkeys import passkey_of
 from tests.refusals import AUDIT, snapshot
+from tests.reviews.making import begun, say, series, stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("matrix")]
 
@@ -125,6 +127,7 @@ KINDS = {
     "/security/tokens/": "token",
     "/enrol/": "ticket",
     "/demo/mail/": "letter",
+    "/reviews/": "review",
     "/console/r/": "user",
 }
 
@@ -148,6 +151,8 @@ class Cast:
     def __init__(self):
         self.people = {persona: self.person(persona) for persona in PERSONAS if persona != "anonymous"}
         self.approver = self.people["approver"]
+        self.reviewed = EligibleFactory()
+        EligibleFactory(role=self.reviewed.role)
         self.somebody = UserFactory(username="somebody")
         self.owned = {name: self.things_of(person) for name, person in self.people.items() if name != "plain"}
         self.owned["plain"] = {"user": self.people["plain"].pk}
@@ -180,7 +185,14 @@ class Cast:
             "token": TokenFactory(user=person).pk,
             "browser": note_sign_in(user=person, session=person.username, method="totp").pk,
             "roleset": RoleSet.objects.create(user=person, name="Incident").pk,
+            "review": self.review_of(person).pk,
         }
+
+    def review_of(self, reviewer):
+        """An open review in which this person has answered one of two questions."""
+        review = begun(series(stage(people=(reviewer,)), roles=(self.reviewed.role,)))
+        say(review, reviewer, "approved", review.items.first())
+        return review
 
     def delegation_of(self, person):
         times = {"starts_at": now(), "created_at": now(), "ends_at": now() + timedelta(days=1)}
@@ -196,6 +208,9 @@ class Cast:
             "hook": HookFactory().pk,
             "subscription": SubscriptionFactory().pk,
             "delivery": DeliveryFactory(state="given_up").pk,
+            "definition": series(first_on=now().date() + timedelta(days=9)).pk,
+            "instance": self.review_of(UserFactory(username="reviewer")).pk,
+            "item": Item.objects.first().pk,
             "emergencyuse": EmergencyUseFactory().pk,
             "event": record("session.ended", actor=self.somebody, target=self.somebody).pk,
             "message": Message.objects.create(to_address="a@example.org", **failed).pk,
@@ -309,10 +324,30 @@ def subscription(name, cast):
     return facts | {"owner": cast.somebody.pk}
 
 
+def answer(key):
+    return {"items": [str(item.pk) for item in Item.objects.filter(instance=key)]}
+
+
+def review_series(cast):
+    what = {"name": "Quarter", "covers": "roles", "roles": cast.others["role"], "principals": "person", "kinds": "both"}
+    who = {"stage1_reviewers": "named", "stage1_people": cast.somebody.pk, "stage1_days": "5"}
+    when = {"first_on": f"{now():%Y-%m-%d}", "begins_at": "23:59", "time_zone": "UTC", "recurrence": "monthly"}
+    return what | who | when | {"no_answer": "no_change", "look_back_days": "30"}
+
+
+def reassignment(cast):
+    return {"reviewer": User.objects.get(username="reviewer").pk, "to": cast.somebody.pk}
+
+
 SENT = {
     "/mail/": lambda cast, key: {"rhythm": "daily"},
     "/sign-in/": lambda cast, key: {"identifier": "somebody", "password": PASSWORD},
     "/enrol/<str:ticket>/": enrolment,
+    "/reviews/<uuid:pk>/answer/": lambda cast, key: answer(key) | {"verdict": "denied"},
+    "/reviews/<uuid:pk>/retract/": lambda cast, key: answer(key),
+    "/console/reviews/definition/add/": lambda cast, key: review_series(cast),
+    "/console/reviews/definition/<path:object_id>/change/": lambda cast, key: review_series(cast),
+    "/console/reviews/instance/<path:object_id>/reassign/": lambda cast, key: reassignment(cast),
     "/requests/<uuid:pk>/extend/": lambda cast, key: {"kind": "eligible", "lasting": "permanent"},
     "/favourites/<uuid:pk>/": lambda cast, key: {"pinned": "yes"},
     "/sets/<uuid:pk>/": lambda cast, key: {"name": "Night shift"},
@@ -418,7 +453,7 @@ def cases():
 
 OWNED = (
     *("user", "app", "passkey", "eligibleassignment", "activeassignment", "request", "delegation"),
-    *("ending", "extension", "token", "roleset", "browser"),
+    *("ending", "extension", "token", "roleset", "browser", "review"),
 )
 
 

@@ -6,7 +6,7 @@ call one without the right.
 
 import inspect
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from notifications.models import Message
 from notifications.services import queue
 from pim_site.ascode.reading import read
 from pim_site.imports.rows import read as read_rows
+from reviews import services as review_services
 from roles.models import Delegation, Role, RoleSettings
 from tests.environment import POSTGRES
 from tests.factories import (
@@ -55,6 +56,7 @@ from tests.factories import (
 )
 from tests.passkeys import SoftKey, passkey_of
 from tests.refusals import refused, snapshot, without_audit
+from tests.reviews.making import begun, say, series, stage, terms
 
 pytestmark = pytest.mark.django_db
 
@@ -558,7 +560,78 @@ def revoke_token():
     return Scenario({"token": token, "actor": token.user})
 
 
+def define_review():
+    return Scenario({"actor": administrator(), "terms": terms(recurrence="monthly")})
+
+
+def change_review():
+    definition = series()
+    asked = review_services.defining.terms_of(definition)
+    return Scenario({"actor": administrator(), "definition": definition, "terms": replace(asked, name="Other")})
+
+
+def discontinue_review():
+    return Scenario({"actor": administrator(), "definition": series(), "justification": "Replaced."})
+
+
+def open_review(verdict=""):
+    """A review about one access, and the arguments of who runs it; answered, where there is a verdict."""
+    review = begun(series(stage(people=(reviewer := UserFactory(),)), roles=(EligibleFactory().role,)))
+    if verdict:
+        say(review, reviewer, verdict)
+    return reviewer, {"actor": administrator(), "instance": review}
+
+
+def stop_review():
+    _reviewer, arguments = open_review()
+    return Scenario(arguments | {"justification": "The wrong people."})
+
+
+def clear_review():
+    _reviewer, arguments = open_review("approved")
+    return Scenario(arguments | {"justification": "Asked wrongly."})
+
+
+def remind_reviewers():
+    _reviewer, arguments = open_review()
+    return Scenario(arguments)
+
+
+def reassign_review():
+    reviewer, arguments = open_review()
+    return Scenario(arguments | {"reviewer": reviewer, "to": UserFactory(), "justification": "Away."})
+
+
+def apply_review():
+    _reviewer, arguments = open_review("denied")
+    review = review_services.stop(instance=arguments["instance"], actor=None, justification="Done.")
+    return Scenario(arguments | {"instance": review, "justification": "Looked at it."})
+
+
+def answer_review():
+    reviewer, arguments = open_review()
+    items = [item.pk for item in arguments["instance"].items.all()]
+    said = {"actor": reviewer, "items": items, "verdict": "denied", "justification": "Has left."}
+    return Scenario(arguments | said, code="not_asked")
+
+
+def retract_answer():
+    reviewer, arguments = open_review("denied")
+    items = [item.pk for item in arguments["instance"].items.all()]
+    return Scenario(arguments | {"actor": reviewer, "items": items}, code="not_asked")
+
+
 SCENARIOS = {
+    "review.defined": define_review,
+    "review.changed": change_review,
+    "review.discontinued": discontinue_review,
+    "review.stopped": stop_review,
+    "review.cleared": clear_review,
+    "review.reminded": remind_reviewers,
+    "review.reassigned": reassign_review,
+    "review_application.requested": apply_review,
+    "review_item.answered": answer_review,
+    "review_item.retracted": retract_answer,
     "person.created": create_person,
     "person.updated": update_person,
     "person.disabled": disable_person,
@@ -709,7 +782,7 @@ def test_operation_without_the_right_leaves_one_refused_event(action):
     with refused(scenario.code):
         OPERATIONS[action](**arguments)
 
-    event = Event.objects.get()
+    event = Event.objects.get(outcome=Event.Outcome.REFUSED)
     assert (event.action, event.actor_id) == (action, getattr(arguments.get("actor"), "pk", None))
 
 

@@ -1,7 +1,20 @@
 """The pages of the console for what people manage. They stand above all floors, because each shows what several know
 and changes it through the services of the highest one that has a say. Events and messages bring pages of their own."""
 
-from . import assignments, emergencies, events, groups, hooks, messages, people, requests, resources, roles, webhooks
+from . import (
+    assignments,
+    emergencies,
+    events,
+    groups,
+    hooks,
+    messages,
+    people,
+    requests,
+    resources,
+    reviews,
+    roles,
+    webhooks,
+)
 
 __all__ = [
     "assignments",
@@ -13,6 +26,7 @@ __all__ = [
     "people",
     "requests",
     "resources",
+    "reviews",
     "roles",
     "webhooks",
 ]

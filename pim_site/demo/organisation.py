@@ -24,7 +24,7 @@ PERSONAS = {
     "role_admin": "Privileged Role Administrator, always: roles, settings and assignments in the console",
     "helpdesk": "eligible for Helpdesk Administrator: activate it, and the console appears",
     "security_reader": "Security Reader, always: sees everything, changes nothing",
-    "approver": "decides requests for the ledger database, payments and restores",
+    "approver": "decides requests for the ledger database, payments and restores; is asked in an access review",
     "second_approver": "decides the same: who is first, decides",
     "requester": "eligible for a plain role, one with approval or emergency access, one with a ticket, one that asks "
     "another system first, and Security Reader",

@@ -22,7 +22,7 @@ from roles.builtin import RIGHTS
 from roles.models import Resource, Role
 from roles.stages import StageTerms
 
-from . import calendar, clock, history
+from . import calendar, campaigns, clock, history
 from .organisation import (
     ACTIVE,
     ADMINISTRATOR,
@@ -74,7 +74,8 @@ def seed() -> bool:
     today = now().replace(microsecond=0)
     with transaction.atomic():
         cast = found(today - FOUNDED)
-        history.play([*assigning(cast, today), *history.acts(cast, today)], until=today)
+        story = [*assigning(cast, today), *history.acts(cast, today), *campaigns.acts(cast, today)]
+        history.play(story, until=today)
         # Nobody waits for the mail of weeks ago; the worker sends what is new.
         Message.objects.filter(created_at__lt=today - RECENT).update(state=Message.State.SUPPRESSED)
     history.refusals(cast)

@@ -57,6 +57,17 @@ STATES: dict[str, tuple[str, Promise]] = {
     "refused": ("refused", gettext_lazy("Refused")),
     "disabled": ("refused", gettext_lazy("Disabled")),
     "failed": ("failed", gettext_lazy("Failed")),
+    "starting": ("scheduled", gettext_lazy("Starting")),
+    "in_progress": ("active", gettext_lazy("In progress")),
+    "completed": ("waiting", gettext_lazy("Completed")),
+    "applying": ("waiting", gettext_lazy("Applying")),
+    "applied": ("ok", gettext_lazy("Applied")),
+    "dont_know": ("ended", gettext_lazy("Don't know")),
+    "not_reviewed": ("waiting", gettext_lazy("Not reviewed")),
+    "new": ("waiting", gettext_lazy("Still to be done")),
+    "gone": ("ended", gettext_lazy("Gone already")),
+    "protected": ("refused", gettext_lazy("Protected")),
+    "by_hand": ("waiting", gettext_lazy("To be done by hand")),
 }
 
 

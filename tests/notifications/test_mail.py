@@ -48,6 +48,12 @@ FULL = {
     "what": "one-time codes added",
     "items": [{"created_at": AT, "subject": "Ana O'Berg activated Backup <Operator>"}],
     "more": 3,
+    "review": "Quarter & <year>",
+    "about": "Who still needs it?",
+    "words": "Ask <them> & me",
+    "keep": 3,
+    "remove": 2,
+    "no_change": 1,
     "url": URL,
 }
 # What each kind may hold, as those who queue it give it.
@@ -81,6 +87,9 @@ KINDS = {
     "assignment_expired": "user role scope ended_at url",
     "digest": "items count more url",
     "checkpoint_signed": "count lines url",
+    "review_started": "review about words expires_at url",
+    "review_reminder": "review about words expires_at url",
+    "review_closed": "review keep remove no_change url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
 BOTH = [{"audience": "requestor"}, {"audience": "admin"}]
@@ -106,6 +115,7 @@ CHOICES = {
     "assignment_expiring": EACH,
     "assignment_expired": EACH,
     "assignment_updated": EACH,
+    "review_closed": [{"itself": "itself"}],
     "extension_asked": [{"action": action} for action in ("extension", "renewal")],
     "extension_decided": [
         one | {"action": action, "outcome": outcome}

@@ -73,4 +73,14 @@ def test_global_administrator_has_all_that_the_others_have():
 
 def test_no_role_reaches_into_other_packages():
     apps = {right.split(".")[0] for right in rights(Role.GLOBAL_ADMINISTRATOR)}
-    assert apps <= {"accounts", "roles", "assignments", "approvals", "notifications", "audit", "webhooks", "pim_site"}
+    assert apps <= {
+        "accounts",
+        "roles",
+        "assignments",
+        "approvals",
+        "reviews",
+        "notifications",
+        "audit",
+        "webhooks",
+        "pim_site",
+    }

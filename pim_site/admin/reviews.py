@@ -1,0 +1,403 @@
+"""Access reviews: the series, what runs and what came of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.models import User
+from pim_site.templatetags.pim import day, dot, moment
+from reviews import services
+from reviews.models import Answer, Definition, Instance, Item, Stage
+from reviews.progress import nobody_asked, progress, progress_by_reviewer
+from reviews.results import csv_lines, evidence_lines
+
+from .base import Act, Button, ConsoleAdmin, Section, ServiceAdmin, link, list_of, page_of
+from .forms import NotedReasonForm
+from .series_form import FIELDSETS, SeriesForm
+from .widgets import autocomplete
+
+SHOWN = 20
+COMING = 6
+
+
+def what_discontinuing_does(series: Definition) -> Iterator[str]:
+    yield _("No further review of “%(series)s” begins. What was answered so far stays.") % {"series": series}
+    if series.instances.filter(state__in=services.defining.RUNNING).exists():
+        yield _("The review that is open goes on to its end. Stop it on its own page.")
+
+
+@admin.register(Definition)
+class DefinitionAdmin(ServiceAdmin):
+    form = SeriesForm
+    list_display = ["name", "covers", "recurrence", "next_at", "no_answer", "applies_itself"]
+    list_filter = ["recurrence", "covers", ("next_at", admin.EmptyFieldListFilter)]
+    search_fields = ["name", "description"]
+    ordering = ["next_at", "name"]
+    autocomplete_fields = ["roles", "groups", "scope", "told"]
+    fieldsets = FIELDSETS
+    acts = (
+        Act(
+            slug="discontinue",
+            label=gettext_lazy("Discontinue"),
+            permissions=("reviews.change_definition",),
+            offered=lambda series, at: series.discontinued_at is None,
+            says=what_discontinuing_does,
+            does=lambda series, **facts: services.discontinue(definition=series, **facts),
+            done=lambda series: _("%(series)s is discontinued.") % {"series": series},
+            form=NotedReasonForm,
+            danger=True,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Definition]:
+        return super().get_queryset(request).prefetch_related("stages")
+
+    def has_change_permission(self, request: HttpRequest, obj: Definition | None = None) -> bool:
+        """What is over, or open at present, is shown and cannot be changed; the service says so as well."""
+        if obj and (obj.discontinued_at or obj.instances.filter(state__in=services.defining.RUNNING).exists()):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Definition | None = None) -> Any:
+        """Shown alone, a series has no fields of stages: these stand in a table beneath."""
+        if obj is None or self.has_change_permission(request, obj):
+            return FIELDSETS
+        return [(title, options) for title, options in FIELDSETS if not str(options["fields"][-1]).startswith("stage")]
+
+    def create(self, actor: User, values: dict[str, Any]) -> Definition:
+        return services.define(actor=actor, terms=values["terms"])
+
+    def update(self, row: Definition, actor: User, values: dict[str, Any]) -> Definition:
+        return services.change(definition=row, actor=actor, terms=values["terms"])
+
+    def sections(self, request: HttpRequest, row: Definition) -> list[Section]:
+        return [_reviews_of(row), _stages_of(row), _coming(row, now())]
+
+
+def _reviews_of(series: Definition) -> Section:
+    heads = [_("Review"), _("State"), _("Began"), _("Ends")]
+    rows = [
+        [
+            link(each),
+            dot(each.state, each.get_state_display()),
+            moment(each.began_at),
+            moment(each.ended_at or each.ends_at),
+        ]
+        for each in series.instances.described()[:SHOWN]
+    ]
+    return Section(_("Reviews"), heads, rows, list_of(Instance, definition__id__exact=series.pk))
+
+
+def _stages_of(series: Definition) -> Section:
+    heads = [_("Stage"), _("Who is asked"), _("Fallback"), _("Days"), _("About")]
+    stages = series.stages.prefetch_related("people", "groups", "fallback")
+    return Section(_("Stages"), heads, [_stage_row(stage) for stage in stages])
+
+
+def _stage_row(stage: Stage) -> list[Any]:
+    named = ", ".join(map(str, [*stage.groups.all(), *stage.people.all()]))
+    who = named if stage.reviewers == Stage.Reviewers.NAMED else stage.get_reviewers_display()
+    fallback = ", ".join(map(str, stage.fallback.all()))
+    return [stage.number, who, fallback or "–", stage.days, stage.get_takes_display()]
+
+
+def _coming(series: Definition, at: datetime) -> Section:
+    """The next beginnings, as far as the series has them."""
+    numbers = range(series.next_number, series.next_number + COMING) if series.next_at else []
+    begins = [(number, series.plan.begins(number)) for number in numbers]
+    rows: list[list[Any]] = [[number, moment(when)] for number, when in begins if when]
+    return Section(_("To come"), [_("Number"), _("Begins")], rows)
+
+
+# --- reviews --------------------------------------------------------------------------------------------------
+
+
+class ReassignForm(NotedReasonForm):
+    """Whose questions go to whom, and why."""
+
+    reviewer = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Instead of"), empty_label=None)
+    to = forms.ModelChoiceField(
+        User.objects.enabled().people(), label=gettext_lazy("Ask"), widget=autocomplete(Stage, "people")
+    )
+    field_order = ("reviewer", "to", "justification")
+
+    def __init__(self, data: Any = None, *, row: Instance, actor: User) -> None:
+        super().__init__(data)
+        asked = [person.pk for person, far in progress_by_reviewer(row) if far.left]
+        self.fields["reviewer"].queryset = User.objects.filter(pk__in=asked)  # type: ignore[attr-defined]
+
+
+def what_reminding_does(review: Instance) -> Iterator[str]:
+    late = [person for person, far in progress_by_reviewer(review) if far.left]
+    text = ngettext("%(count)d reviewer is told by mail:", "%(count)d reviewers are told by mail:", len(late))
+    names = ", ".join(map(str, late[:SHOWN]))
+    yield f"{text % {'count': len(late)}} {names}{' …' if len(late) > SHOWN else ''}"
+
+
+def what_reassigning_does(review: Instance) -> Iterator[str]:
+    yield _("What the one has not answered in this stage is asked of the other, who is told by mail.")
+    yield _("What concerns the other's own access stays where it is.")
+
+
+def what_stopping_does(review: Instance) -> Iterator[str]:
+    yield _("The review ends at once and for good. Nobody can answer any more.")
+    yield _("What was answered counts. About what nobody answered, nothing is changed.")
+    yield _("Nothing is removed by itself: apply the results when you have looked at them.")
+
+
+def what_clearing_does(review: Instance) -> Iterator[str]:
+    count = review.items.exclude(verdict=Item.Verdict.NOT_REVIEWED).count()
+    text = ngettext("%(count)d answer is taken back.", "%(count)d answers are taken back.", count)
+    yield text % {"count": count}
+    yield _("The reviewers of the present stage are asked anew, in the time that is left.")
+
+
+def what_applying_does(review: Instance) -> Iterator[str]:
+    left = review.items.filter(services.applying.LEFT)
+    text = ngettext("%(count)d access is removed.", "%(count)d accesses are removed.", left.count())
+    yield text % {"count": left.count()}
+    for item in left.described().worst_first()[:SHOWN]:
+        yield str(item)
+    yield _("Emergency people and the last administrators keep what they have; the results say so.")
+
+
+def _is_open(review: Instance, at: datetime) -> bool:
+    return review.is_open(at)
+
+
+def _can_apply(review: Instance, at: datetime) -> bool:
+    over = review.state in (Instance.State.COMPLETED, Instance.State.APPLIED)
+    return over and review.items.filter(services.applying.LEFT).exists()
+
+
+RUNS = ("reviews.run_instance",)
+
+
+@admin.register(Instance)
+class InstanceAdmin(ConsoleAdmin):
+    list_display = ["name", "state_dot", "stage", "began", "ends"]
+    list_filter = ["state"]
+    narrowed_by = ("definition",)
+    search_fields = ["definition__name"]
+    list_select_related = ["definition"]
+    fields = ["series", "state_dot", "planned", "began", "ends", "how_far", "was_stopped", "counts"]
+    acts = (
+        Act(
+            slug="remind",
+            label=gettext_lazy("Remind"),
+            permissions=RUNS,
+            offered=_is_open,
+            says=what_reminding_does,
+            does=lambda review, **facts: services.remind(instance=review, **facts),
+            done=lambda review: _("The reviewers who have not answered are reminded."),
+            form=forms.Form,
+        ),
+        Act(
+            slug="reassign",
+            label=gettext_lazy("Ask somebody else"),
+            permissions=RUNS,
+            offered=_is_open,
+            says=what_reassigning_does,
+            does=lambda review, **facts: services.reassign(instance=review, **facts),
+            done=lambda review: _("Somebody else is asked now, and told by mail."),
+            form=ReassignForm,
+            asks_of_row=True,
+        ),
+        Act(
+            slug="apply",
+            label=gettext_lazy("Apply the results"),
+            permissions=RUNS,
+            offered=_can_apply,
+            says=what_applying_does,
+            does=lambda review, **facts: services.request_application(instance=review, **facts),
+            done=lambda review: _("The results are being applied. Reload this page to see how each went."),
+            form=NotedReasonForm,
+            danger=True,
+        ),
+        Act(
+            slug="clear",
+            label=gettext_lazy("Clear the answers"),
+            permissions=RUNS,
+            offered=_is_open,
+            says=what_clearing_does,
+            does=lambda review, **facts: services.clear(instance=review, **facts),
+            done=lambda review: _("All answers are taken back."),
+            form=NotedReasonForm,
+            danger=True,
+        ),
+        Act(
+            slug="stop",
+            label=gettext_lazy("Stop"),
+            permissions=RUNS,
+            offered=lambda review, at: review.state in services.defining.RUNNING,
+            says=what_stopping_does,
+            does=lambda review, **facts: services.stop(instance=review, **facts),
+            done=lambda review: _("The review has ended."),
+            form=NotedReasonForm,
+            danger=True,
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        files = [
+            self.page("<path:object_id>/csv/", "csv", self.file_view, lines=csv_lines, kind="csv"),
+            self.page("<path:object_id>/evidence/", "evidence", self.file_view, lines=evidence_lines, kind="jsonl"),
+        ]
+        return [*files, *super().get_urls()]
+
+    def file_view(self, request: HttpRequest, object_id: str, lines: Any, kind: str) -> HttpResponse:
+        review = self.found(request, object_id)
+        types = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+        headers = {"Content-Disposition": f'attachment; filename="review-{review.number}.{kind}"'}
+        return StreamingHttpResponse(lines(review), content_type=types[kind], headers=headers)  # type: ignore[return-value]
+
+    def links(self, request: HttpRequest, row: Instance) -> list[Button]:
+        return [
+            Button(_("Results as CSV"), page_of(row, "csv")),
+            Button(_("Evidence"), page_of(row, "evidence")),
+            Button(_("Series"), page_of(row.definition)),
+        ]
+
+    def sections(self, request: HttpRequest, row: Instance) -> list[Section]:
+        reviewers = [_reviewers_of(row)] if row.is_open(now()) else []
+        return [*reviewers, _items_of(row)]
+
+    @admin.display(description=gettext_lazy("Review"), ordering="definition__name")
+    def name(self, review: Instance) -> str:
+        return str(review)
+
+    @admin.display(description=gettext_lazy("Series"))
+    def series(self, review: Instance) -> SafeString:
+        return link(review.definition)
+
+    @admin.display(description=gettext_lazy("State"), ordering="state")
+    def state_dot(self, review: Instance) -> SafeString:
+        return dot(review.state, review.get_state_display())
+
+    @admin.display(description=gettext_lazy("Planned for"))
+    def planned(self, review: Instance) -> SafeString:
+        return moment(review.planned_at)
+
+    @admin.display(description=gettext_lazy("Began"), ordering="began_at")
+    def began(self, review: Instance) -> SafeString:
+        return moment(review.began_at)
+
+    @admin.display(description=gettext_lazy("Ends"), ordering="ends_at")
+    def ends(self, review: Instance) -> SafeString:
+        return moment(review.ended_at or review.ends_at)
+
+    @admin.display(description=gettext_lazy("Answered"))
+    def how_far(self, review: Instance) -> str:
+        far = progress(review)
+        text = _("%(answered)d of %(asked)d") % {"answered": far.answered, "asked": far.asked}
+        stages = len(review.definition.stages.all())
+        if stages > 1 and review.stage:
+            text = _("%(text)s in stage %(stage)d of %(stages)d") % {
+                "text": text,
+                "stage": review.stage,
+                "stages": stages,
+            }
+        lost = nobody_asked(review) if review.is_open(now()) else 0
+        return text + (_("; about %(count)d nobody is asked") % {"count": lost} if lost else "")
+
+    @admin.display(description=gettext_lazy("Outcome"))
+    def counts(self, review: Instance) -> str:
+        if review.ended_at is None:
+            return "–"
+        counts = services.applying.counts_of(review)
+        return ", ".join(f"{outcome.label}: {counts[outcome]}" for outcome in Item.Outcome)
+
+
+def _reviewers_of(review: Instance) -> Section:
+    heads = [_("Reviewer"), _("Answered"), _("Of"), _("Account")]
+    rows: list[list[Any]] = [
+        [link(person), far.answered, far.asked, _("enabled") if person.is_active else dot("disabled")]
+        for person, far in progress_by_reviewer(review)[:100]
+    ]
+    return Section(_("Reviewers"), heads, rows)
+
+
+def _items_of(review: Instance) -> Section:
+    heads = [_("Person"), _("Access"), _("Recommended"), _("Answer"), _("By"), _("Outcome"), _("Result")]
+    rows = [_item_row(item) for item in review.items.described().worst_first()[:SHOWN]]
+    return Section(_("Access"), heads, rows, list_of(Item, instance__id__exact=review.pk))
+
+
+def _item_row(item: Item) -> list[Any]:
+    return [
+        link(item, item.user),
+        item.access,
+        item.get_recommendation_display(),
+        dot(item.verdict, item.get_verdict_display()),
+        str(item.decided_by or "–"),
+        item.get_outcome_display() or "–",
+        dot(item.result, item.get_result_display()) if item.result else "–",
+    ]
+
+
+@admin.register(Item)
+class ItemAdmin(ConsoleAdmin):
+    list_display = ["user", "access", "kind", "recommendation", "verdict", "decided_by", "outcome", "result"]
+    list_filter = ["verdict", "outcome", "result", "is_privileged"]
+    narrowed_by = ("instance",)
+    search_fields = ["user__display_name", "user__username", "role__name", "group__name"]
+    list_select_related = ["user", "role", "scope", "group", "decided_by"]
+    fields = [
+        *("review", "user", "access", "kind", "gives", "is_privileged", "from_day", "until_day", "used", "signed_in"),
+        *("recommendation", "cause", "verdict", "decided_by", "justification", "outcome", "result", "result_code"),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
+        rows = super().get_queryset(request)
+        return rows.select_related("instance__definition", "user", "role", "scope", "group", "decided_by")
+
+    @admin.display(description=gettext_lazy("Review"))
+    def review(self, item: Item) -> SafeString:
+        return link(item.instance)
+
+    @admin.display(description=gettext_lazy("Access"))
+    def access(self, item: Item) -> str:
+        return item.access
+
+    @admin.display(description=gettext_lazy("Since"))
+    def from_day(self, item: Item) -> SafeString:
+        return day(item.since)
+
+    @admin.display(description=gettext_lazy("Until"))
+    def until_day(self, item: Item) -> SafeString:
+        return day(item.until)
+
+    @admin.display(description=gettext_lazy("Last used"))
+    def used(self, item: Item) -> str:
+        return moment(item.last_used_at) or _("never, as far as is known")
+
+    @admin.display(description=gettext_lazy("Last sign-in"))
+    def signed_in(self, item: Item) -> str:
+        return moment(item.last_sign_in_at) or _("never")
+
+    def sections(self, request: HttpRequest, row: Item) -> list[Section]:
+        answers = Answer.objects.filter(item=row).select_related("person")
+        heads = [_("When"), _("Who"), _("Stage"), _("Answer"), _("Reason")]
+        rows = [
+            [
+                moment(each.answered_at),
+                str(each.person or "–"),
+                each.stage,
+                each.get_verdict_display(),
+                each.justification,
+            ]
+            for each in answers
+        ]
+        asked = row.asked.select_related("person").order_by("stage", "person__display_name")
+        people: list[list[Any]] = [[str(each.person), each.stage] for each in asked]
+        return [Section(_("Answers"), heads, rows), Section(_("Who is asked"), [_("Person"), _("Stage")], people)]

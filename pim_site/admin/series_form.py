@@ -1,0 +1,184 @@
+"""The form of a series of access reviews: what, who, when, and what comes of it, on one page without a script."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import Group, User, default_zone
+from reviews.models import Stage
+from reviews.rules import MOST_STAGES, SeriesTerms, StageTerms
+from reviews.schedule import LONGEST
+
+from .forms import ServiceForm
+from .widgets import SeveralChosen, tick
+
+STAGES = range(1, MOST_STAGES + 1)
+MANY = ("people", "groups", "fallback")
+
+
+def _choose(model: Any, field: str, label: Any, help_text: Any) -> forms.ModelMultipleChoiceField:  # type: ignore[type-arg]
+    rows = User.objects.people() if model is User else Group.objects.all()
+    widget = SeveralChosen(Stage._meta.get_field(field), admin.site)
+    return forms.ModelMultipleChoiceField(rows, required=False, label=label, widget=widget, help_text=help_text)
+
+
+def _fields() -> dict[str, forms.Field]:
+    """The fields of one stage, by the names that `StageTerms` has for them."""
+    return {
+        "reviewers": forms.ChoiceField(
+            label=gettext_lazy("Who is asked"),
+            choices=Stage.Reviewers.choices,
+            help_text=gettext_lazy("Nobody is asked about their own access, unless each answers for themselves."),
+        ),
+        "people": _choose(User, "people", gettext_lazy("Reviewers"), gettext_lazy("Of those who are named here.")),
+        "groups": _choose(
+            Group,
+            "groups",
+            gettext_lazy("Reviewer groups"),
+            gettext_lazy("Every enabled member is asked. Only protected groups. Example: Finance leads."),
+        ),
+        "fallback": _choose(
+            User,
+            "fallback",
+            gettext_lazy("Fallback"),
+            gettext_lazy("Asked where there is nobody else: no manager, no owner, or only the person themselves."),
+        ),
+        "days": forms.IntegerField(
+            label=gettext_lazy("Days to answer"),
+            min_value=1,
+            max_value=max(LONGEST.values()),
+            initial=14,
+            help_text=gettext_lazy("All stages together end before the next review: 6 days weekly, 27 monthly."),
+        ),
+        "takes": forms.ChoiceField(
+            label=gettext_lazy("What it is asked about"),
+            choices=Stage.Takes.choices,
+            help_text=gettext_lazy("The answer of the last stage counts; without one, that of the stage before."),
+        ),
+    }
+
+
+NAMES = tuple(_fields())
+
+
+def field_name(number: int, name: str) -> str:
+    return f"stage{number}_{name}"
+
+
+def fields_of(number: int) -> list[str]:
+    """The names on the form of all that one stage asks for; the first is always there, and takes everything."""
+    if number == 1:
+        return [field_name(1, name) for name in NAMES if name != "takes"]
+    return [field_name(number, "used"), *(field_name(number, name) for name in NAMES)]
+
+
+def _all_fields() -> dict[str, forms.Field]:
+    fields: dict[str, forms.Field] = {}
+    for number in STAGES:
+        made = _fields()
+        if number == 1:
+            made.pop("takes")
+        else:
+            help_text = gettext_lazy("It begins when the time of the stage before is over.")
+            fields[field_name(number, "used")] = tick(gettext_lazy("Use this stage"), help_text, False)
+            made["days"].required = made["reviewers"].required = made["takes"].required = False
+        fields |= {field_name(number, name): field for name, field in made.items()}
+    return fields
+
+
+class _SeriesForm(ServiceForm):
+    """Turns its fields into `terms`, as the services take them."""
+
+    time_zone = forms.TypedChoiceField(
+        label=gettext_lazy("Time zone"),
+        initial=default_zone,
+        choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
+        help_text=gettext_lazy("Days and times are those of this zone. Example: Europe/Berlin."),
+    )
+
+    class Meta:
+        help_texts = {
+            "name": gettext_lazy("Reviewers read it in the mail. Example: Privileged roles, every quarter"),
+            "description": gettext_lazy("Why they are asked, in a sentence or two."),
+            "covers": gettext_lazy("What this review is about; then fill in just that below."),
+            "roles": gettext_lazy("For roles: each with all who hold it, or only those at the resource below."),
+            "scope": gettext_lazy("For a resource: all roles held there and beneath. Example: /Finance"),
+            "groups": gettext_lazy("For groups: who is a member, or may become one for a time."),
+            "principals": gettext_lazy("People and service accounts are reviewed apart."),
+            "kinds": gettext_lazy("An activation is never reviewed, but the eligibility that it comes from."),
+            "inactive_days": gettext_lazy("Only who has not signed in for so many days, up to 730. Empty: everybody."),
+            "first_on": gettext_lazy("The others follow on the same day, or on the last one of a shorter month."),
+            "ends_on": gettext_lazy("No review begins after this day. Empty: without end."),
+            "count": gettext_lazy("After so many reviews the series ends. Empty: without end."),
+            "no_answer": gettext_lazy("What happens to access about which nobody has answered."),
+            "applies_itself": gettext_lazy(
+                "Removals begin when the review has ended. Otherwise an administrator looks at the results first."
+            ),
+            "reason_required": gettext_lazy("Each answer says why, but for “don't know”."),
+            "recommends": gettext_lazy("Reviewers see whether it was used lately, and what that speaks for."),
+            "look_back_days": gettext_lazy("What was used within so many days counts as used. Example: 30"),
+            "mails": gettext_lazy("Reviewers are told when they are asked."),
+            "reminds": gettext_lazy("Who has not answered is reminded half-way, and a day before the end."),
+            "words": gettext_lazy("Said to reviewers in their mail and on their page."),
+            "told": gettext_lazy("Told when a review has ended, besides whoever defined the series."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and not self.instance._state.adding:
+            for number, stage in enumerate(self.instance.stages.all(), start=1):
+                self.initial = {**self.initial, **_initial_of(number, stage)}
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        used = [number for number in STAGES if number == 1 or values.get(field_name(number, "used"))]
+        if used[-1] > len(used):
+            self.add_error(field_name(2, "used"), _("Use the second stage before the third."))
+        for number in used:
+            if values.get(field_name(number, "days")) is None and field_name(number, "days") not in self.errors:
+                self.add_error(field_name(number, "days"), _("Say how many days there are to answer."))
+        if not self.errors:
+            plain = {name: value for name, value in values.items() if not name.startswith("stage")}
+            plain |= {name: tuple(plain[name]) for name in ("roles", "groups", "told")}
+            values["terms"] = SeriesTerms(**plain, stages=tuple(self._stage(values, number) for number in used))
+        return values
+
+    def _stage(self, values: dict[str, Any], number: int) -> StageTerms:
+        found = {name: values.get(field_name(number, name)) for name in NAMES}
+        found |= {name: tuple(found[name] or ()) for name in MANY}
+        return StageTerms(**{name: value for name, value in found.items() if value})
+
+
+def _initial_of(number: int, stage: Stage) -> dict[str, Any]:
+    values = {field_name(number, name): getattr(stage, name) for name in ("reviewers", "days", "takes")}
+    values |= {field_name(number, name): [row.pk for row in getattr(stage, name).all()] for name in MANY}
+    return values | {field_name(number, "used"): True}
+
+
+SeriesForm: type[ServiceForm] = type("SeriesForm", (_SeriesForm,), _all_fields())
+
+FIELDSETS: list[Any] = [
+    (None, {"fields": ["name", "description"]}),
+    (
+        gettext_lazy("What is reviewed"),
+        {"fields": ["covers", "roles", "scope", "groups", "principals", "kinds", "inactive_days"]},
+    ),
+    (gettext_lazy("Who is asked"), {"fields": fields_of(1)}),
+    *(
+        (gettext_lazy("A stage after that"), {"fields": fields_of(number), "classes": ["collapse"]})
+        for number in (2, 3)
+    ),
+    (
+        gettext_lazy("When"),
+        {"fields": ["first_on", "begins_at", "time_zone", "recurrence", "ends_on", "count"]},
+    ),
+    (
+        gettext_lazy("What comes of it"),
+        {"fields": ["no_answer", "applies_itself", "reason_required", "recommends", "look_back_days"]},
+    ),
+    (gettext_lazy("Who is told"), {"fields": ["mails", "reminds", "words", "told"]}),
+]

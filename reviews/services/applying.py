@@ -1,0 +1,173 @@
+"""What comes of a review: the outcome of each access when it ends, and the removal of what nobody needs any more."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from accounts.authority import require
+from accounts.links import link
+from accounts.models import Group, User
+from approvals import services as approvals
+from assignments.rules import check_emergency
+from assignments.services import lock, update_group
+from audit.services import privileged, record, refusal_code
+from notifications.services import queue, suppress
+from reviews.models import Definition, Instance, Item
+from reviews.rules import check_can_apply, outcome
+from roles.models import Resource
+
+from .locking import locked
+from .telling import facts_for_mail
+
+# What is left as it is, whatever was answered, and told to whoever looks at the results.
+PROTECTING = {"emergency_access", "last_administrator"}
+LEFT = Q(outcome=Item.Outcome.REMOVE, result__in=[Item.Result.NEW, Item.Result.FAILED])
+
+
+def settle(instance: Instance, *, actor: User | None, at: datetime) -> None:
+    """End a review that is locked: say what comes of each item, and tell whom the series names."""
+    definition = instance.definition
+    for verdict in Item.Verdict:
+        for advice in Item.Recommendation:
+            comes = outcome(
+                verdict, no_answer=definition.no_answer, recommendation=advice, was_stopped=instance.was_stopped
+            )
+            result = Item.Result.NEW if comes == Item.Outcome.REMOVE else ""
+            instance.items.filter(verdict=verdict, recommendation=advice).update(outcome=comes, result=result)
+    instance.state = _state_after(instance)
+    instance.ended_at, instance.remind_at = at, None
+    instance.applied_at = at if instance.state == Instance.State.APPLIED else None
+    instance.save(update_fields=["state", "ended_at", "remind_at", "was_stopped", "applied_at"])
+    suppress("review_started", "review_reminder", about=instance)
+    counts = counts_of(instance)
+    _tell(instance, counts)
+    record("review.closed", actor=actor, target=instance, after=counts)
+
+
+def _state_after(instance: Instance) -> Instance.State:
+    """Where nothing is to be removed, nothing waits for an administrator."""
+    if not instance.items.to_apply().exists():
+        return Instance.State.APPLIED
+    itself = instance.definition.applies_itself and not instance.was_stopped
+    return Instance.State.APPLYING if itself else Instance.State.COMPLETED
+
+
+def counts_of(instance: Instance) -> dict[str, int]:
+    """Return how many items came to which outcome."""
+    outcomes = list(instance.items.order_by().values_list("outcome", flat=True))
+    return {str(each): outcomes.count(each) for each in Item.Outcome}
+
+
+def _tell(instance: Instance, counts: dict[str, int]) -> None:
+    told = {*instance.definition.told.all(), *filter(None, [instance.definition.created_by])}
+    context = facts_for_mail(instance) | counts | {"itself": instance.state == Instance.State.APPLYING}
+    context["url"] = link("admin:reviews_instance_change", instance.pk)
+    queue("review_closed", to=sorted(told, key=str), about=instance, context=context)
+
+
+@privileged("review_application.requested", target="instance")
+def request_application(*, instance: Instance, actor: User | None, justification: str = "") -> Instance:
+    """Have the results of an ended review carried out by the worker; again, where some have failed.
+
+    Raises:
+        NotAllowed. ReviewRefused: ``not_completed``, ``nothing_to_do``.
+    """
+    require(actor, "reviews.run_instance")
+    instance = locked(instance)
+    check_can_apply(instance, left=instance.items.filter(LEFT).exists())
+    instance.items.filter(LEFT).update(result=Item.Result.NEW, result_code="")
+    instance.state = Instance.State.APPLYING
+    instance.save(update_fields=["state"])
+    record("review_application.requested", actor=actor, target=instance, justification=justification)
+    return instance
+
+
+@transaction.atomic
+def apply_item(*, item: Item) -> bool:
+    """Take away one access that the review has ended; return False if that is done already.
+
+    It goes by the same services as any removal, which refuse what must not be: the result says so.
+    """
+    item = Item.objects.select_for_update(of=("self",)).select_related("instance__definition").get(pk=item.pk)
+    if item.outcome != Item.Outcome.REMOVE or item.result != Item.Result.NEW:
+        return False
+    try:
+        with transaction.atomic():
+            result, code = _remove(item), ""
+    except (ValidationError, PermissionDenied) as refusal:
+        code = refusal_code(refusal)
+        result = _result_of(code)
+    item.result, item.result_code, item.applied_at = result, code, now()
+    item.save(update_fields=["result", "result_code", "applied_at"])
+    about: dict[str, Any] = {"subject": item.user, "role": item.role, "scope": item.scope}
+    record("review_item.applied", actor=None, target=item, **about, after={"result": result, "code": code})
+    return True
+
+
+def _result_of(code: str) -> Item.Result:
+    if code == "already_ended":
+        return Item.Result.GONE
+    return Item.Result.PROTECTED if code in PROTECTING else Item.Result.FAILED
+
+
+def _remove(item: Item) -> Item.Result:
+    reason = reason_of(item)
+    if item.group is not None:
+        return _remove_membership(item.user, item.group)
+    if item.eligible_assignment is not None:
+        approvals.remove_eligible(eligible=item.eligible_assignment, actor=None, justification=reason)
+    elif item.active_assignment is not None:
+        approvals.remove_active(active=item.active_assignment, actor=None, justification=reason)
+    return Item.Result.APPLIED
+
+
+def _remove_membership(user: User, group: Group) -> Item.Result:
+    """Take somebody out of a group whose membership is governed here; any other is filled elsewhere."""
+    if not group.members.filter(pk=user.pk).exists():
+        return Item.Result.GONE
+    check_emergency(user, meant=False)
+    if group.deleted_at is not None or not Resource.objects.filter(group=group).exists():
+        return Item.Result.BY_HAND
+    lock(user)
+    group = Group.objects.select_for_update().get(pk=group.pk)
+    update_group(
+        group=group,
+        actor=None,
+        name=group.name,
+        description=group.description,
+        owners=group.owners.all(),
+        members=group.members.exclude(pk=user.pk),
+        is_protected=group.is_protected,
+    )
+    return Item.Result.APPLIED
+
+
+def reason_of(item: Item) -> str:
+    """Return why an access is removed, for the request, the audit and the mail to its holder."""
+    facts = {"review": item.instance.definition.name, "user": item.decided_by, "reason": item.justification}
+    if item.verdict != Item.Verdict.DENIED:
+        cause = Definition.NoAnswer(item.instance.definition.no_answer).label
+        return _("Access review “%(review)s”: nobody answered, so: %(cause)s.") % {**facts, "cause": cause}
+    if not item.justification:
+        return _("Access review “%(review)s”: %(user)s answered that it is not needed.") % facts
+    return _("Access review “%(review)s”, %(user)s: %(reason)s") % facts
+
+
+@transaction.atomic
+def finish(*, instance: Instance) -> bool:
+    """Note that all results are carried out; return False while some are left, or when it is noted already."""
+    instance = locked(instance)
+    if instance.state != Instance.State.APPLYING or instance.items.to_apply().exists():
+        return False
+    instance.state, instance.applied_at = Instance.State.APPLIED, now()
+    instance.save(update_fields=["state", "applied_at"])
+    removals = instance.items.filter(outcome=Item.Outcome.REMOVE).order_by()
+    results = list(removals.values_list("result", flat=True))
+    after = {str(each): results.count(each) for each in Item.Result if each in results}
+    record("review.applied", actor=None, target=instance, after=after)
+    return True

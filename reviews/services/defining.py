@@ -1,0 +1,135 @@
+"""Series of access reviews: made, changed between two reviews, discontinued."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from django.utils.timezone import now
+
+from accounts.authority import require
+from accounts.models import User
+from audit.services import privileged, record
+from reviews.models import Definition, Instance, Stage
+from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series
+
+MANY = ("roles", "groups", "told")
+OF_STAGE = ("people", "groups", "fallback")
+PLAIN = tuple(each.name for each in fields(SeriesTerms) if each.name not in (*MANY, "stages"))
+RUNNING = (Instance.State.STARTING, Instance.State.IN_PROGRESS)
+
+
+@privileged("review.defined", target=None)
+def define(*, actor: User | None, terms: SeriesTerms) -> Definition:
+    """Make a series; its first review begins by itself.
+
+    Raises:
+        NotAllowed. SeriesRefused: see `reviews.rules`.
+    """
+    require(actor, "reviews.add_definition")
+    at = now()
+    next_at = terms.plan.begins(1)
+    check_series(terms, next_at=next_at, at=at)
+    definition = Definition(created_by=actor, created_at=at, next_at=next_at)
+    _write(definition, terms)
+    record("review.defined", actor=actor, target=definition, after=facts_of(terms_of(definition)))
+    return definition
+
+
+@privileged("review.changed", target="definition")
+def change(*, definition: Definition, actor: User | None, terms: SeriesTerms) -> Definition:
+    """Change a series from its next review on.
+
+    A first day from today on gives the series a new beginning; otherwise its reviews go on being counted.
+
+    Raises:
+        NotAllowed. SeriesRefused: ``in_progress``, ``already_ended``, and as `define`.
+    """
+    require(actor, "reviews.change_definition")
+    definition = locked(definition)
+    at, before = now(), facts_of(terms_of(definition))
+    check_not_running(definition, running=definition.instances.filter(state__in=RUNNING).exists())
+    next_at = _next(definition, terms, at=at)
+    check_series(terms, next_at=next_at, at=at)
+    definition.next_at = next_at
+    _write(definition, terms)
+    record("review.changed", actor=actor, target=definition, before=before, after=facts_of(terms_of(definition)))
+    return definition
+
+
+@privileged("review.discontinued", target="definition")
+def discontinue(*, definition: Definition, actor: User | None, justification: str) -> Definition:
+    """Let no further review of a series begin. One that is in progress goes on.
+
+    Raises:
+        NotAllowed. SeriesRefused: ``already_ended``.
+    """
+    require(actor, "reviews.change_definition")
+    definition = locked(definition)
+    check_not_running(definition, running=False)
+    definition.discontinued_at, definition.next_at = now(), None
+    definition.save(update_fields=["discontinued_at", "next_at"])
+    record("review.discontinued", actor=actor, target=definition, justification=justification)
+    return definition
+
+
+def locked(definition: Definition) -> Definition:
+    return Definition.objects.select_for_update(of=("self",)).get(pk=definition.pk)
+
+
+def _next(definition: Definition, terms: SeriesTerms, *, at: datetime) -> datetime | None:
+    """Return when the review to come begins by these terms: none that would have begun already is made up for."""
+    if terms.plan == definition.plan:
+        return definition.next_at
+    begins = terms.plan.begins(definition.next_number)
+    while begins is not None and begins < at and definition.instances.exists():
+        definition.next_number += 1
+        begins = terms.plan.begins(definition.next_number)
+    return begins
+
+
+def _write(definition: Definition, terms: SeriesTerms) -> None:
+    for name in PLAIN:
+        setattr(definition, name, getattr(terms, name))
+    definition.name = definition.name.strip()
+    definition.full_clean(exclude=["created_by"])
+    definition.save()
+    for name in MANY:
+        getattr(definition, name).set(getattr(terms, name))
+    definition.stages.all().delete()
+    for number, each in enumerate(terms.stages, start=1):
+        _write_stage(definition, number, each)
+
+
+def _write_stage(definition: Definition, number: int, terms: StageTerms) -> None:
+    stage = Stage.objects.create(
+        definition=definition, number=number, days=terms.days, reviewers=terms.reviewers, takes=terms.takes
+    )
+    for name in OF_STAGE:
+        getattr(stage, name).set(getattr(terms, name))
+
+
+def terms_of(definition: Definition) -> SeriesTerms:
+    """Return what a stored series says."""
+    values: dict[str, Any] = {name: getattr(definition, name) for name in PLAIN}
+    values |= {name: tuple(getattr(definition, name).all()) for name in MANY}
+    stages = definition.stages.prefetch_related(*OF_STAGE).order_by("number")
+    return SeriesTerms(stages=tuple(map(_stage_terms_of, stages)), **values)
+
+
+def _stage_terms_of(stage: Stage) -> StageTerms:
+    many: dict[str, Any] = {name: tuple(getattr(stage, name).all()) for name in OF_STAGE}
+    return StageTerms(days=stage.days, reviewers=stage.reviewers, takes=stage.takes, **many)
+
+
+def facts_of(terms: SeriesTerms) -> dict[str, Any]:
+    """Return what a series says, in plain values that can be compared, shown and kept."""
+    facts: dict[str, Any] = {name: getattr(terms, name) for name in PLAIN}
+    facts |= {"scope": str(terms.scope or ""), "begins_at": str(terms.begins_at)}
+    facts |= {name: sorted(map(str, getattr(terms, name))) for name in MANY}
+    facts["first_on"], facts["ends_on"] = str(terms.first_on), str(terms.ends_on or "")
+    return facts | {"stages": [_stage_facts(stage) for stage in terms.stages]}
+
+
+def _stage_facts(stage: StageTerms) -> dict[str, Any]:
+    plain = {"days": stage.days, "reviewers": stage.reviewers, "takes": stage.takes}
+    return plain | {name: sorted(map(str, getattr(stage, name))) for name in OF_STAGE}

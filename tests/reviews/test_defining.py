@@ -1,0 +1,94 @@
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+import time_machine
+from django.utils.timezone import now
+
+from audit.models import Event
+from reviews import services
+from reviews.models import Definition
+from roles.models import Role
+from tests.factories import EligibleFactory, GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
+from tests.refusals import refused
+from tests.reviews.making import begun, ended, series, stage, terms, utc
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("key", [Role.GLOBAL_ADMINISTRATOR, Role.PRIVILEGED_ROLE_ADMINISTRATOR])
+def test_administrators_define_series(key):
+    made = services.define(actor=holder_of(key), terms=terms())
+
+    assert (made.next_number, made.next_at, made.days) == (1, made.plan.begins(1), 10)
+
+
+@pytest.mark.parametrize("key", [Role.HELPDESK_ADMINISTRATOR, Role.SECURITY_READER])
+def test_others_do_not(key):
+    actor, asked = holder_of(key), terms()
+
+    with refused("not_allowed"):
+        services.define(actor=actor, terms=asked)
+
+
+def test_series_says_what_was_asked():
+    asked = terms(
+        stage("managers", days=5),
+        stage(days=3, groups=(GroupFactory(),), takes="undenied"),
+        covers="resource",
+        roles=(RoleFactory(),),
+        scope=ResourceFactory(),
+        told=(UserFactory(),),
+        recurrence="monthly",
+        count=3,
+        inactive_days=90,
+    )
+
+    assert services.defining.terms_of(series_of(asked)) == asked
+
+
+def series_of(asked):
+    return Definition.objects.get(pk=services.define(actor=None, terms=asked).pk)
+
+
+def test_change_is_recorded_with_before_and_after():
+    made = series(name="Quarter")
+
+    services.change(definition=made, actor=None, terms=replace(services.defining.terms_of(made), name="Year"))
+
+    event = Event.objects.get(action="review.changed")
+    assert [(change.name, change.before, change.after) for change in event.changes if change.differs] == [
+        ("name", "Quarter", "Year")
+    ]
+
+
+def test_change_refused_while_a_review_is_open():
+    EligibleFactory(role=(role := RoleFactory()))
+    begun(made := series(roles=(role,), recurrence="monthly"))
+
+    with refused("in_progress"):
+        services.change(definition=made, actor=None, terms=services.defining.terms_of(made))
+
+
+@time_machine.travel(utc(2027, 1, 1), tick=False)
+def test_other_recurrence_goes_on_after_the_last_review():
+    EligibleFactory(role=(role := RoleFactory()))
+    made = series(roles=(role,), recurrence="monthly")
+    ended(begun(made))
+
+    with time_machine.travel(utc(2027, 1, 20), tick=False):
+        asked = replace(services.defining.terms_of(Definition.objects.get()), recurrence="quarterly")
+        made = services.change(definition=made, actor=None, terms=asked)
+
+    assert (made.next_number, made.next_at) == (2, utc(2027, 4, 1))
+
+
+def test_discontinued_series_begins_no_more():
+    made = series(first_on=date.today() + timedelta(days=1))
+
+    services.discontinue(definition=made, actor=None, justification="Replaced.")
+
+    with time_machine.travel(now() + timedelta(days=9)):
+        assert services.prepare(definition=made) is None
+    with refused("already_ended"):
+        services.discontinue(definition=made, actor=None, justification="Again.")

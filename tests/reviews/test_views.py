@@ -1,0 +1,142 @@
+"""The reviewer's pages, as somebody meets them who comes from a mail."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from reviews.models import Item
+from tests.client import signed_in
+from tests.factories import ActivationFactory, EligibleFactory, GroupFactory, RoleFactory, UserFactory
+from tests.reviews.making import begun, ended, say, series, stage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reviewer(client):
+    person = UserFactory()
+    signed_in(client, person)
+    return person
+
+
+def review_of(reviewer, count=1, role=None, **values):
+    role = role or RoleFactory()
+    for _each in range(count):
+        EligibleFactory(role=role)
+    return begun(series(stage(people=(reviewer,)), roles=(role,), **values))
+
+
+def page(client, review, **query):
+    return client.get(reverse("reviews:review-detail", args=[review.pk]), query)
+
+
+def post(client, review, what="answer", **data):
+    return client.post(reverse(f"reviews:review-{what}", args=[review.pk]), data, follow=True)
+
+
+def test_list_has_what_is_open_and_what_was(client, reviewer):
+    over, still = review_of(reviewer, name="Autumn"), review_of(reviewer, name="Winter")
+    ended(over)
+
+    context = client.get(reverse("reviews:review-list")).context
+    assert [(row[0], row[1].left) for row in context["rows"]] == [(still, 1)]
+    assert list(context["page_obj"]) == [over]
+
+
+def test_navigation_counts_what_waits(client, reviewer):
+    review = review_of(reviewer, count=2)
+    say(review, reviewer, "approved", review.items.first())
+
+    nav = client.get(reverse("home")).context["nav"]
+
+    assert nav["reviews_waiting"] == 1
+
+
+def test_page_shows_worst_first_and_what_is_left(client, reviewer):
+    role = RoleFactory()
+    used = EligibleFactory(role=role, user__display_name="Used")
+    ActivationFactory(eligible_assignment=used)
+    never = EligibleFactory(role=role, user__display_name="Never", user__is_active=False)
+    review = review_of(reviewer, count=0, role=role)
+
+    answer = page(client, review)
+    assert [item.user for item, _others, _more in answer.context["rows"]] == [never.user, used.user]
+    say(review, reviewer, "denied", review.items.get(user=never.user))
+
+    assert [item.user for item, *_rest in page(client, review).context["rows"]] == [used.user]
+    assert len(page(client, review, show="all").context["rows"]) == 2
+
+
+def test_page_says_what_somebody_has_besides(client, reviewer):
+    review = review_of(reviewer)
+    other = EligibleFactory(user=review.items.get().user)
+
+    assert [others for _item, others, _more in page(client, review).context["rows"]] == [
+        [f"{other.role} · {other.scope}"]
+    ]
+
+
+def test_answer_on_the_page(client, reviewer):
+    review = review_of(reviewer)
+    item = review.items.get()
+
+    answer = post(client, review, items=[item.pk], verdict="denied", justification="Has left.", show="all", page="1")
+
+    item.refresh_from_db()
+    assert (item.verdict, item.justification) == ("denied", "Has left.")
+    assert answer.redirect_chain[0][0].endswith("?show=all&page=1")
+    post(client, review, "retract", items=[item.pk])
+    item.refresh_from_db()
+    assert item.verdict == Item.Verdict.NOT_REVIEWED
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"verdict": "approved"}, "Tick what you want to answer."),
+        ({"verdict": "approved", "items": ["no key"]}, "no key"),
+        ({"verdict": "maybe", "items": "own"}, "maybe"),
+        ({"items": "own"}, "Say whether it is kept or removed."),
+        ({"verdict": "not_reviewed", "items": "own"}, "not_reviewed"),
+        ({"verdict": "denied", "items": "own"}, "this review asks for a reason"),
+    ],
+)
+def test_bad_answer_says_what_is_wrong_and_changes_nothing(client, reviewer, data, words):
+    review = review_of(reviewer, reason_required=True)
+    if data.get("items") == "own":
+        data = {**data, "items": [review.items.get().pk]}
+
+    assert words in post(client, review, **data).content.decode()
+    assert review.items.get().verdict == Item.Verdict.NOT_REVIEWED
+
+
+def test_review_that_is_over_shows_what_came_of_it(client, reviewer):
+    review = review_of(reviewer)
+    say(review, reviewer, "denied")
+    review = ended(review)
+
+    content = page(client, review).content.decode()
+
+    assert "takes no answers any more" in content
+    assert "still to be done" in content
+
+
+def test_stranger_finds_nothing(client, reviewer):
+    review = review_of(UserFactory())
+
+    assert page(client, review).status_code == 404
+
+
+def test_statements_do_not_grow_with_what_is_asked(client, reviewer):
+    few, many = (review_of(reviewer, count=count) for count in (2, 40))
+    group = GroupFactory(members=[item.user for item in many.items.described()])
+    EligibleFactory(user=None, group=group)
+    page(client, few)
+
+    def statements(review):
+        with CaptureQueriesContext(connection) as captured:
+            assert page(client, review).status_code == 200
+        return len(captured)
+
+    assert statements(few) == statements(many)
