@@ -38,8 +38,11 @@ class Listener:
 
 def handler_for(listener):
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.do_POST()
+
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             listener.asked.append((self.path, dict(self.headers), body))
             listener.silent.wait()
             self.speak(*listener.answer())

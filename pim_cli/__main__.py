@@ -1,0 +1,91 @@
+"""`pim`, and `python -m pim_cli`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from . import acts
+from .errors import Failure
+from .lengths import iso_of
+
+WAIT = 3600.0  # seconds that --wait waits if nothing else is said
+
+
+def length(typed: str) -> str:
+    try:
+        return iso_of(typed)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(prog="pim", description="Roles for a limited time, from the command line.")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    add = Adder(commands)
+    login = add("login", acts.login, "keep an address and a token")
+    login.add_argument("--url", required=True, help="such as https://pim.example.org")
+    login.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
+    add("list", acts.show, "what is active, what waits, and what can be activated")
+    activate = add("activate", acts.activate, "activate a role", named="role, or id of the eligible assignment")
+    activate.add_argument("--for", dest="duration", type=length, required=True, metavar="2h", help="for how long")
+    activate.add_argument("--reason", default="", help="why")
+    activate.add_argument("--ticket", default="", help="number of the ticket")
+    activate.add_argument("--ticket-system", default="", help="where the ticket is")
+    activate.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
+    words = "wait for the decision, an hour if no time is said"
+    activate.add_argument("--wait", nargs="?", type=float, const=WAIT, default=0.0, metavar="SECONDS", help=words)
+    end = add("end", acts.end, "end an activation", named="role, or id of the active assignment")
+    end.add_argument("--reason", default="", help="why")
+    approve = add("approve", acts.approve, "decide a request; without one, list what waits for you")
+    approve.add_argument("request", nargs="?", default="", help="its reference (R-…), its id, or its role")
+    approve.add_argument("--reason", default="", help="why")
+    approve.add_argument("--code", default="", help="one-time code, where the role asks for one")
+    approve.add_argument("--for", dest="duration", type=length, metavar="1h", help="for less long than asked")
+    approve.add_argument("--deny", action="store_true", help="say no")
+    check = add("check", acts.check, "does somebody hold a role now?", named="role, or its id")
+    check.add_argument("--principal", default="", help="username or id; yourself if not said")
+    return whole
+
+
+class Adder:
+    """Adds commands with what all of them take."""
+
+    def __init__(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        self.commands = commands
+
+    def __call__(
+        self, name: str, act: Callable[[argparse.Namespace], acts.Outcome], words: str, *, named: str = ""
+    ) -> argparse.ArgumentParser:
+        command = self.commands.add_parser(name, help=words, description=words)
+        command.set_defaults(act=act)
+        command.add_argument("--json", action="store_true", help="print what the API answered")
+        command.add_argument("--dry-run", action="store_true", help="look whether it can be done, and do nothing")
+        if named:
+            command.add_argument("name", metavar="NAME", help=named)
+            command.add_argument("--at", default="", metavar="SCOPE", help="where, such as /Finance/Payroll")
+        return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
+    try:
+        outcome: acts.Outcome = asked.act(asked)
+    except Failure as failure:
+        return _fail(failure, as_json=asked.json)
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(outcome.data, indent=2, ensure_ascii=False) if asked.json else outcome.text)
+    return outcome.status
+
+
+def _fail(failure: Failure, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"code": failure.code, "detail": str(failure)}, ensure_ascii=False))
+    code = f" [{failure.code}]" if failure.code else ""
+    print(f"pim: {failure}{code}", file=sys.stderr)
+    return failure.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

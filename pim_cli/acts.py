@@ -1,0 +1,142 @@
+"""What each command does; each returns what `--json` prints, the words for people, and the exit code."""
+
+import sys
+import time
+from argparse import Namespace
+from getpass import getpass
+from typing import Any, NamedTuple
+
+from . import credentials, finding
+from .api import Api, Row
+from .errors import NOT_HELD, REFUSED, WAITING, Failure
+
+PENDING = ("pending_hook", "pending_approval", "pending_admin_decision")
+EVERY = 2.0  # seconds between two looks at a request that waits
+
+
+class Outcome(NamedTuple):
+    data: Any
+    text: str
+    status: int = 0
+
+
+def login(asked: Namespace) -> Outcome:
+    token = sys.stdin.readline() if asked.token_stdin else getpass("Token (it is not shown): ")
+    given = credentials.Credentials(credentials.checked_url(asked.url), token.strip())
+    person = Api(given).get("access/mine")["principal"]
+    if asked.dry_run:
+        return Outcome(person, f"The token is good, of {person['display_name']}. Nothing was kept.")
+    place = credentials.save(given)
+    return Outcome(person, f"Signed in as {person['display_name']}. The token is in {place}.")
+
+
+def show(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    access = api.get("access/mine")
+    me, holds = access["principal"]["id"], access["holds"]
+    eligible = list(finding.mine(api, "eligible_assignments", state="active"))
+    own = {"principal": me, "expand": "role,scope"}
+    waiting = [row for status in PENDING for row in api.rows("requests", status=status, **own)]
+    lines = [f"active    {_named(row)}  until {row['until'] or 'further notice'}" for row in holds]
+    lines += [f"waiting   {_named(row)}  {row['reference']}" for row in waiting]
+    lines += [f"eligible  {_named(row)}  until {row['ends_at'] or 'further notice'}" for row in eligible]
+    data = {"active": holds, "waiting": waiting, "eligible": eligible}
+    return Outcome(data, "\n".join(lines) or "Nothing.")
+
+
+def _named(row: Row) -> str:
+    return f"{row['role']['name']}  {row['scope']['label']}"
+
+
+def activate(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    row = finding.assignment(api, "eligible_assignments", asked.name, asked.at)
+    body = {
+        "action": "self_activate",
+        "eligible_assignment": row["id"],
+        "duration": asked.duration,
+        "justification": asked.reason,
+        "ticket": asked.ticket,
+        "ticket_system": asked.ticket_system,
+    }
+    if asked.dry_run:
+        request = api.post("requests", body | {"validate_only": True})
+        return Outcome(request, f"{_named(row)} could be activated: {request['status']}. Nothing was done.")
+    request = _with_code(api, "requests", body, asked.code)
+    if asked.wait and request["status"] in PENDING:
+        print(f"{request['reference']} waits for a decision.", file=sys.stderr)
+        request = _decided(api, request, seconds=asked.wait)
+    return _of_activation(_named(row), request)
+
+
+def _with_code(api: Api, path: str, body: Row, code: str) -> Row:
+    """Send with the code, if there is one; ask a person for it where it is asked for."""
+    try:
+        return api.post(path, body | ({"code": code} if code else {}))
+    except Failure as failure:
+        if failure.code != "mfa_required" or code or not sys.stdin.isatty():
+            raise
+    return api.post(path, body | {"code": getpass("One-time code: ")})
+
+
+def _decided(api: Api, request: Row, *, seconds: float) -> Row:
+    until = time.monotonic() + seconds
+    while request["status"] in PENDING and time.monotonic() < until:
+        time.sleep(EVERY)
+        request = api.get(f"requests/{request['id']}")
+    return request
+
+
+def _of_activation(name: str, request: Row) -> Outcome:
+    status, reference = request["status"], request["reference"]
+    if status in PENDING:
+        return Outcome(request, f"{name} waits for a decision: {reference}", WAITING)
+    if status == "scheduled":
+        return Outcome(request, f"{name} will be active at its start: {reference}", WAITING)
+    if status == "provisioned":
+        return Outcome(request, f"{name} is active: {reference}")
+    reasons = [each["justification"] for each in request["decisions"]]
+    return Outcome(request, "\n".join([f"{name} was not granted: {status} ({reference})", *reasons]), REFUSED)
+
+
+def end(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    row = finding.assignment(api, "active_assignments", asked.name, asked.at, activated="true")
+    body = {"action": "self_deactivate", "active_assignment": row["id"], "justification": asked.reason}
+    request = api.post("requests", body | {"validate_only": asked.dry_run})
+    said = "could be ended. Nothing was done." if asked.dry_run else "is ended."
+    return Outcome(request, f"{_named(row)} {said}")
+
+
+def approve(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    if not asked.request:
+        rows = list(api.rows("approvals", expand="role,scope,principal,group"))
+        return Outcome(rows, "\n".join(map(_asked_for, rows)) or "Nothing waits for you.")
+    row = finding.waiting(api, asked.request)
+    verb = "deny" if asked.deny else "approve"
+    if asked.dry_run:
+        return Outcome(row, f"{_asked_for(row)}\nThis is what would be decided ({verb}). Nothing was done.")
+    if not asked.reason:
+        raise Failure("Say why: --reason", code="justification_required")
+    body = {"justification": asked.reason} | ({"duration": asked.duration} if asked.duration else {})
+    request = _with_code(api, f"requests/{row['id']}/{verb}", body, asked.code)
+    return Outcome(request, f"{row['reference']}: {request['status']}")
+
+
+def _asked_for(row: Row) -> str:
+    who = row["principal"]["display_name"] if row["principal"] else row["group"]["name"]
+    return f"{row['reference']}  {who}  {_named(row)}  {row['duration'] or ''}  {row['justification']}"
+
+
+def check(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    role = finding.role(api, asked.name, asked.at)
+    where = finding.scope(api, asked.at) if asked.at else role["resource"]["id"]
+    who = finding.principal(api, asked.principal)
+    if asked.dry_run:
+        return Outcome({"principal": who, "role": role["id"], "scope": where}, "This is what would be asked.")
+    held = api.get("access/check", principal=who, role=role["id"], scope=where)
+    if held["active"]:
+        return Outcome(held, f"active until {held['until'] or 'further notice'} ({held['via']})")
+    return Outcome(held, "not active", NOT_HELD)

@@ -1,0 +1,88 @@
+"""From what people call things to what the API calls them."""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from .api import Api, Row
+from .errors import Failure
+
+
+def is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def one(rows: Iterable[Row], name: str, what: str) -> Row:
+    """Return the only one of `rows`. Raises Failure: there is none, or more than one."""
+    found = list(rows)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Failure(f"There is no {what} “{name}”, or none that you may see.", code="not_found")
+    ids = "\n".join(f"  {row['id']}  {_place(row)}" for row in found)
+    raise Failure(f"“{name}” could be several; say --at, or the id of one of them:\n{ids}", code="ambiguous")
+
+
+def _place(row: Row) -> str:
+    place = row.get("scope") or row.get("resource")
+    return str(place["label"]) if isinstance(place, dict) else ""
+
+
+def mine(api: Api, kind: str, **query: str) -> Iterator[Row]:
+    """Yield the assignments of oneself and of one's groups; to some the API shows those of others too."""
+    me = api.get("access/mine")["principal"]["id"]
+    groups = {row["id"] for row in api.rows("groups", member=me)}
+    for row in api.rows(kind, expand="role,scope", **query):
+        if row["principal"] == me or row["group"] in groups:
+            yield row
+
+
+def assignment(api: Api, kind: str, name: str, at: str, **query: str) -> Row:
+    """Return the eligible or active assignment of oneself that is called so.
+
+    Args:
+        kind: ``eligible_assignments`` or ``active_assignments``.
+        name: of the role, or the id of the assignment.
+        at: label of the scope, where the role alone would be several.
+    """
+    held = mine(api, kind, state="active", **query)
+    called = (row for row in held if name in (row["id"], row["role"]["name"]))
+    return one((row for row in called if at in ("", row["scope"]["label"])), name, "assignment")
+
+
+def waiting(api: Api, name: str) -> Row:
+    """Return the request that waits for one's decision and has this id, this reference, or this role."""
+    rows = api.rows("approvals", expand="role,scope,principal,group")
+    called = (row for row in rows if name in (row["id"], row["reference"], row["role"]["name"]))
+    return one(called, name, "request that waits for you")
+
+
+def role(api: Api, name: str, at: str) -> Row:
+    if is_id(name):
+        return api.get(f"roles/{name}", expand="resource")
+    rows = list(api.rows("roles", name=name, expand="resource"))
+    above = [row for row in rows if not at or f"{at}/".startswith(row["resource"]["label"].rstrip("/") + "/")]
+    return one(above, name, "role")
+
+
+def scope(api: Api, label: str) -> str:
+    """Return the id of the resource with this label, such as /Finance/Payroll."""
+    if is_id(label):
+        return label
+    query = {"name": label.rpartition("/")[2]} if label != "/" else {"ordering": "label"}
+    row = next((row for row in api.rows("resources", **query) if row["label"] == label), None)
+    if row is None:
+        raise Failure(f"There is no resource “{label}”, or none that you may see.", code="not_found")
+    return str(row["id"])
+
+
+def principal(api: Api, username: str) -> str:
+    """Return the id of a principal; of oneself if none is named."""
+    if not username:
+        return str(api.get("access/mine")["principal"]["id"])
+    if is_id(username):
+        return username
+    return str(one(api.rows("principals", username=username), username, "principal")["id"])

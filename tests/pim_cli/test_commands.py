@@ -1,0 +1,126 @@
+"""The command line: where its token comes from, what it sends, and how it ends. The whole way is in the journeys."""
+
+import io
+import json
+
+import pytest
+
+from pim_cli.__main__ import main
+from pim_cli.credentials import Credentials, load, path, save
+from pim_cli.errors import Failure
+from pim_cli.lengths import iso_of
+from tests.listener import listening
+
+PERSON = {"principal": {"id": "me", "display_name": "Rita Berg"}}
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("PIM_URL", "PIM_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with listening() as listener:
+        url = f"http://127.0.0.1:{listener.port}"
+        monkeypatch.setenv("PIM_URL", url)
+        monkeypatch.setenv("PIM_TOKEN", "pim_secret")
+        listener.then(200, json.dumps(PERSON).encode())
+        yield listener
+
+
+@pytest.mark.parametrize(
+    ("typed", "iso"), [("2h", "PT2H"), ("45m", "PT45M"), ("1h30m", "PT1H30M"), ("1d", "P1D"), ("1d12h", "P1DT12H")]
+)
+def test_length_as_the_api_writes_it(typed, iso):
+    assert iso_of(typed) == iso
+
+
+@pytest.mark.parametrize("typed", ["", "2", "h", "2x", "-2h", "PT2H", "1m1h"])
+def test_length_that_is_none_is_a_wrong_command(typed, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["activate", "Role", f"--for={typed}"])
+    assert end.value.code == 2
+
+
+def test_token_is_kept_for_its_owner_alone(server, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("pim_given\n"))
+    url = f"http://127.0.0.1:{server.port}"
+
+    assert main(["login", "--url", url + "/", "--token-stdin"]) == 0
+
+    assert path().stat().st_mode & 0o777 == 0o600
+    monkeypatch.delenv("PIM_URL")
+    monkeypatch.delenv("PIM_TOKEN")
+    assert load() == Credentials(url, "pim_given")
+    assert server.asked[0][1]["Authorization"] == "Bearer pim_given"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_file_that_others_can_read_is_refused(mode, capsys):
+    save(Credentials("https://pim.example.org", "pim_secret")).chmod(mode)
+
+    assert main(["list"]) == 4
+    assert "Others can read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://pim.example.org", "ftp://pim.example.org", "pim.example.org"])
+def test_token_is_not_sent_in_the_clear(monkeypatch, url):
+    monkeypatch.setenv("PIM_URL", url)
+    monkeypatch.setenv("PIM_TOKEN", "pim_secret")
+
+    with pytest.raises(Failure) as failure:
+        load()
+    assert failure.value.status == 4
+
+
+def test_without_a_token_nothing_is_asked(server, monkeypatch):
+    monkeypatch.delenv("PIM_TOKEN")
+
+    assert (main(["list"]), server.asked) == (4, [])
+
+
+REFUSAL = {"code": "not_eligible", "detail": "You are not eligible."}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ends"),
+    [
+        (422, json.dumps(REFUSAL).encode(), 3),
+        (401, json.dumps({"code": "token_invalid", "detail": "Send a valid token."}).encode(), 4),
+        (500, b"<html>", 5),
+        (302, b"{}", 5),
+        (200, b"no JSON", 5),
+    ],
+)
+def test_exit_code_says_what_went_wrong(server, capsys, status, body, ends):
+    server.then(status, body)
+
+    assert main(["list", "--json"]) == ends
+    said = capsys.readouterr()
+    assert json.loads(said.out).keys() == {"code", "detail"}
+    assert said.err.startswith("pim: ")
+
+
+def test_token_does_not_follow_a_page_elsewhere(server):
+    elsewhere = {"results": [], "next": "http://127.0.0.1:1/api/v1/groups"}
+    mine = PERSON | {"holds": []}
+    server.answers = [(200, json.dumps(page).encode(), {}) for page in (mine, mine, elsewhere)]
+
+    assert main(["list"]) == 5
+    assert [path.partition("?")[0] for path, _headers, _body in server.asked] == [
+        "/api/v1/access/mine",
+        "/api/v1/access/mine",
+        "/api/v1/groups",
+    ]
+
+
+def test_netrc_does_not_take_the_place_of_the_token(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password word\n")
+    server.then(500)
+    main(["list"])
+
+    assert server.asked[0][1]["Authorization"] == "Bearer pim_secret"
