@@ -34,6 +34,7 @@ MIDDLEWARE_ORDER = [
 ]
 MAIL_THAT_VANISHES = ("console.EmailBackend", "dummy.EmailBackend", "locmem.EmailBackend")
 DEMO_MAIL = "pim_site.demo.mail.FileBackend"
+SHORTEST_TOKEN = 32
 TEMPORARY = "only what a developer's machine may do, set PIM_DEBUG=1 and PIM_DEMO=1"
 
 
@@ -157,6 +158,8 @@ def web() -> Findings:
         settings.CONTENT_SECURITY_POLICY
     ):
         yield error(11, "The content security policy is open.", "Restore CONTENT_SECURITY_POLICY: nothing inline.")
+    if 0 < len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        yield error(23, "PIM_METRICS_TOKEN can be guessed.", f"Give it {SHORTEST_TOKEN} random characters, or more.")
     if settings.TRUSTED_PROXIES < 0:
         yield error(12, "PIM_TRUSTED_PROXIES is below 0.", "Give the number of proxies that add X-Forwarded-For.")
     if not 0 < settings.SESSION_HOURS <= 24 or not 0 < settings.CONSOLE_IDLE_MINUTES <= 60:

@@ -54,3 +54,23 @@ class KeptAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer {self.status} to {self.user}"
+
+
+class RequestTimes(models.Model):
+    """How many requests of an area, answered with a status of a class, took up to so long, and all of them together.
+
+    All processes of the web server add to the same rows.
+    """
+
+    area = models.CharField(max_length=20)
+    status = models.CharField(max_length=3)
+    upto = models.PositiveIntegerField()  # milliseconds; 0: longer than all others
+    count = models.PositiveBigIntegerField(default=0)
+    microseconds = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["area", "status", "upto"], name="requesttimes_one_per_bucket")]
+
+    def __str__(self) -> str:
+        return f"{self.area} {self.status} {self.upto}: {self.count}"

@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "pim_site.metrics.latencies.LatencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -201,6 +202,11 @@ _manifest = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {"staticfiles": {"BACKEND": _plain if DEBUG else _manifest}}
 WHITENOISE_USE_FINDERS = DEBUG
+
+# --- Metrics ----------------------------------------------------------------------------------------------
+
+# What Prometheus sends to read /metrics; without one the page is not there, and nothing is counted.
+METRICS_TOKEN = env.str("PIM_METRICS_TOKEN", default="")
 
 # --- API --------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ REFUSED = {
     "no session": ({"PIM_SESSION_HOURS": "0"}, "pim.E013"),
     "endless session": ({"PIM_SESSION_HOURS": "9999"}, "pim.E013"),
     "no idle limit": ({"PIM_CONSOLE_IDLE_MINUTES": "0"}, "pim.E013"),
+    "short token for the metrics": ({"PIM_METRICS_TOKEN": "secret"}, "pim.E023"),
     "proxies below 0": ({"PIM_TRUSTED_PROXIES": "-1"}, "pim.E012"),
     "hasty watchdog": ({"PIM_WORKER_WATCHDOG_SECONDS": "5"}, "pim.W001"),
     "unknown database": ({"PIM_DATABASE_URL": "mysql://pim@localhost/pim"}, "mysql"),
