@@ -17,6 +17,7 @@ class Kind(models.TextChoices):
     ASSIGNMENT_STARTED = "assignment.started", _("Assignment started")
     ASSIGNMENT_CHANGED = "assignment.changed", _("Assignment changed")
     ASSIGNMENT_ENDED = "assignment.ended", _("Assignment ended")
+    REVIEW_CLOSED = "review.closed", _("Access review closed")
 
 
 ACTIONS = {
@@ -43,6 +44,7 @@ ACTIONS = {
     "assignment.deactivated": Kind.ASSIGNMENT_ENDED,
     "assignment.expired": Kind.ASSIGNMENT_ENDED,
     "assignment.removed": Kind.ASSIGNMENT_ENDED,
+    "review.closed": Kind.REVIEW_CLOSED,
 }
 _ASSIGNMENT_KINDS = (Kind.ASSIGNMENT_STARTED, Kind.ASSIGNMENT_CHANGED, Kind.ASSIGNMENT_ENDED)
 _TOLD = ("actor", "subject", "role", "scope", "request", "target", "ticket", "justification", "before", "after")
