@@ -21,11 +21,12 @@ from rest_framework import serializers
 from rest_framework.request import Request as ApiRequest
 from rest_framework.response import Response
 
-from accounts.models import User
+from accounts.models import Group, User
 from accounts.services import note_use
 from accounts.tokens import Scope, comes_from, is_same, key_of
 from assignments.check import Held, Question, Verdict, check
 from assignments.holdings import Holding, active_holdings
+from assignments.models import membership_until
 from pim_site.addresses import client_address
 
 from . import sight
@@ -174,20 +175,23 @@ class Access(Door):
         keys = [holding.assignment.pk for holding in holdings]
         asked = sight.requests(self.actor).filter(active_assignment__in=keys).order_by("requested_at")
         reasons = {row.active_assignment_id: row.justification for row in asked}
-        holds = [_holding(holding, reasons) for holding in holdings]
+        groups = {holding.group for holding in holdings if holding.group and holding.for_a_time}
+        ends: dict[Group | None, datetime | None] = {group: membership_until(user, group, at) for group in groups}
+        holds = [_holding(holding, reasons, ends.get(holding.group)) for holding in holdings]
         answer = {"principal": user, "at": at, "holds": holds}
         return Response(AccessOut(answer, context=self.get_serializer_context()).data)
 
 
-def _holding(holding: Holding, reasons: dict[Any, str]) -> dict[str, Any]:
+def _holding(holding: Holding, reasons: dict[Any, str], membership_end: datetime | None) -> dict[str, Any]:
     row: Any = holding.assignment
+    ends = [end for end in (row.carries_until, membership_end) if end is not None]
     ways = {(False, False): "direct", (True, False): "activation", (False, True): "group"}
     return {
         "assignment": row.pk,
         "role": row.role,
         "scope": row.scope,
         "starts_at": row.starts_at,
-        "until": row.carries_until,
+        "until": min(ends, default=None),
         "via": ways.get((holding.is_activated, holding.group is not None), "group_activation"),
         "group": holding.group,
         "justification": reasons.get(row.pk, ""),

@@ -9,8 +9,18 @@ from django.utils.timezone import now
 
 from accounts.models import ApiToken
 from roles.models import Role
+from roles.services import govern_group
 from tests.api import Program
-from tests.factories import ActivationFactory, ActiveFactory, RequestFactory, TokenFactory, UserFactory, holder_of
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RequestFactory,
+    TokenFactory,
+    UserFactory,
+    holder_of,
+)
 from tests.statements import statements
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +168,18 @@ def test_of_another_is_for_who_sees_everybodys():
     assert [each["assignment"] for each in reader.get(f"access/of/{row.user.pk}")[1]["holds"]] == [str(row.pk)]
     assert stranger.get(f"access/of/{row.user.pk}")[0] == 404
     assert stranger.get(f"access/of/{stranger.get('access/mine')[1]['principal']['id']}")[0] == 200
+
+
+def test_mine_ends_with_the_membership_that_carries_it():
+    user, group = UserFactory(), GroupFactory()
+    govern_group(group=group, actor=None)
+    member = Role.objects.get(resource__group=group, group_part=Role.GroupPart.MEMBER)
+    membership = ActivationFactory(eligible_assignment=EligibleFactory(user=user, role=member))
+    held = ActiveFactory(user=None, group=group)
+    program = Program(user)
+
+    _status, mine = program.get("access/mine")
+
+    (through,) = [each for each in mine["holds"] if each["assignment"] == str(held.pk)]
+    check = program.get("access/check", **question(held, principal=str(user.pk)))[1]
+    assert (through["via"], through["until"], check["until"]) == ("group", *[shown(membership.ends_at)] * 2)
