@@ -16,7 +16,7 @@ from assignments.rules import Terms
 from roles.models import Role, RoleSettings
 
 from . import sight
-from .fields import Input, Length, Moment, Named, Text
+from .fields import Coded, Input, Length, Moment, Named, Text
 from .problems import Refused
 
 Door = Any  # the view: it knows who asks, in which session, and how a code is proved
@@ -62,7 +62,7 @@ def the_assignment(asked: dict[str, Any]) -> AnyAssignment:
     return named[0]
 
 
-class SelfActivate(Asked):
+class SelfActivate(Asked, Coded):
     action = action_field(Request.Action.SELF_ACTIVATE)
     eligible_assignment = Named(sight.eligible)
     scope = Named(sight.resources, required=False)
@@ -70,7 +70,6 @@ class SelfActivate(Asked):
     duration = Length()
     ticket = Text(max_length=100, required=False, allow_blank=True, default="")
     ticket_system = Text(max_length=100, required=False, allow_blank=True, default="")
-    code = Text(max_length=40, required=False, allow_blank=True)
 
     scope_of_token = Scope.ACTIVATE
 
@@ -122,7 +121,7 @@ class SelfRenew(Asked, OneAssignment):
         return services.self_renew(assignment=the_assignment(asked), actor=door.actor, **asked)
 
 
-class AdminAssign(Asked):
+class AdminAssign(Asked, Coded):
     action = action_field(Request.Action.ADMIN_ASSIGN)
     type = serializers.ChoiceField([("eligible", "eligible"), ("active", "active")])
     principal = Named(sight.principals_to_name, required=False)
@@ -131,7 +130,6 @@ class AdminAssign(Asked):
     scope = Named(sight.resources, required=False)
     starts_at = Moment(required=False, allow_null=True)
     ends_at = Moment(required=False, allow_null=True)
-    code = Text(max_length=40, required=False, allow_blank=True)
 
     @staticmethod
     def carry_out(door: Door, asked: dict[str, Any]) -> Request:
@@ -170,9 +168,8 @@ ACTION_PROVED = {
 }
 
 
-class _OtherDates(Asked, OneAssignment):
+class _OtherDates(Asked, OneAssignment, Coded):
     ends_at = Moment(allow_null=True)
-    code = Text(max_length=40, required=False, allow_blank=True)
 
 
 def _change(door: Door, service: Any, asked: dict[str, Any]) -> Request:

@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.models import StepUpProof, User
+from accounts.forms import apps_of
+from accounts.models import StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
 from accounts.services import prove
 from accounts.tokens import Scope
@@ -45,6 +46,7 @@ class Door(GenericViewSet[Any]):
     parameters: ClassVar[dict[str, set[str]]] = {}
     serializer_class: type[serializers.BaseSerializer[Any]]
     kept: KeptAnswer | None = None
+    app = ""  # the authenticator app that the body names
     replayed: Answer | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -117,7 +119,9 @@ class Door(GenericViewSet[Any]):
         for field in form.fields.values() if some else ():  # not those within: `partial` would reach them too
             field.required, field.default = False, serializers.empty
         form.is_valid(raise_exception=True)
-        return dict(form.validated_data)
+        said = dict(form.validated_data)
+        self.app = said.pop("app", "")
+        return said
 
     def answer(self, row: Any, status: int = 200) -> Response:
         """Answer one row, with what its address asked to have beside it."""
@@ -147,15 +151,23 @@ class Door(GenericViewSet[Any]):
         """Prove the second factor of whoever asks, by the code in the body: a token itself proves nothing.
 
         Raises:
-            StepUpRefused
+            StepUpRefused. Refused: ``app_unknown``.
         """
         return prove(
             user=self.actor,
             session=self.session,
             intent=intent_digest(action, **facts),
             code=code,
+            app=self._app(),
             phishing_resistant=phishing_resistant,
         )
+
+    def _app(self) -> TotpDevice | None:
+        """Return the app that the body names. As on the pages, only the one that is named is tried."""
+        app = apps_of(self.actor).filter(name=self.app).first() if self.app else None
+        if self.app and app is None:
+            raise Refused(_("You have no authenticator app of this name."), "app_unknown", field="app")
+        return app
 
     @property
     def session(self) -> str:

@@ -54,6 +54,17 @@ class Text(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class Coded(Input):
+    """What takes a one-time code, where one is asked for."""
+
+    code = Text(max_length=40, required=False, allow_blank=True, default="")
+    app = Text(
+        max_length=64,
+        required=False,
+        help_text="Which authenticator app shows the code, by its name; the first one if not said.",
+    )
+
+
 class Moment(serializers.DateTimeField):
     """A moment with its offset from UTC; answered in UTC. Without an offset nobody knows when it is."""
 

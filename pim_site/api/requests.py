@@ -27,7 +27,7 @@ from .asking import ASKED
 from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
-from .fields import Input, Length, Moment, Named, Reference, Text
+from .fields import Coded, Input, Length, Moment, Named, Reference, Text
 from .lists import RowFilter
 from .principals import GroupSummary, Summary
 from .problems import status_of
@@ -102,21 +102,19 @@ class CancelIn(Input):
     justification = Text(required=False, allow_blank=True, default="")
 
 
-class DenyIn(Input):
+class DenyIn(Coded):
     justification = Text()
-    code = Text(max_length=40, required=False, allow_blank=True)
 
 
 class ApproveIn(DenyIn):
     duration = Length(required=False, allow_null=True)
 
 
-class GrantIn(Input):
+class GrantIn(Coded):
     justification = Text()
     ends_at = Moment(allow_null=True)
     starts_at = Moment(required=False, allow_null=True)
     type = serializers.ChoiceField([("eligible", "eligible"), ("active", "active")], required=False)
-    code = Text(max_length=40, required=False, allow_blank=True)
     validate_only = serializers.BooleanField(default=False)
 
 
@@ -233,11 +231,10 @@ def _decision(door: Door, rows: list[Request], verdict: str, said: dict[str, Any
 # --- approvals ------------------------------------------------------------------------------------------------
 
 
-class DecideIn(Input):
+class DecideIn(Coded):
     requests = serializers.ListField(child=Named(sight.requests), min_length=1, max_length=MOST_DECISIONS)
     verdict = serializers.ChoiceField(Decision.Verdict.choices)
     justification = Text()
-    code = Text(max_length=40, required=False, allow_blank=True)
 
 
 class ResultOut(serializers.Serializer[Any]):

@@ -19,7 +19,7 @@ from accounts.services.tokens import ISSUES, OVERLAP
 from accounts.tokens import MOST_NETWORKS, Scope, key_of
 
 from .base import Rows
-from .fields import Input, Length, Moment, Named, Reference, Text
+from .fields import Coded, Length, Moment, Named, Reference, Text
 from .lists import RowFilter, YesNo
 from .principals import Summary
 
@@ -66,18 +66,16 @@ class NewTokenOut(TokenOut):
         fields = [*TokenOut.Meta.fields, "token"]
 
 
-class TokenIn(Input):
+class TokenIn(Coded):
     principal = Named(owners, required=False)
     name = Text(max_length=100)
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), min_length=1, max_length=7)
     lifetime = Length()
     networks = serializers.ListField(child=Text(max_length=60), default=list, max_length=MOST_NETWORKS)
-    code = Text(max_length=40, required=False, allow_blank=True, default="")
 
 
-class RotateIn(Input):
+class RotateIn(Coded):
     overlap = Length(required=False)
-    code = Text(max_length=40, required=False, allow_blank=True, default="")
 
 
 class TokenFilter(RowFilter):

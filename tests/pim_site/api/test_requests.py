@@ -64,6 +64,20 @@ def test_activation_that_needs_a_code_carries_it():
     assert (status, made["proved_with"]) == (201, "totp")
 
 
+def test_code_of_the_second_app_counts_where_the_app_is_named_and_only_there():
+    eligible = EligibleFactory(role=RoleFactory(settings__activation_authentication="mfa"))
+    first, second = (TotpDeviceFactory(user=eligible.user, name=name) for name in ("Phone", "Tablet"))
+    program, code = Program(eligible.user), code_of(second)
+
+    unknown = program.post("requests", activation(eligible, code=code, app="Watch"))
+    wrong = program.post("requests", activation(eligible, code=code))
+    right = program.post("requests", activation(eligible, code=code, app="Tablet"))
+
+    assert [unknown[1]["code"], wrong[1]["code"], right[0]] == ["app_unknown", "mfa_invalid", 201]
+    first.refresh_from_db()
+    assert first.throttling_failure_count == 1
+
+
 def test_activation_that_needs_a_passkey_is_refused_without_using_the_code_up():
     eligible = EligibleFactory(role=RoleFactory(settings__activation_authentication="phishing_resistant"))
     app = TotpDeviceFactory(user=eligible.user)
