@@ -19,6 +19,7 @@ VALUES: dict[str, Any] = {
     "ticket": "OPS-511",
     "code": "123456",
     "name": "Ledger Database Operator",
+    "url": "https://tickets.example.org/pim",
     "label": "/Finance/Ledger database",
     "reference": "R-6D1E0C5B",
     "networks": ["192.0.2.0/24"],
