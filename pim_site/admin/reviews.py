@@ -190,7 +190,7 @@ class InstanceAdmin(ConsoleAdmin):
     narrowed_by = ("definition",)
     search_fields = ["definition__name"]
     list_select_related = ["definition"]
-    fields = ["series", "state_dot", "planned", "began", "ends", "how_far", "was_stopped", "counts"]
+    fields = ["series", "state_dot", "planned", "began", "ends", "how_far", "counts"]
     acts = (
         Act(
             slug="remind",
@@ -265,7 +265,6 @@ class InstanceAdmin(ConsoleAdmin):
         return [
             Button(_("Results as CSV"), page_of(row, "csv")),
             Button(_("Evidence"), page_of(row, "evidence")),
-            Button(_("Series"), page_of(row.definition)),
         ]
 
     def sections(self, request: HttpRequest, row: Instance) -> list[Section]:
@@ -282,7 +281,8 @@ class InstanceAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_dot(self, review: Instance) -> SafeString:
-        return dot(review.state, review.get_state_display())
+        word = review.get_state_display()
+        return dot(review.state, _("%(state)s, stopped") % {"state": word} if review.was_stopped else word)
 
     @admin.display(description=gettext_lazy("Planned for"))
     def planned(self, review: Instance) -> SafeString:
@@ -328,7 +328,7 @@ def _reviewers_of(review: Instance) -> Section:
 
 
 def _items_of(review: Instance) -> Section:
-    heads = [_("Person"), _("Access"), _("Recommended"), _("Answer"), _("By"), _("Outcome"), _("Result")]
+    heads = [_("Person"), _("Access"), _("Recommended"), _("Answer"), _("By"), _("Outcome")]
     rows = [_item_row(item) for item in review.items.described().worst_first()[:SHOWN]]
     return Section(_("Access"), heads, rows, list_of(Item, instance__id__exact=review.pk))
 
@@ -340,8 +340,7 @@ def _item_row(item: Item) -> list[Any]:
         item.get_recommendation_display(),
         dot(item.verdict, item.get_verdict_display()),
         str(item.decided_by or "–"),
-        item.get_outcome_display() or "–",
-        dot(item.result, item.get_result_display()) if item.result else "–",
+        dot(item.result, item.get_result_display()) if item.result else item.get_outcome_display() or "–",
     ]
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Group, User, default_zone
 from reviews.models import Stage
 from reviews.rules import MOST_STAGES, SeriesTerms, StageTerms
-from reviews.schedule import LONGEST
+from reviews.schedule import LONGEST, MORNING
 
 from .forms import ServiceForm
 from .widgets import SeveralChosen, tick
@@ -100,6 +100,24 @@ class _SeriesForm(ServiceForm):
         help_text=gettext_lazy("Days and times are those of this zone. Example: Europe/Berlin."),
     )
 
+    # Not the widgets of the stock console, which speak of the zone of whoever looks.
+    first_on = forms.DateField(
+        label=gettext_lazy("First day"),
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        help_text=gettext_lazy("The others follow on the same day, or on the last one of a shorter month."),
+    )
+    begins_at = forms.TimeField(
+        label=gettext_lazy("Time of day"),
+        initial=MORNING,
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+    )
+    ends_on = forms.DateField(
+        label=gettext_lazy("Last day"),
+        required=False,
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        help_text=gettext_lazy("No review begins after this day. Empty: without end."),
+    )
+
     class Meta:
         help_texts = {
             "name": gettext_lazy("Reviewers read it in the mail. Example: Privileged roles, every quarter"),
@@ -111,8 +129,6 @@ class _SeriesForm(ServiceForm):
             "principals": gettext_lazy("People and service accounts are reviewed apart."),
             "kinds": gettext_lazy("An activation is never reviewed, but the eligibility that it comes from."),
             "inactive_days": gettext_lazy("Only who has not signed in for so many days, up to 730. Empty: everybody."),
-            "first_on": gettext_lazy("The others follow on the same day, or on the last one of a shorter month."),
-            "ends_on": gettext_lazy("No review begins after this day. Empty: without end."),
             "count": gettext_lazy("After so many reviews the series ends. Empty: without end."),
             "no_answer": gettext_lazy("What happens to access about which nobody has answered."),
             "applies_itself": gettext_lazy(

@@ -46,7 +46,15 @@ SELF_SERVICE = {
         "/mail/",
         "/api/v1/reference",
     ],
-    "approver": ["/", "/approvals/", "/delegation/", "/security/password/", "/no-console/", "/no-such-page/"],
+    "approver": [
+        "/",
+        "/approvals/",
+        "/reviews/",
+        "/delegation/",
+        "/security/password/",
+        "/no-console/",
+        "/no-such-page/",
+    ],
 }
 CONSOLE = [
     "/console/",
@@ -65,6 +73,10 @@ CONSOLE = [
     "/console/assignments/eligibleassignment/import/",
     "/console/approvals/request/",
     "/console/approvals/emergencyuse/",
+    "/console/reviews/definition/",
+    "/console/reviews/definition/add/",
+    "/console/reviews/instance/",
+    "/console/reviews/item/",
     "/console/audit/event/",
     "/console/notifications/message/",
     "/console/webhooks/subscription/add/",
@@ -72,7 +84,15 @@ CONSOLE = [
 ]
 # The first row of each of these lists is opened too.
 DETAILS = ["accounts/user", "accounts/group", "roles/resource", "roles/role", "assignments/eligibleassignment"]
-DETAILS += ["assignments/activeassignment", "approvals/request", "audit/event", "notifications/message"]
+DETAILS += [
+    "reviews/instance",
+    "reviews/definition",
+    "reviews/item",
+    "assignments/activeassignment",
+    "approvals/request",
+    "audit/event",
+    "notifications/message",
+]
 
 
 def faults(visit, path):
@@ -108,7 +128,7 @@ def details(page, lists):
 def linked(page, lists):
     for path in lists:
         page.goto(path)
-        links = page.locator("main a[href^='/requests/'], main a[href^='/activate/']")
+        links = page.locator("main a[href^='/requests/'], main a[href^='/activate/'], main a[href^='/reviews/']")
         yield from [links.nth(number).get_attribute("href") for number in range(min(2, links.count()))]
 
 
@@ -123,7 +143,7 @@ def test_strangers_pages_are_sound(visitor):
 def test_self_service_pages_are_sound(visitor, username):
     visit = visitor()
     page = visit.sign_in(username)
-    paths = [*SELF_SERVICE[username], *linked(page, ["/", "/requests/", "/approvals/"])]
+    paths = [*SELF_SERVICE[username], *linked(page, ["/", "/requests/", "/approvals/", "/reviews/"])]
 
     assert [fault for path in dict.fromkeys(paths) for fault in faults(visit, path)] == []
 

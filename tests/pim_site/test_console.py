@@ -135,11 +135,14 @@ def test_there_is_no_superuser():
         User(username="root", is_superuser=True)
 
 
+REVIEWS = ["reviews in progress", "to be applied"]
+
+
 @pytest.mark.parametrize(
     ("persona", "words"),
     [
         ("helpdesk", ["Requests waiting", "Roles activated", "could not be sent", "waiting to be sent"]),
-        ("role_admin", ["Requests waiting", "Roles activated", "to be reviewed", "overdue", "given up"]),
+        ("role_admin", ["Requests waiting", "Roles activated", "to be reviewed", "overdue", "given up", *REVIEWS]),
     ],
 )
 def test_index_counts_what_one_may_see(at_console, rows, persona, words):
