@@ -59,27 +59,24 @@ def prepare(rows):
 
     call_command("migrate", verbosity=0)
     people = max(rows // 10, 100)
+    root = Resource.objects.get(path="/")
+    made = (User(username=f"p{n}", email=f"p{n}@example.org", display_name=f"P {n}") for n in range(1, people + 1))
+    User.objects.bulk_create(made, batch_size=2000)
+    Role.objects.bulk_create(Role(resource=root, name=f"Role {n}") for n in range(1, 2001))
+    common = {"scope": root, "starts_at": now() - timedelta(days=1), "created_at": now()}
+    one = ActiveAssignment.objects.create(user=User.objects.get(username="p1"), role=Role.objects.first(), **common)
+    others = [f.column for f in one._meta.concrete_fields if f.column not in ("id", "user_id", "role_id")]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO accounts_user (id, password, kind, username, email, display_name, time_zone, is_active,"
-            " is_emergency_access, created_at) SELECT gen_random_uuid(), '', 'person', 'p' || n,"
-            " 'p' || n || '@example.org', 'P ' || n, 'UTC', true, false, now() FROM generate_series(1, %s) n",
-            [people],
-        )
-        root = Resource.objects.get(path="/")
-        cursor.execute(
-            "INSERT INTO roles_role (id, resource_id, name, description, is_privileged, group_part, owns_resource)"
-            " SELECT gen_random_uuid(), %s, 'Role ' || n, '', false, '', false FROM generate_series(1, 2000) n",
-            [root.pk],
-        )
+        # All are like that one, whatever columns there are.
         cursor.execute(
             "WITH u AS (SELECT id, row_number() OVER () AS n FROM accounts_user WHERE username LIKE 'p%%'),"
             " r AS (SELECT id, row_number() OVER () AS n FROM roles_role WHERE name LIKE 'Role %%')"
-            " INSERT INTO assignments_activeassignment"
-            " (id, user_id, role_id, scope_id, starts_at, created_at, end_reason)"
-            " SELECT gen_random_uuid(), u.id, r.id, %s, now() - interval '1 day', now(), ''"
-            " FROM u CROSS JOIN generate_series(1, 10) k JOIN r ON r.n = (u.n * 7 + k * 13) %% 2000 + 1",
-            [root.pk],
+            f" INSERT INTO assignments_activeassignment (id, user_id, role_id, {', '.join(others)})"
+            f" SELECT gen_random_uuid(), u.id, r.id, {', '.join(f'one.{name}' for name in others)}"
+            " FROM assignments_activeassignment one"
+            " CROSS JOIN u CROSS JOIN generate_series(1, 10) k JOIN r ON r.n = (u.n * 7 + k * 13) %% 2000 + 1"
+            " WHERE one.id = %s",
+            [one.pk],
         )
         cursor.execute("ANALYZE")
     text, key = new_token()
@@ -87,9 +84,7 @@ def prepare(rows):
     ActiveAssignment.objects.create(
         user=reader,
         role=Role.objects.built_in(Role.SECURITY_READER),
-        scope=root,
-        starts_at=now() - timedelta(days=1),
-        created_at=now(),
+        **common,
     )
     terms = {"name": "benchmark", "scopes": "read", "key": key, "digest": digest(text)}
     ApiToken.objects.create(user=reader, created_at=now(), expires_at=now() + timedelta(days=1), **terms)
