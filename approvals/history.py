@@ -1,12 +1,7 @@
-"""What happened to a person, in words and as a file."""
-
-import csv
-from collections.abc import Iterable, Iterator
+"""What happened to a person, in words."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
-from audit.models import Event
 
 # What each action of the audit is called. An action that is not here is shown by its code.
 ACTIONS: dict[str, str | Promise] = {
@@ -175,27 +170,5 @@ CAUSES: dict[str, str | Promise] = {
     "too_short": _("too short"),
 }
 
+# What the file of one's own history holds.
 COLUMNS = ("at", "action", "outcome", "code", "actor", "subject", "role", "scope", "target", "ticket", "justification")
-# What a spreadsheet would take for a formula (OWASP, CSV injection); some read the wide forms of the signs alike.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-
-
-class Line:
-    """A file for `csv.writer` that hands each line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def csv_lines(events: Iterable[Event]) -> Iterator[str]:
-    """Yield the lines of a CSV file, a heading first; times in UTC, as they were recorded."""
-    writer = csv.writer(Line())
-    yield writer.writerow(COLUMNS)
-    for event in events:
-        yield writer.writerow([cell(event.facts[column]) for column in COLUMNS])
-
-
-def cell(value: str | dict[str, str] | None) -> str:
-    """Return what stands in a cell of a file: the name of a thing, and nothing that a spreadsheet would carry out."""
-    text = value["label"] if isinstance(value, dict) else value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -22,6 +22,7 @@ from accounts.sessions import SignedInRequest, prove
 from assignments.calendar import calendar_of
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import allows_emergency
+from audit.exporting import csv_lines
 from audit.models import Event
 from roles import services as roles
 from roles.models import Delegation, Resource, RoleSettings
@@ -29,7 +30,7 @@ from roles.models import Delegation, Resource, RoleSettings
 from . import services
 from .filters import EventFilter, RequestFilter
 from .forms import ActivationForm, DecisionForm, DelegationForm, RowForm, place
-from .history import ACTIONS, CAUSES, csv_lines
+from .history import ACTIONS, CAUSES, COLUMNS
 from .models import Decision, Request
 from .outlook import outlook
 from .rules import activation_facts, check_text, decision_facts
@@ -358,7 +359,7 @@ def delegation_end(request: SignedInRequest, pk: int) -> HttpResponse:
 def history(request: SignedInRequest) -> HttpResponseBase:
     found = EventFilter(request.GET, queryset=Event.objects.about(request.user), request=request)
     if request.GET.get("format") == "csv":
-        lines = csv_lines(found.qs.iterator(chunk_size=500))
+        lines = csv_lines(found.qs.iterator(chunk_size=500), COLUMNS)
         headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
         return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))

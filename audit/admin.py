@@ -1,7 +1,7 @@
 """The events in the console: to look at, never to change, whoever looks."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -43,7 +43,7 @@ class ActionFilter(admin.SimpleListFilter):
 
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    list_display = (
+    list_display: tuple[str, ...] = (
         "moment",
         "action",
         "outcome_dot",
@@ -53,7 +53,7 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
         "scope_label",
         "code",
     )
-    list_filter = ("outcome", ("at", admin.DateFieldListFilter), ActionFilter)
+    list_filter: ClassVar[tuple[Any, ...]] = ("outcome", ("at", admin.DateFieldListFilter), ActionFilter)
     search_fields = (
         "actor_label",
         "subject_label",

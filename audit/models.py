@@ -98,6 +98,7 @@ class Event(models.Model):
             models.Index(fields=("target_type", "target_id", "-at"), name="event_by_target"),
             models.Index(fields=("role_id", "-at"), name="event_by_role"),
             models.Index(fields=("request_id",), name="event_by_request"),
+            models.Index(fields=("ticket",), condition=~models.Q(ticket=""), name="event_by_ticket"),
             models.Index(fields=("correlation_id",), name="event_by_correlation"),
         )
 
@@ -124,6 +125,12 @@ class Event(models.Model):
         """Before and after side by side, by name."""
         before, after = self.facts["before"] or {}, self.facts["after"] or {}
         return [Change(name, _shown(before.get(name)), _shown(after.get(name))) for name in sorted(before | after)]
+
+    @property
+    def approvers(self) -> list[str]:
+        """The names of those who said yes to what was granted; none where nobody had to."""
+        named = (self.facts["after"] or {}).get("approvers")
+        return [str(name) for name in named] if isinstance(named, list) else []
 
     @property
     def is_refused(self) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from approvals.history import Line, cell
+from audit.exporting import Line, cell
 from audit.models import Event
 
 from .models import Answer, Instance, Item

@@ -15,6 +15,7 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -271,7 +272,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         pages = [self.page(f"<path:object_id>/{act.slug}/", act.slug, self.act_view, act=act) for act in self.acts]
         return [*pages, *super().get_urls()]
 
-    def page(self, route: str, name: str, view: Callable[..., HttpResponse], **kwargs: Any) -> URLPattern:
+    def page(self, route: str, name: str, view: Callable[..., HttpResponseBase], **kwargs: Any) -> URLPattern:
         """Return the address of a page of this model, behind the console's door."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
         return path(route, self.admin_site.admin_view(view), kwargs, name=name)

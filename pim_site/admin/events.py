@@ -1,16 +1,161 @@
-"""The events, in a list that keeps to what every list of the console keeps to."""
+"""The events: found by who, what, when and why, and taken out as files."""
 
+from collections.abc import Callable, Iterator
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
+from django.utils.timezone import make_aware
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
+from accounts.models import User
+from accounts.rules import NotAllowed
 from audit.admin import EventAdmin as StockEventAdmin
+from audit.exporting import csv_lines, found, json_lines
 from audit.models import Event
+from roles.models import Resource, Role
 
-from .base import ConsoleAdmin
+from .base import Button, ConsoleAdmin, actor_of
 
 admin.site.unregister(Event)
+
+# More people, roles or resources than this are no answer to a name.
+MOST_NAMED = 200
+
+
+class FactsForm(forms.Form):
+    """What an event is looked for by. Names are looked up first, so that the large table is asked by its indexes."""
+
+    since = forms.DateField(
+        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    until = forms.DateField(
+        label=gettext_lazy("To, included"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    person = forms.CharField(label=gettext_lazy("Person"), required=False, max_length=200)
+    role = forms.CharField(label=gettext_lazy("Role"), required=False, max_length=200)
+    resource = forms.CharField(label=gettext_lazy("Resource"), required=False, max_length=200)
+    ticket = forms.CharField(label=gettext_lazy("Ticket"), required=False, max_length=200)
+    request = forms.UUIDField(label=gettext_lazy("Id of the request"), required=False)
+
+    def narrow(self, events: QuerySet[Event]) -> QuerySet[Event]:
+        """Return the events that the form describes: of what is filled in wrongly, none."""
+        if not self.is_valid():
+            return events.none()
+        for name, value in self.cleaned_data.items():
+            if value:
+                events = events.filter(NARROWED[name](value))
+        return events
+
+
+def _of_person(text: str) -> Q:
+    named = Q(username__icontains=text) | Q(display_name__icontains=text) | Q(email__icontains=text)
+    people = list(User.objects.filter(named).values_list("pk", flat=True)[:MOST_NAMED])
+    return Q(actor_id__in=people) | Q(subject_id__in=people)
+
+
+def _of_role(text: str) -> Q:
+    return Q(role_id__in=list(Role.objects.filter(name__icontains=text).values_list("pk", flat=True)[:MOST_NAMED]))
+
+
+def _of_resource(text: str) -> Q:
+    places = Resource.objects.filter(label__icontains=text).values_list("pk", flat=True)
+    return Q(scope_id__in=list(places[:MOST_NAMED]))
+
+
+NARROWED: dict[str, Callable[[Any], Q]] = {
+    "since": lambda day: Q(at__gte=make_aware(datetime.combine(day, time()))),
+    "until": lambda day: Q(at__lt=make_aware(datetime.combine(day + timedelta(days=1), time()))),
+    "person": _of_person,
+    "role": _of_role,
+    "resource": _of_resource,
+    "ticket": lambda text: Q(ticket=text),
+    "request": lambda key: Q(request_id=key),
+}
+
+
+class FactsFilter(admin.ListFilter):
+    """One form with several fields, where the stock filters are lists of links."""
+
+    title = gettext_lazy("Who, what, when")
+    template = "audit/facts_filter.html"
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        said = {name: params.pop(name) for name in NARROWED if name in params}
+        self.form = FactsForm({name: values[-1] for name, values in said.items()}, auto_id="facts_%s")
+        self.others: list[tuple[str, str]] = []
+
+    def has_output(self) -> bool:
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return list(NARROWED)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """No links; what else the list is narrowed by goes on with the form."""
+        self.others = [(name, value) for name, value in changelist.params.items() if name not in NARROWED]
+        return iter(())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return self.form.narrow(queryset)
+
+
+FILES: dict[str, tuple[str, Callable[[QuerySet[Event]], Iterator[str]]]] = {
+    "csv": ("text/csv; charset=utf-8", lambda events: csv_lines(found(events))),
+    "jsonl": ("application/jsonl; charset=utf-8", json_lines),
+}
 
 
 @admin.register(Event)
 class EventAdmin(ConsoleAdmin, StockEventAdmin):
     change_form_template = StockEventAdmin.change_form_template
-    narrowed_by = ("target_type", "target_id", "subject_id")
+    narrowed_by = (
+        *("target_type", "target_id", "subject_id", "actor_id", "request_id", "correlation_id"),
+        *NARROWED,
+    )
+    list_display = (
+        *StockEventAdmin.list_display,
+        *("justification_shown", "ticket", "approvers_shown", "via"),
+    )
+    list_filter = (FactsFilter, *StockEventAdmin.list_filter)
+
+    @admin.display(description=gettext_lazy("Reason"))
+    def justification_shown(self, event: Event) -> str:
+        text = " ".join(event.justification.split())
+        return text if len(text) <= 80 else text[:79] + "…"
+
+    @admin.display(description=gettext_lazy("Approved by"))
+    def approvers_shown(self, event: Event) -> str:
+        return ", ".join(event.approvers)
+
+    def get_urls(self) -> list[URLPattern]:
+        files = [self.page(f"export.{kind}", f"export_{kind}", self.export_view, kind=kind) for kind in FILES]
+        return [*files, *super().get_urls()]
+
+    def list_buttons(self, request: HttpRequest) -> list[Button]:
+        if not actor_of(request).has_perm("audit.export_event"):
+            return []
+        words = {"csv": _("CSV of these"), "jsonl": _("JSON Lines of these")}
+        query = request.GET.urlencode()
+        return [Button(words[kind], f"{reverse(f'admin:audit_event_export_{kind}')}?{query}") for kind in FILES]
+
+    @method_decorator(require_safe)
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """Send all events that the list would show, however many."""
+        if not (self.has_view_permission(request) and actor_of(request).has_perm("audit.export_event")):
+            raise NotAllowed
+        events = self.get_changelist_instance(request).queryset
+        content_type, written = FILES[kind]
+        headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
+        return StreamingHttpResponse(written(events), content_type=content_type, headers=headers)

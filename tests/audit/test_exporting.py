@@ -1,0 +1,82 @@
+import csv
+import io
+import json
+import tracemalloc
+
+import pytest
+
+from audit import exporting
+from audit.exporting import COLUMNS, csv_lines, found, json_lines
+from audit.models import Event
+from audit.sealing import seal
+from audit.services import record
+
+pytestmark = pytest.mark.django_db
+
+
+def write(count, **facts):
+    for _event in range(count):
+        record("assignment.activated", actor=None, target=None, **facts)
+
+
+def rows_of(events):
+    return list(csv.DictReader(io.StringIO("".join(csv_lines(events)))))
+
+
+def test_csv_tells_who_what_why_and_who_said_yes(person):
+    after = {"approvers": ["Kim", "Lee"], "ends_at": None}
+    record("assignment.activated", actor=person, target=person, ticket="INC-1", justification="a,b\n“c”", after=after)
+    seal()
+    [row] = rows_of(found(Event.objects.all()))
+    assert tuple(row) == COLUMNS
+    assert (row["number"], row["action"], row["actor"], row["ticket"]) == ("1", "assignment.activated", "Ana", "INC-1")
+    assert (row["justification"], row["approvers"], row["via"]) == ("a,b\n“c”", "Kim, Lee", "system")
+    assert json.loads(row["after"]) == after
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_csv_is_no_formula(text):
+    write(1, justification=text, ticket=text)
+    [row] = rows_of(found(Event.objects.all()))
+    assert (row["justification"], row["ticket"]) == (f"'{text}", f"'{text}")
+
+
+@pytest.mark.parametrize("after", [{"approvers": "Kim"}, {"approvers": None}, None])
+def test_event_without_approvers_has_none(after):
+    write(1, after=after)
+    assert Event.objects.get().approvers == []
+
+
+def test_json_lines_are_those_of_the_whole_export():
+    write(2, justification="schön")
+    seal()
+    write(1)
+    events = list(Event.objects.order_by("pk"))
+    expected = [f'{{"n":{n},"record":{event.canonical}}}\n' for n, event in zip([1, 2, "null"], events, strict=True)]
+    assert list(json_lines(Event.objects.all())) == expected
+
+
+def test_everything_is_found_once_page_by_page(monkeypatch, django_assert_num_queries):
+    write(5, ticket="a")
+    write(2, ticket="b")
+    monkeypatch.setattr(exporting, "CHUNK", 2)
+    with django_assert_num_queries(4):
+        assert len({event.pk for event in found(Event.objects.filter(ticket="a"))}) == 5
+
+
+def test_memory_does_not_grow_with_the_number_of_events(monkeypatch):
+    monkeypatch.setattr(exporting, "CHUNK", 20)
+
+    def peak():
+        tracemalloc.start()
+        for _line in csv_lines(found(Event.objects.all())):
+            pass
+        _now, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    write(20, justification="x" * 5_000)
+    peak()
+    few = peak()
+    write(180, justification="x" * 5_000)
+    assert peak() < few + 300_000  # all of them would be 2 MB more

@@ -1,0 +1,112 @@
+"""Events in the console: found by who, what, when and why, and taken out as files."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.urls import reverse
+from django.utils.timezone import now
+
+from audit.models import Event
+from audit.services import record
+from tests.client import signed_in
+from tests.factories import RequestFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
+
+pytestmark = pytest.mark.django_db
+LIST = reverse("admin:audit_event_changelist")
+CSV, JSON_LINES = reverse("admin:audit_event_export_csv"), reverse("admin:audit_event_export_jsonl")
+
+
+@pytest.fixture
+def console(client):
+    signed_in(client, holder_of("security_reader"))
+    return client
+
+
+@pytest.fixture
+def event():
+    """One event that differs from the others in everything."""
+    ana, role, place = (
+        UserFactory(display_name="Ana Berg"),
+        RoleFactory(name="Vault Keeper"),
+        ResourceFactory(name="Vault"),
+    )
+    request = RequestFactory()
+    with time_machine.travel(now() - timedelta(days=30), tick=False):
+        facts = {"actor": ana, "subject": ana, "role": role, "scope": place, "request": request, "ticket": "INC-7"}
+        found = record("assignment.activated", target=ana, after={"approvers": ["Kim"]}, **facts)
+    record("assignment.activated", actor=None, target=None)
+    return found
+
+
+def found(console, **query):
+    return list(console.get(LIST, query).context["cl"].queryset)
+
+
+@pytest.mark.parametrize("query", [{"person": "berg"}, {"role": "keeper"}, {"resource": "vault"}, {"ticket": "INC-7"}])
+def test_event_is_found_by_what_is_typed(console, event, query):
+    assert found(console, **query) == [event]
+    assert found(console, **{name: f"{value} of nobody" for name, value in query.items()}) == []
+
+
+def test_event_is_found_by_its_request_and_from_its_page(console, event):
+    assert found(console, request=str(event.request_id)) == [event]
+    for column in ("actor_id", "request_id"):
+        assert found(console, **{column: str(getattr(event, column))}) == [event]
+
+
+def test_event_is_found_by_its_day_in_the_zone_of_who_looks(console, event):
+    console.person = None
+    zone = ZoneInfo("UTC")
+    day = event.at.astimezone(zone).date()
+    assert found(console, since=day, until=day) == [event]
+    assert found(console, until=day - timedelta(days=1)) == []
+    assert event not in found(console, since=day + timedelta(days=1))
+    assert datetime.combine(day, datetime.min.time(), zone) <= event.at
+
+
+@pytest.mark.parametrize("query", [{"request": "no uuid"}, {"since": "yesterday"}, {"person": "x" * 201}])
+def test_what_is_filled_in_wrongly_finds_nothing_and_says_so(console, event, query):
+    page = console.get(LIST, query)
+    assert list(page.context["cl"].queryset) == []
+    assert b"errornote" in page.content
+
+
+def test_form_keeps_what_else_the_list_is_narrowed_by(console, event):
+    page = console.get(LIST, {"outcome__exact": "success", "person": "berg"}).content.decode()
+    assert '<input type="hidden" name="outcome__exact" value="success">' in page
+    assert 'value="berg"' in page
+
+
+def test_list_asks_by_indexes_and_counts_no_table(console, event, django_assert_max_num_queries):
+    with django_assert_max_num_queries(30) as asked:
+        found(console, person="berg", role="keeper", resource="vault")
+    statements = [query["sql"] for query in asked.captured_queries if '"audit_event"' in query["sql"]]
+    assert statements
+    assert not [sql for sql in statements if "DISTINCT" in sql or ("COUNT(" in sql and "LIMIT" not in sql)]
+
+
+@pytest.mark.parametrize("url", [CSV, JSON_LINES])
+def test_file_holds_what_the_list_shows(console, event, url):
+    answer = console.get(url, {"person": "berg"})
+    content = answer.getvalue().decode()
+    assert answer.streaming
+    assert "attachment" in answer["Content-Disposition"]
+    assert content.count("assignment.activated") == 1
+    assert str(event.request_id) in content or "Ana Berg" in content
+    assert (
+        console.get(url).getvalue().decode().count("assignment.activated")
+        == Event.objects.filter(action="assignment.activated").count()
+    )
+
+
+def test_list_leads_to_the_files_of_what_it_shows(console, event):
+    page = console.get(LIST, {"person": "berg"}).content.decode()
+    assert f"{CSV}?person=berg" in page
+
+
+def test_files_are_refused_without_the_right(client, event):
+    signed_in(client, holder_of("privileged_role_administrator"))
+    assert client.get(CSV).status_code == 403
+    assert CSV not in client.get(LIST).content.decode()
