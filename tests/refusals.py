@@ -1,10 +1,12 @@
 """What a refusal is: an error with its code, one event, and nothing else."""
 
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 from django.apps import apps
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection
 
 from audit.models import Event, Unsealed
 from audit.services import refusal_code
@@ -33,10 +35,22 @@ def code_of_refusal(check, *args, **kwargs):
 
 
 def snapshot(tables=None):
-    """All rows of our tables, by table; of these alone, where they are given."""
-    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
-    wanted = [m for m in models if m._meta.managed and (tables is None or m._meta.db_table in tables)]
-    return {m._meta.db_table: list(m._base_manager.order_by("pk").values()) for m in wanted}
+    """All rows of our tables, as the database has them, by table; of these alone, where they are given."""
+    wanted = {table: sql for table, sql in every_table().items() if tables is None or table in tables}
+    with connection.cursor() as cursor:
+        return {table: rows(cursor, sql) for table, sql in wanted.items()}
+
+
+def rows(cursor, sql):
+    cursor.execute(sql)
+    return cursor.fetchall()
+
+
+@cache
+def every_table():
+    """How all rows of each of our tables are asked for: once for many tests, because building it takes the time."""
+    models = [m._meta for m in apps.get_models(include_auto_created=True) if m._meta.app_label in OUR_APPS]
+    return {m.db_table: f'SELECT * FROM "{m.db_table}" ORDER BY "{m.pk.column}"' for m in models if m.managed}
 
 
 AUDIT = {Event._meta.db_table, Unsealed._meta.db_table}  # where each event waits for its number
