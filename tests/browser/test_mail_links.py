@@ -3,9 +3,9 @@
 import re
 from contextlib import closing
 
-# What a page view and a sign-in write of themselves, and what the worker does meanwhile.
+# What a page view and a sign-in write of themselves, and what the worker does meanwhile: it numbers and seals events.
 APART = re.compile(
-    "django_|sqlite_|notifications_message|pim_site_|accounts_(browsersession|signincounter|stepup|totp)"
+    "django_|sqlite_|notifications_message|pim_site_|audit_(?!event)|accounts_(browsersession|signincounter|stepup|totp)"
 )
 
 
@@ -77,7 +77,7 @@ def test_links_of_all_mails_change_nothing(visitor, demo):
             assert "/sign-in/" not in page.url, (name, path)
         assert changed(demo, before) == set(), name
     stranger, before = visitor().page, rows(demo)
-    for path in found:
+    for path in {re.sub("[0-9a-f-]{32,36}", "", path): path for path in found}.values():  # one of each kind of page
         stranger.goto(path, wait_until="commit")
         assert "/sign-in/" in stranger.url, path
     assert changed(demo, before) == set()
