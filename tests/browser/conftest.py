@@ -102,7 +102,7 @@ def wait_for(url, process, directory):
     raise AssertionError((directory / "start.log").read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")  # and no longer: beside its loop no other test could ask the database
 def browser(chromium):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
