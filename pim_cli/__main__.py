@@ -9,6 +9,7 @@ from . import acts
 from .errors import Failure
 from .lengths import iso_of
 
+APP = "name of the authenticator app that shows the code, where you have several"
 WAIT = 3600.0  # seconds that --wait waits if nothing else is said
 
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     activate.add_argument("--ticket", default="", help="number of the ticket")
     activate.add_argument("--ticket-system", default="", help="where the ticket is")
     activate.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
+    activate.add_argument("--app", default="", help=APP)
     words = "wait for the decision, an hour if no time is said"
     activate.add_argument("--wait", nargs="?", type=float, const=WAIT, default=0.0, metavar="SECONDS", help=words)
     end = add("end", acts.end, "end an activation", named="role, or id of the active assignment")
@@ -41,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     approve.add_argument("request", nargs="?", default="", help="its reference (R-…), its id, or its role")
     approve.add_argument("--reason", default="", help="why")
     approve.add_argument("--code", default="", help="one-time code, where the role asks for one")
+    approve.add_argument("--app", default="", help=APP)
     approve.add_argument("--for", dest="duration", type=length, metavar="1h", help="for less long than asked")
     approve.add_argument("--deny", action="store_true", help="say no")
     check = add("check", acts.check, "does somebody hold a role now?", named="role, or its id")

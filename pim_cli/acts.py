@@ -62,19 +62,20 @@ def activate(asked: Namespace) -> Outcome:
     if asked.dry_run:
         request = api.post("requests", body | {"validate_only": True})
         return Outcome(request, f"{_named(row)} could be activated: {request['status']}. Nothing was done.")
-    request = _with_code(api, "requests", body, asked.code)
+    request = _with_code(api, "requests", body, asked)
     if asked.wait and request["status"] in PENDING:
         print(f"{request['reference']} waits for a decision.", file=sys.stderr)
         request = _decided(api, request, seconds=asked.wait)
     return _of_activation(_named(row), request)
 
 
-def _with_code(api: Api, path: str, body: Row, code: str) -> Row:
+def _with_code(api: Api, path: str, body: Row, asked: Namespace) -> Row:
     """Send with the code, if there is one; ask a person for it where it is asked for."""
+    body = body | ({"app": asked.app} if asked.app else {})
     try:
-        return api.post(path, body | ({"code": code} if code else {}))
+        return api.post(path, body | ({"code": asked.code} if asked.code else {}))
     except Failure as failure:
-        if failure.code != "mfa_required" or code or not sys.stdin.isatty():
+        if failure.code != "mfa_required" or asked.code or not sys.stdin.isatty():
             raise
     return api.post(path, body | {"code": getpass("One-time code: ")})
 
@@ -120,7 +121,7 @@ def approve(asked: Namespace) -> Outcome:
     if not asked.reason:
         raise Failure("Say why: --reason", code="justification_required")
     body = {"justification": asked.reason} | ({"duration": asked.duration} if asked.duration else {})
-    request = _with_code(api, f"requests/{row['id']}/{verb}", body, asked.code)
+    request = _with_code(api, f"requests/{row['id']}/{verb}", body, asked)
     return Outcome(request, f"{row['reference']}: {request['status']}")
 
 
