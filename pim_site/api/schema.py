@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 
 from accounts.tokens import Scope
 
@@ -90,6 +90,8 @@ class Operation(AutoSchema):
             problems |= WRITING if self.method in ("POST", "PATCH", "DELETE") else {}
             problems |= EDITING if self._edits() else {}
             problems |= {"422": "A parameter without a value, or no cursor of ours"} if self.method == "GET" else {}
+            if isinstance(self.get_request_serializer(), PolymorphicProxySerializer):
+                operation["requestBody"]["required"] = True  # one of several, and each has fields that must be there
             operation["responses"]["414"] = {"description": "The address is too long"}
             for status, text in sorted(problems.items()):
                 operation["responses"].setdefault(status, _problem(text))

@@ -72,6 +72,8 @@ class SubscriptionIn(Input):
 
 
 class SubscriptionFilter(RowFilter):
+    owner = django_filters.UUIDFilter()
+
     class Meta:
         model = Subscription
         fields = ["name", "is_enabled", "owner"]
@@ -156,6 +158,7 @@ class DeliveryOut(serializers.ModelSerializer[Delivery]):
 
 
 class DeliveryFilter(RowFilter):
+    subscription = django_filters.UUIDFilter()
     kind = django_filters.ChoiceFilter("notice__kind", choices=Kind.choices)
 
     class Meta:
