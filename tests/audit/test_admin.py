@@ -2,7 +2,8 @@ import pytest
 from django.db import transaction
 from django.urls import reverse
 
-from audit.models import Event
+from audit.models import Entry, Event
+from audit.sealing import seal
 from audit.services import record
 from tests.client import signed_in
 from tests.factories import UserFactory, holder_of
@@ -95,6 +96,14 @@ def test_detail_shows_the_record(console):
     assert '>name</th><td data-label="Before">a</td><td data-label="After"><strong>b&lt;</strong></td></tr>' in page
     assert ">ends_at</th>" in page
     assert "style=" not in page.split('id="content-main"')[1].split("</form>")[0]
+
+
+def test_detail_shows_the_number_that_proofs_ask_for(console):
+    [event] = make_events(1)
+    assert "given within seconds" in console.get(detail(event)).content.decode()
+    seal()
+    entry = Entry.objects.get(event=event)
+    assert f"{entry.n} <small><code>{bytes(entry.leaf).hex()}</code>" in console.get(detail(event)).content.decode()
 
 
 def test_detail_leads_to_the_other_events_of_the_person(console):
