@@ -41,9 +41,9 @@ def begin_stage(instance: Instance, number: int, *, begins: datetime, at: dateti
 
 def still_asked(instance: Instance) -> UserQuerySet:
     """Return the enabled people who have not answered all that they are asked in the present stage."""
-    open_items = instance.items.unanswered()
-    asked = Asked.objects.filter(item__in=open_items, stage=instance.stage)
-    return User.objects.enabled().filter(pk__in=asked.values("person"))
+    asked = Asked.objects.filter(item__instance=instance, item__is_settled=False, stage=instance.stage)
+    left = asked.exclude(item__verdict_stage=instance.stage)
+    return User.objects.enabled().filter(pk__in=left.values("person"))
 
 
 def _ask(instance: Instance, kind: str) -> int:
