@@ -204,8 +204,12 @@ CAUSES = {
 }
 # Mails that belong to no role.
 PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended", "assigned_in_bulk"}
-# That emergency access was used is told to all administrators, whatever the cells say.
-PERSONAL |= {"emergency_used"}
+# What emergency access is about is told to all administrators, whatever the cells say.
+PERSONAL |= {"emergency_used", "emergency_unreviewed", "emergency_sign_in"}
+# One mail of many.
+PERSONAL |= {"digest"}
+# A campaign goes through many roles.
+PERSONAL |= {"review_started", "review_reminder", "review_closed"}
 
 
 def silent():
