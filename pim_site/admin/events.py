@@ -1,11 +1,12 @@
 """The events: found by who, what, when and why, and taken out as files."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -31,17 +32,18 @@ admin.site.unregister(Event)
 MOST_NAMED = 200
 
 
+class Day(forms.DateField):
+    """A day that has one before and one after it in every time zone; Python's calendar ends."""
+
+    widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    default_validators = [MinValueValidator(date(1970, 1, 2)), MaxValueValidator(date(9998, 12, 31))]
+
+
 class FactsForm(forms.Form):
     """What an event is looked for by. Names are looked up first, so that the large table is asked by its indexes."""
 
-    since = forms.DateField(
-        label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
-    until = forms.DateField(
-        label=gettext_lazy("To, included"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-    )
+    since = Day(label=gettext_lazy("From"), required=False)
+    until = Day(label=gettext_lazy("To, included"), required=False)
     person = forms.CharField(label=gettext_lazy("Person"), required=False, max_length=200)
     role = forms.CharField(label=gettext_lazy("Role"), required=False, max_length=200)
     resource = forms.CharField(label=gettext_lazy("Resource"), required=False, max_length=200)
@@ -89,6 +91,7 @@ class FactsFilter(admin.ListFilter):
 
     title = gettext_lazy("Who, what, when")
     template = "audit/facts_filter.html"
+    parameter_name = "person"  # one of several; `narrowed_by` has them all
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)

@@ -66,7 +66,10 @@ def test_event_is_found_by_its_day_in_the_zone_of_who_looks(console, event):
     assert datetime.combine(day, datetime.min.time(), zone) <= event.at
 
 
-@pytest.mark.parametrize("query", [{"request": "no uuid"}, {"since": "yesterday"}, {"person": "x" * 201}])
+@pytest.mark.parametrize(
+    "query",
+    [{"request": "x"}, {"since": "yesterday"}, {"until": "9999-12-31"}, {"since": "0001-01-01"}, {"person": "x" * 201}],
+)
 def test_what_is_filled_in_wrongly_finds_nothing_and_says_so(console, event, query):
     page = console.get(LIST, query)
     assert list(page.context["cl"].queryset) == []
