@@ -206,8 +206,8 @@ CAUSES = {
 PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation_ended", "assigned_in_bulk"}
 # What emergency access is about is told to all administrators, whatever the cells say.
 PERSONAL |= {"emergency_used", "emergency_unreviewed", "emergency_sign_in"}
-# One mail of many.
-PERSONAL |= {"digest"}
+# One mail of many, and what is kept of the audit elsewhere.
+PERSONAL |= {"digest", "checkpoint_signed"}
 # A campaign goes through many roles.
 PERSONAL |= {"review_started", "review_reminder", "review_closed"}
 
