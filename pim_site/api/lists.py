@@ -6,6 +6,7 @@ import django_filters
 from django.db import models
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import filters, serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
@@ -17,6 +18,7 @@ from .problems import Refused
 PAGE, LONGEST_PAGE = 50, 200
 
 
+@extend_schema_field({"type": "boolean"})
 class YesNo(django_filters.TypedChoiceFilter):
     """`true` or `false`; django-filter's own takes any other word for neither, and shows all rows."""
 

@@ -86,7 +86,7 @@ class TokenFilter(RowFilter):
         model = ApiToken
         fields = ["principal", "open"]
 
-    @extend_schema_field({"type": "string", "enum": ["true", "false"]})
+    @extend_schema_field({"type": "boolean"})
     def still_open(self, rows: Any, name: str, wanted: bool) -> Any:
         open_rows = ApiToken.objects.open(now()).values("pk")
         return rows.filter(pk__in=open_rows) if wanted else rows.exclude(pk__in=open_rows)
