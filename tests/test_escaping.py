@@ -17,6 +17,7 @@ from reviews.models import Item
 from reviews.series import Definition
 from roles.models import Resource, Role, RoleSettings
 from tests.factories import EligibleFactory, GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
+from tests.reviews.making import begun, series
 from tests.test_matrix import Cast, address, cases, cast, kind_of, undone
 from webhooks.models import Subscription
 
@@ -91,8 +92,10 @@ def test_markup_is_text_in_every_mail():
     group = GroupFactory(name=MARKUP, members=[person])
     made = services.assign_eligible(holder=group, role=role, scope=role.resource, actor=administrator)
     services.remove_eligible(eligible=made.eligible_assignment, actor=administrator, justification=MARKUP)
+    begun(series(roles=(role,), name=MARKUP))
     mails = {message.kind: render(message) for message in Message.objects.exclude(pk__in=others)}
-    assert mails.keys() >= {"approval_asked", "request_decided", "eligible_assigned", "assignment_removed"}
+    told = {"approval_asked", "request_decided", "eligible_assigned", "assignment_removed", "review_started"}
+    assert mails.keys() >= told
     assert [kind for kind, words in mails.items() if RAW.decode() in words.html] == []
     assert [kind for kind, words in mails.items() if ESCAPED.decode() not in words.html] == []
     assert [kind for kind, words in mails.items() if "\n" in words.subject] == []
