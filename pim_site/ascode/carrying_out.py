@@ -20,6 +20,7 @@ from approvals import services as approvals
 from assignments import services as assignments
 from notifications.services import gathered, queue
 from roles import services as roles
+from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.stages import GROUPS, PEOPLE, StageTerms
 
@@ -52,7 +53,7 @@ def carry_out(document: Document, *, actor: User | None, prune: bool = False, re
         FileRefused: with each entry that was refused and why. What was done until then is to be rolled back.
     """
     work = Work(document, actor, reason or _("As the imported file says."))
-    for section in ("people", "groups", "resources", "roles"):
+    for section in ("people", "groups", "resources", "hooks", "roles"):
         work.do(section)
     with bulk() as act, gathered():
         work.lock_holders()
@@ -156,7 +157,7 @@ class Work:
         else:
             site.groups[name] = assignments.update_group(group=site.group(name), actor=self.actor, **facts)
 
-    # --- resources and roles ----------------------------------------------------------------------------------
+    # --- resources, hooks and roles ---------------------------------------------------------------------------
 
     def _resources(self, row: Row, before: Values | None) -> None:
         site, path = self.site, row["path"]
@@ -191,6 +192,19 @@ class Work:
             self.site.roles[path, role.name] = role
             values = role_values(role, {place.pk: path}, RoleSettings.objects.current().filter(role=role))
             self.before["roles"][path, role.name] = values
+
+    def _hooks(self, row: Row, before: Values | None) -> None:
+        """A new one gets a secret that nobody has seen: to give it to the other system, one is made on its page."""
+        name, url = row["name"], row["url"]
+        if before is None:
+            hook = roles.register_hook(name=name, url=url, actor=self.actor)
+            roles.renew_hook_secret(hook=hook, actor=self.actor)
+        elif url != before["url"]:
+            roles.update_hook(hook=self.site.hook(name), name=name, url=url, actor=self.actor)
+        hook = self.site.hooks[name] = Hook.objects.get(name=name)
+        if row["enabled"] != hook.is_enabled:
+            switch = roles.enable_hook if row["enabled"] else roles.disable_hook
+            self.site.hooks[name] = switch(hook=hook, actor=self.actor, justification=self.reason)
 
     def _roles(self, row: Row, before: Values | None) -> None:
         role = self._role_itself(row, before)

@@ -45,6 +45,8 @@ RESOURCE = Shape(
         "description": Key(TEXT, ""),
     }
 )
+# Without its secret.
+HOOK = Shape({"name": Key(TEXT), "url": Key(TEXT), "enabled": Key(TRUTH, True)})
 CELL = Shape({"default": Key(TRUTH, True), "also": Key(Many(TEXT, ordered=True), []), "level": Key(TEXT, ALL)})
 ROW = Shape({audience: Key(CELL, CELL.defaults) for audience in AUDIENCES})
 CELLS = Shape({event: Key(ROW, ROW.defaults) for event in EVENTS})
@@ -97,6 +99,7 @@ SECTIONS = {
     "people": PERSON,
     "groups": GROUP,
     "resources": RESOURCE,
+    "hooks": HOOK,
     "roles": ROLE,
     "eligible": ASSIGNMENT,
     "active": ASSIGNMENT,
@@ -106,6 +109,7 @@ IDENTITY = {
     "people": ("username",),
     "groups": ("name",),
     "resources": ("path",),
+    "hooks": ("name",),
     "roles": ("resource", "name"),
     "eligible": ("role", "resource", "scope", "user", "group"),
     "active": ("role", "resource", "scope", "user", "group"),

@@ -17,6 +17,7 @@ WORDS: dict[str, Promise] = {
 NOUNS: dict[str, Promise] = {
     "people": gettext_lazy("person"),
     "groups": gettext_lazy("group"),
+    "hooks": gettext_lazy("hook"),
     "resources": gettext_lazy("resource"),
     "roles": gettext_lazy("role"),
     "eligible": gettext_lazy("eligible assignment"),

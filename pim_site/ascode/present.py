@@ -11,6 +11,7 @@ from django.utils.timezone import now
 
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment
+from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.services import settings_facts
 from roles.stages import GROUPS, PEOPLE, terms_of
@@ -51,6 +52,7 @@ def present() -> dict[str, list[Values]]:
         "people": people(),
         "groups": groups(),
         "resources": resources(paths),
+        "hooks": hooks(),
         "roles": roles(paths),
         "eligible": assignments(EligibleAssignment.objects.lasting(at), paths, at),
         # What a disabled person had active is over, also where nobody has noted it yet.
@@ -112,6 +114,11 @@ def resources(paths: dict[UUID, str]) -> list[Values]:
         for row in Resource.objects.select_related("group")
     ]
     return sorted(rows, key=lambda row: row["path"].split("/"))
+
+
+def hooks() -> list[Values]:
+    rows = sorted(Hook.objects.all(), key=lambda hook: hook.name)
+    return [{"name": hook.name, "url": hook.url, "enabled": hook.is_enabled} for hook in rows]
 
 
 def roles(paths: dict[UUID, str]) -> list[Values]:

@@ -54,9 +54,8 @@ class Site:
         return self.roles[path, name]
 
     def hook(self, name: str) -> Hook:
-        """Hooks have secrets, so they are made in the console and not by the file."""
         if name not in self.hooks:
-            raise Unreadable(_("There is no hook “%(name)s”. Make it in the console first.") % {"name": name})
+            raise Unreadable(_("There is no hook “%(name)s”.") % {"name": name})
         return self.hooks[name]
 
     def right(self, name: str) -> Permission:

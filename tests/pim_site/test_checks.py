@@ -131,7 +131,7 @@ FOUND = [
     (changed("Q_CLUSTER", retry=120), "pim.E005"),
     (changed("Q_CLUSTER", timeout=None), "pim.E005"),
     (changed("Q_CLUSTER", queue_limit=50), "pim.E005"),
-    ({"MIDDLEWARE": loaded.MIDDLEWARE[1:]}, "pim.E010"),
+    ({"MIDDLEWARE": [name for name in loaded.MIDDLEWARE if "security" not in name]}, "pim.E010"),
     ({"MIDDLEWARE": loaded.MIDDLEWARE[::-1]}, "pim.E010"),
     ({"CONTENT_SECURITY_POLICY": {"DIRECTIVES": {"default-src": ["'self'", "'unsafe-inline'"]}}}, "pim.E011"),
     ({"CONTENT_SECURITY_POLICY": {}}, "pim.E011"),

@@ -14,6 +14,7 @@ from pim_site.ascode.document import FileRefused
 from pim_site.ascode.present import export
 from pim_site.ascode.reading import read
 from pim_site.ascode.services import apply, plan
+from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.services import save_settings
 from tests.factories import (
@@ -205,6 +206,28 @@ def test_other_dates_are_an_update():
     ]
     held.refresh_from_db()
     assert (held.ends_at, Request.objects.get().action) == (end, "admin_update")
+
+
+def test_hook_is_made_with_a_secret_of_its_own_then_moved_and_switched_off():
+    hooks = "version: 1\nhooks:\n  - {name: Calendar, url: 'https://%s.example.org/ask', enabled: %s}\n"
+    role = "roles:\n  - {resource: /, name: Deployer, settings: {hook: Calendar}}\n"
+    assert ("create", "hooks", "Calendar") in done(hooks % ("calendar", "true") + role)
+    hook = Hook.objects.get()
+    assert hook.is_usable
+    assert RoleSettings.objects.current().get(role__name="Deployer").hook == hook
+    assert hook.secrets(now())[0] not in export()
+
+    assert done(hooks % ("other", "false")) == [("change", "hooks", "Calendar")]
+    moved = Hook.objects.values_list("pk", "url", "secret", "is_enabled").get()
+    assert moved == (hook.pk, "https://other.example.org/ask", hook.secret, False)
+    actions = Event.objects.filter(target_id=str(hook.pk)).order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["hook.registered", "hook_secret.renewed", "hook.updated", "hook.disabled"]
+
+
+def test_hook_with_an_address_that_nothing_may_be_sent_to_refused():
+    text = "version: 1\nhooks:\n  - {name: Calendar, url: 'ftp://calendar.example.org'}\n"
+    assert [line for line, _words in refusals(text)] == [3]
+    assert not Hook.objects.exists()
 
 
 def test_override_that_the_file_leaves_out_is_taken_back():
