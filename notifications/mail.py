@@ -57,7 +57,7 @@ def build(message: Message, words: Words, connection: BaseEmailBackend) -> Email
     mail = EmailMultiAlternatives(words.subject, words.text, to=[to], headers=headers, connection=connection)
     mail.attach_alternative(words.html, "text/html")
     if calendar := decode(message.context).get("calendar"):
-        mail.attach("activation.ics", calendar, "text/calendar")
+        mail.attach("calendar.ics", calendar, "text/calendar")
     return mail
 
 

@@ -17,6 +17,7 @@ from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
 from assignments.rules import Waiver, check_ask, check_eligible, in_emergency
 from audit.services import privileged, record
+from notifications.calendar import event
 from notifications.services import queue
 from roles import services as roles
 from roles.models import Resource, RoleSettings
@@ -107,11 +108,15 @@ def _check(
 def _tell_everybody(use: EmergencyUse, settings: RoleSettings, *, at: datetime) -> None:
     """Tell all administrators and the further addresses; no setting switches this off."""
     request, active = use.request, use.request.active_assignment
-    context = request_mail_facts(request) | {
+    facts = request_mail_facts(request)
+    name = _("Review of emergency use: %(role)s, %(user)s") % {"role": request.role, "user": use.user}
+    due = event(uid=use.pk, made_at=use.used_at, starts_at=use.review_by, name=name, url=facts["url"])
+    context = facts | {
         "drill": use.is_drill,
         "reason": request.justification,
         "ends_at": active.ends_at if active else None,
         "review_by_at": use.review_by,
+        "calendar": due,
     }
     people = administrators(at).exclude(pk=use.user_id)
     queue("emergency_used", to=[*people, *settings.cell("activated", "admin").also], about=request, context=context)

@@ -22,7 +22,7 @@ from reviews.rules import (
 )
 
 from .locking import locked
-from .telling import facts_for_mail
+from .telling import facts_for_asked
 
 NOTHING = Item.Verdict.NOT_REVIEWED
 
@@ -132,8 +132,7 @@ def reassign(*, instance: Instance, actor: User | None, reviewer: User, to: User
     asked.delete()
     more = [Asked(item_id=key, stage=instance.stage, person=to) for key in keys]
     Asked.objects.bulk_create(more, ignore_conflicts=True)
-    context = facts_for_mail(instance) | {"words": instance.definition.words, "expires_at": instance.stage_ends_at}
-    queue("review_started", to=[to], about=instance, context=context)
+    queue("review_started", to=[to], about=instance, context=facts_for_asked(instance))
     after = {"from": str(reviewer), "to": str(to), "items": len(keys)}
     record("review.reassigned", actor=actor, target=instance, subject=to, justification=justification, after=after)
     return len(keys)

@@ -17,7 +17,7 @@ from reviews.schedule import days_after, late_begin, next_reminder
 
 from .applying import settle
 from .locking import locked
-from .telling import facts_for_mail
+from .telling import facts_for_asked
 
 
 def begin_stage(instance: Instance, number: int, *, begins: datetime, at: datetime) -> None:
@@ -47,8 +47,7 @@ def still_asked(instance: Instance) -> UserQuerySet:
 
 
 def _ask(instance: Instance, kind: str) -> int:
-    context = facts_for_mail(instance) | {"words": instance.definition.words, "expires_at": instance.stage_ends_at}
-    return len(queue(kind, to=still_asked(instance), about=instance, context=context))
+    return len(queue(kind, to=still_asked(instance), about=instance, context=facts_for_asked(instance)))
 
 
 @transaction.atomic

@@ -1,6 +1,6 @@
 """Emergency access: at once, in the sight of everybody, for a fixed time, and reviewed by somebody else."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 import time_machine
@@ -16,6 +16,7 @@ from approvals.tasks import watch_due
 from assignments.models import ActiveAssignment
 from audit.models import Event
 from notifications.models import Message
+from notifications.snapshot import decode
 from pim_site.console import waiting
 from pim_site.duties import tasks_due
 from roles.mails import default_notifications
@@ -73,6 +74,8 @@ def test_administrators_and_further_addresses_are_told_whatever_the_settings_say
     administrator = holder_of(Role.GLOBAL_ADMINISTRATOR)
     take(guarded(notifications=told), drill=True)
     mails = Message.objects.filter(kind="emergency_used").values_list("to_address", flat=True)
+    calendar = decode(Message.objects.filter(kind="emergency_used")[0].context)["calendar"]
+    assert f"DTSTART:{EmergencyUse.objects.get().review_by.astimezone(UTC):%Y%m%dT%H%M%SZ}\r\n" in calendar
     assert sorted(mails) == sorted([administrator.email, "soc@example.org"])
 
 

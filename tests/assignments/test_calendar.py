@@ -56,4 +56,4 @@ def test_scheduled_activation_comes_with_a_calendar(client):
     assert url in client.get("/").text
     assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
     assert f"DTSTART:{later:%Y%m%dT%H%M%SZ}" in answer.text
-    assert (attached[0], attached[1]) == ("activation.ics", answer.text)
+    assert (attached[0], attached[1]) == ("calendar.ics", answer.text)

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 import time_machine
@@ -8,6 +8,7 @@ from django.utils.timezone import now
 
 from audit.models import Event
 from notifications.models import Message
+from notifications.snapshot import decode
 from reviews import services, walk
 from reviews.models import Asked, Definition, Instance
 from reviews.reviewers import Reviewers
@@ -232,11 +233,15 @@ def test_reviewers_are_told_once_each(role):
     for _each in range(3):
         EligibleFactory(role=role, user__manager=boss)
 
-    begun(series(stage("managers"), roles=(role,), name="Quarter"))
+    review = begun(series(stage("managers"), roles=(role,), name="Quarter"))
 
     message = Message.objects.get(kind="review_started")
     assert message.user_id == boss.pk
-    assert "Quarter" in message.context
+    calendar = decode(message.context)["calendar"]
+    assert {"SUMMARY:Review: Quarter", f"DTSTART:{review.stage_ends_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"} <= set(
+        calendar.split("\r\n")
+    )
+    assert "DTEND" not in calendar
 
 
 def test_without_mails_nobody_is_told(role):
