@@ -43,7 +43,7 @@ def enrol(*, secret: str, password: str, encrypted_key: str, code: str, actor: U
         ValidationError: the password is too weak.
     """
     opened = open_ticket(secret)
-    user = User.objects.select_for_update(of=("self",)).get(pk=opened.user_id)
+    user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=opened.user_id)
     at = now()
     if not EnrolmentTicket.objects.filter(pk=opened.pk, used_at=None).update(used_at=at):
         check_ticket(None, at=at)
@@ -196,7 +196,7 @@ def remove_factor(*, actor: User, factor: TotpDevice | Passkey, proof: StepUpPro
         StepUpRefused: the proof does not fit. EnrolmentRefused: ``last_factor``, ``not_found``.
     """
     consume(proof, user=actor, session=session, action="factor.removed", factor=factor.persistent_id)
-    User.objects.select_for_update(of=("self",)).get(pk=actor.pk)
+    User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)
     check_factor_can_go(
         sum(model.objects.filter(user=actor, confirmed=True).count() for model in (TotpDevice, Passkey))
     )

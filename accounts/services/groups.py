@@ -63,7 +63,7 @@ def change_group(
         ValidationError: a field is wrong, or the name is taken.
         GroupRefused: code ``self_assignment``: nobody puts themselves into a protected group.
     """
-    group = Group.objects.select_for_update().get(pk=group.pk)
+    group = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
     before, was_protected = group_facts(group), group.is_protected
     check_seen(before, seen)
     owners, members = list(owners), list(members)

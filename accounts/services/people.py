@@ -67,7 +67,7 @@ def change_person(*, user: User, actor: User | None, seen: str = "", **changes: 
         NotAllowed: the actor may not say who is an emergency person.
         ValidationError: a field is wrong, or the name or address is taken.
     """
-    person = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
     before = person_facts(person)
     check_seen(before, seen)
     for name, value in changes.items():

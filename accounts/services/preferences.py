@@ -12,7 +12,7 @@ def choose_digest(*, actor: User, daily_digest: bool) -> None:
 
     Which mail may wait, `notifications.rules.MAY_WAIT` says; nobody can choose to get less.
     """
-    person = User.objects.select_for_update(of=("self",)).get(pk=actor.pk)
+    person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)
     if person.daily_digest == daily_digest:
         return
     facts = {"daily_digest": person.daily_digest}, {"daily_digest": daily_digest}

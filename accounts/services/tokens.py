@@ -78,7 +78,7 @@ def create_token(
     scopes, networks = sorted(set(scopes)), list(networks)
     _check_keeper(user, actor)
     check_terms(scopes=scopes, lifetime=lifetime, networks=networks)
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = now()
     if not user.is_active:
         raise NotAllowed(_("This account is disabled."))
@@ -202,7 +202,7 @@ def _check_number(user: User, at: datetime) -> None:
 
 
 def _locked(token: ApiToken) -> tuple[User, ApiToken, datetime]:
-    user = User.objects.select_for_update().get(pk=token.user_id)
+    user = User.objects.select_for_update(no_key=True).get(pk=token.user_id)
     token = ApiToken.objects.select_for_update(of=("self",)).select_related("user").get(pk=token.pk)
     at = now()
     if not is_open(token, at):

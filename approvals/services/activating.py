@@ -74,10 +74,10 @@ def activate(
         ticket=ticket,
         ticket_system=ticket_system,
     )
-    user = User.objects.select_for_update().get(pk=actor.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     at = now()  # under the lock: what was taken away while we waited for it is gone
     check_eligible(eligible, user=user, reaches=assignments.reaches(eligible, user, at=at), at=at)
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=eligible.pk)
     roles.hold_place(scope, eligible.scope)
     settings = _check(eligible, user, asked, scope, at=at)
     if validate_only:

@@ -52,10 +52,10 @@ def activate_in_emergency(
         StepUpRefused.
     """
     scope = scope or eligible.scope
-    user = User.objects.select_for_update().get(pk=actor.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     at = now()
     check_eligible(eligible, user=user, reaches=assignments.reaches(eligible, user, at=at), at=at)
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=eligible.pk)
     roles.hold_place(scope, eligible.scope)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
     terms = _check(eligible, settings, user, scope, justification, at=at)

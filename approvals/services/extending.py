@@ -169,7 +169,7 @@ def _to_decide(request: Request, actor: User, justification: str) -> tuple[Reque
     require_assigner(actor, request.role, request.scope, eligible=request.active_assignment_id is None)
     assignments.lock(request.holder)
     if request.eligible_assignment_id:
-        EligibleAssignment.objects.select_for_update(of=("self",)).get(pk=request.eligible_assignment_id)
+        EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).get(pk=request.eligible_assignment_id)
     request = Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
     check_administrator(request, actor=actor, justification=justification)
     assert request.assignment is not None  # noqa: S101 (what waits for an administrator is about one)

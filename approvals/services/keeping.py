@@ -27,7 +27,7 @@ def save_set(*, actor: User, name: str, places: Collection[tuple[Role, Resource]
     Raises:
         SetRefused: ``name_invalid``, ``nothing_chosen``, ``too_many``.
     """
-    User.objects.select_for_update(of=("self",)).get(pk=actor.pk)
+    User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)
     found = RoleSet.objects.filter(user=actor, name__iexact=name.strip()).first()
     others = RoleSet.objects.filter(user=actor).count() - bool(found)
     check_set(name, entries=len(places), others=others)

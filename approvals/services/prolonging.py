@@ -48,7 +48,7 @@ def extend_activation(
         ``phishing_resistant_required``.
     """
     said = {"justification": justification, "ticket": ticket, "ticket_system": ticket_system}
-    user = User.objects.select_for_update().get(pk=actor.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     active, eligible = _locked(active)
     at = now()
     settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
@@ -75,9 +75,9 @@ def prolong_facts(*, active: ActiveAssignment, **asked: Any) -> dict[str, Any]:
 
 def _locked(active: ActiveAssignment) -> tuple[ActiveAssignment, EligibleAssignment]:
     """Lock what is activated, if it is an activation, then the assignment; the caller holds the person's row."""
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described()
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described()
     found = eligible.filter(pk=active.eligible_assignment_id).first()
-    row = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
+    row = ActiveAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=active.pk)
     return row, found or EligibleAssignment(starts_at=row.starts_at, ended_at=row.starts_at)
 
 

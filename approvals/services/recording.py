@@ -15,7 +15,7 @@ def locked(request: Request) -> Request:
     """Lock in the documented order: holder, eligibility, request."""
     assignments.lock(request.holder)
     if request.eligible_assignment_id:
-        EligibleAssignment.objects.select_for_update().get(pk=request.eligible_assignment_id)
+        EligibleAssignment.objects.select_for_update(no_key=True).get(pk=request.eligible_assignment_id)
     return Request.objects.select_for_update(of=("self",)).described().get(pk=request.pk)
 
 

@@ -85,9 +85,9 @@ def activate(
     Raises:
         ActivationRefused: what must hold does not; ``already_active``.
     """
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = now()
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=eligible.pk)
     roles.hold_place(scope, eligible.scope)
     check_reach(eligible, scope)
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
@@ -227,7 +227,7 @@ def end(
         AssignmentRefused: ``already_ended``, ``last_administrator``.
     """
     lock(active.holder)
-    active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
+    active = ActiveAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=active.pk)
     at = now()
     check_open(active, at=at)
     # An activation can be had again, so whoever is done with one may be the last.
@@ -271,7 +271,7 @@ def _gives_power(active: ActiveAssignment) -> bool:
 
 def lock(holder: User | Group) -> None:
     """Lock the holder's row, a deleted group's too: first of all, so that nobody waits for each other."""
-    type(holder)._base_manager.select_for_update(of=("self",)).get(pk=holder.pk)
+    type(holder)._base_manager.select_for_update(of=("self",), no_key=True).get(pk=holder.pk)
 
 
 @contextmanager
@@ -286,7 +286,7 @@ def administrators_kept() -> Iterator[None]:
     at = now()
     held = [key for key in Role.GUARDED if holders_in_force(key, at=at).exists()]
     yield
-    for role in Role.objects.select_for_update(of=("self",)).filter(built_in_key__in=held).order_by("pk"):
+    for role in Role.objects.select_for_update(of=("self",), no_key=True).filter(built_in_key__in=held).order_by("pk"):
         check_not_last(role, others=holders_in_force(str(role.built_in_key), at=now()).count())
 
 

@@ -74,7 +74,7 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
 
 
 def _read_locked(holder: User | Group) -> None:
-    rows: Any = type(holder)._base_manager.select_for_update(of=("self",))
+    rows: Any = type(holder)._base_manager.select_for_update(of=("self",), no_key=True)
     holder.refresh_from_db(from_queryset=rows)
 
 
@@ -85,7 +85,9 @@ def lock_holders(people: Iterable[User]) -> dict[UUID, User]:
     """
     pks, held = sorted({person.pk for person in people}), dict[UUID, User]()
     for start in range(0, len(pks), LOCKED_AT_ONCE):
-        rows = User.objects.select_for_update(of=("self",)).filter(pk__in=pks[start : start + LOCKED_AT_ONCE])
+        rows = User.objects.select_for_update(of=("self",), no_key=True).filter(
+            pk__in=pks[start : start + LOCKED_AT_ONCE]
+        )
         held |= {person.pk: person for person in rows.order_by("pk")}
     for pk in held:
         once(("locked", pk), lambda: None)
@@ -151,7 +153,7 @@ def remove_eligible(
         AssignmentRefused: ``already_ended``, ``last_administrator``.
     """
     lock(eligible.holder)
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=eligible.pk)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=eligible.pk)
     at = now()
     check_open(eligible, at=at)
     for active in eligible.activations.lasting(at):

@@ -66,7 +66,9 @@ def change(
 def locked(assignment: AnyAssignment) -> AnyAssignment:
     """Lock the holder, then the assignment; return it as it is now."""
     lock(assignment.holder)
-    row: AnyAssignment = type(assignment).objects.select_for_update(of=("self",)).described().get(pk=assignment.pk)
+    row: AnyAssignment = (
+        type(assignment).objects.select_for_update(of=("self",), no_key=True).described().get(pk=assignment.pk)
+    )
     return row
 
 
@@ -88,7 +90,7 @@ def _check_leaves_one(row: AnyAssignment) -> None:
     The row of the role is the lock of the count.
     """
     if row.role.built_in_key in Role.GUARDED and row.scope.path == "/" and row.ends_at:
-        role = Role.objects.select_for_update(of=("self",)).get(pk=row.role_id)
+        role = Role.objects.select_for_update(of=("self",), no_key=True).get(pk=row.role_id)
         check_not_last(role, others=holders_in_force(str(role.built_in_key), at=row.ends_at).count())
 
 

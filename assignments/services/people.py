@@ -54,7 +54,7 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
     """
     require(actor, "accounts.disable_user")
     check_not_self(user, actor)
-    user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
     if not user.is_active:
         raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
     with administrators_kept():
@@ -83,7 +83,7 @@ def enable_person(*, user: User, actor: User | None, justification: str) -> User
     """
     require(actor, "accounts.disable_user")
     check_not_self(user, actor)
-    user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
     if user.is_active:
         raise AssignmentRefused(_("This account is enabled already."), code="already_enabled")
     # Of one who was disabled past this product, all that would come back in force.

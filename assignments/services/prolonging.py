@@ -56,10 +56,10 @@ def prolong(
     """
     assert active.user  # noqa: S101 (an activation is of a person)
     assert active.eligible_assignment  # noqa: S101 (and comes from an eligibility)
-    user = User.objects.select_for_update().get(pk=active.user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=active.user.pk)
     key = active.eligible_assignment.pk
-    eligible = EligibleAssignment.objects.select_for_update(of=("self",)).described().get(pk=key)
-    active = ActiveAssignment.objects.select_for_update(of=("self",)).described().get(pk=active.pk)
+    eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=key)
+    active = ActiveAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=active.pk)
     at, approvers = now(), list(approvers)
     settings = RoleSettings.objects.applying_to(active.role, active.scope)[0]
     check_grant(

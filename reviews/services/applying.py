@@ -134,7 +134,7 @@ def _remove_membership(user: User, group: Group) -> Item.Result:
     if group.deleted_at is not None or not Resource.objects.filter(group=group).exists():
         return Item.Result.BY_HAND
     lock(user)
-    group = Group.objects.select_for_update().get(pk=group.pk)
+    group = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
     update_group(
         group=group,
         actor=None,

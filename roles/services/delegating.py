@@ -25,7 +25,7 @@ def delegate_decisions(
     Raises:
         DelegationRefused: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``.
     """
-    delegator = User.objects.select_for_update().get(pk=actor.pk)
+    delegator = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     at = now()
     check_delegation(delegator, delegate, starts_at=starts_at or at, ends_at=ends_at, at=at)
     starts_at = max(starts_at or at, at)

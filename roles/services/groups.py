@@ -24,7 +24,7 @@ def govern_group(*, group: Group, actor: User | None, parent: Resource | None = 
         NotAllowed. ResourceRefused: ``already_governed``, ``name_taken``.
     """
     require(actor, "roles.add_resource")
-    group = Group.objects.select_for_update().get(pk=group.pk)
+    group = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
     check_protection(actor, protected=group.is_protected)
     if Resource.objects.filter(group=group).exists():
         raise ResourceRefused(_("Membership of this group is governed already."), code="already_governed")

@@ -15,6 +15,15 @@ def no_row_locks():
 
 
 @contextmanager
+def key_locks():
+    """Row locks as strong as if the row were deleted."""
+    lock = QuerySet.select_for_update
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QuerySet, "select_for_update", lambda rows, **kw: lock(rows, **kw | {"no_key": False}))
+        yield
+
+
+@contextmanager
 def no_constraint(model, name):
     """Without this constraint; rows that break it are gone before it comes back."""
     constraint = next(each for each in model._meta.constraints if each.name == name)

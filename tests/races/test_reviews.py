@@ -1,13 +1,21 @@
-"""Reviewers answer while their review ends: what was said to be taken is what comes of it."""
+"""Reviewers answer while their review ends: what was said to be taken is what comes of it.
+
+A review that begins delays nobody.
+"""
+
+from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection, transaction
 
+from approvals import services as approvals
+from approvals.models import Request
 from reviews import services
 from reviews.models import Instance, Item
 from tests.factories import EligibleFactory, RoleFactory, UserFactory
 from tests.reviews.making import begun, series, stage
 
-from .guards import count, no_row_locks
+from .guards import count, key_locks, no_row_locks
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -54,3 +62,31 @@ def test_control_without_row_locks_answers_are_lost(run_in_threads):
         rounds = (race(run_in_threads)[:2] for _round in range(20))
 
         assert any(lost(review, taken) for review, taken in rounds)
+
+
+def activate_during_a_snapshot(run_in_threads):
+    """Activate what a piece of a snapshot points at, while that is not committed yet; what became of it."""
+    eligible = EligibleFactory()
+    review = services.prepare(definition=series(roles=(eligible.role,)))
+
+    def activate(_number):
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 500")
+        facts = {"duration": timedelta(hours=1), "justification": "The nightly job is stuck."}
+        return approvals.activate(eligible=eligible, actor=eligible.user, **facts)
+
+    with transaction.atomic():
+        services.take_in(instance=review)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # the locks of what it points at, as a commit takes them
+        (outcome,) = run_in_threads(1, activate)
+    return outcome
+
+
+def test_activation_does_not_wait_for_a_snapshot(run_in_threads):
+    assert isinstance(activate_during_a_snapshot(run_in_threads), Request)
+
+
+def test_control_with_locks_of_keys_an_activation_waits(run_in_threads):
+    with key_locks():
+        assert isinstance(activate_during_a_snapshot(run_in_threads), OperationalError)
