@@ -3,10 +3,11 @@
 # make fuzz-api   ask the API of a demo 3,000 and more made-up questions, as three people
 # make bench-access  the access check beside a bare view: PostgreSQL, a million assignments
 # make bench-chain  activations with the chain of the audit and without it: PostgreSQL
+# make bench-reviews  how long a review of up to 50,000 accesses takes to begin: PostgreSQL
 # make benchmark  what is too dear for every run: a CSV file of 10,000 rows
 # make check  format, lint, types, import order, migrations, deployment checks
 .DEFAULT_GOAL := run
-.PHONY: run test test-sqlite test-postgres test-zones fuzz-api bench-access bench-chain benchmark check format lock clean
+.PHONY: run test test-sqlite test-postgres test-zones fuzz-api bench-access bench-chain bench-reviews benchmark check format lock clean
 
 PORT ?= 8000
 PYTHON ?= python3
@@ -70,6 +71,9 @@ bench-access: $(V)/.installed-dev
 
 bench-chain: $(V)/.installed-dev
 	$(BIN)/python -m benchmarks.chain
+
+bench-reviews: $(V)/.installed-dev
+	$(BIN)/python -m benchmarks.reviews
 
 fuzz-api: $(V)/.installed-dev
 	$(BIN)/python -m tests.fuzz

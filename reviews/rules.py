@@ -51,6 +51,7 @@ class StageTerms:
     people: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     fallback: tuple[User, ...] = ()
+    fallback_groups: tuple[Group, ...] = ()
     takes: str = Stage.Takes.ALL
 
 
@@ -136,14 +137,14 @@ def _check_stage(stage: StageTerms, terms: SeriesTerms) -> None:
         raise SeriesRefused(_("A stage lasts at least one day."), code="stages_invalid")
     if stage.reviewers == kinds.NAMED and not (stage.people or stage.groups):
         raise SeriesRefused(_("Name at least one reviewer: a person or a group."), code="reviewers_required")
-    if stage.reviewers != kinds.NAMED and not stage.fallback:
-        text = _("Name somebody to fall back on, for access that has no such reviewer.")
+    if stage.reviewers != kinds.NAMED and not (stage.fallback or stage.fallback_groups):
+        text = _("Name a person or a group to fall back on, for access that has no such reviewer.")
         raise SeriesRefused(text, code="fallback_required")
     if terms.principals == User.Kind.SERVICE and stage.reviewers in (kinds.THEMSELVES, kinds.MANAGERS):
         text = _("Service accounts answer no reviews. Name people, or let the owners answer.")
         raise SeriesRefused(text, code="reviewer_invalid")
     check_reviewers([*stage.people, *stage.fallback])
-    check_reviewer_groups(stage.groups)
+    check_reviewer_groups([*stage.groups, *stage.fallback_groups])
 
 
 def check_reviewers(people: Collection[User]) -> None:

@@ -131,6 +131,7 @@ class Stage(models.Model):
     people = models.ManyToManyField(User, verbose_name=_("people"), blank=True, related_name="+")
     groups = models.ManyToManyField(Group, verbose_name=_("groups"), blank=True, related_name="+")
     fallback = models.ManyToManyField(User, verbose_name=_("fallback"), blank=True, related_name="+")
+    fallback_groups = models.ManyToManyField(Group, verbose_name=_("fallback groups"), blank=True, related_name="+")
     takes = models.CharField(_("takes"), max_length=10, choices=Takes.choices, default=Takes.ALL)
 
     class Meta:

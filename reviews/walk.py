@@ -15,9 +15,13 @@ from roles.models import Role
 from .models import Definition, Instance, Item
 from .rules import Use, recommend, weight
 
-CHUNK = 500
+CHUNK = 1000
 KINDS = (Item.Kind.ELIGIBLE, Item.Kind.ACTIVE, Item.Kind.MEMBERSHIP)
 MODELS: dict[str, Any] = {Item.Kind.ELIGIBLE: EligibleAssignment, Item.Kind.ACTIVE: ActiveAssignment}
+OF_ASSIGNMENT = ("pk", "user_id", "role_id", "scope_id", "starts_at", "ends_at", "role__is_privileged")
+OF_MEMBERSHIP = ("pk", "user_id", "group_id")
+MANAGER = ("user__manager_id", "user__manager__is_active", "user__manager__kind")
+OF_PERSON = ("user__is_active", "user__kind", *MANAGER)
 
 
 def covered(definition: Definition) -> Q:
@@ -49,16 +53,19 @@ class Walk:
         """Return the rows of this kind: assignments, or memberships of groups (`Group.members.through`)."""
         if kind == Item.Kind.MEMBERSHIP:
             through: Any = Group.members.through
-            rows = through.objects.filter(group__in=self._groups()).select_related("user__manager", "group")
+            rows = through.objects.filter(group__in=self._groups())
         else:
             rows = MODELS[kind].objects.lasting(self.at).assigned().filter(self._of(kind), user__isnull=False)
-            rows = rows.filter(created_at__lte=self.at).select_related("user__manager", "role", "scope")
+            rows = rows.filter(created_at__lte=self.at)
         reviewed: QuerySet[Any] = rows.filter(self._inactive(), user__kind=self.definition.principals)
         return reviewed.order_by("pk")
 
     def next_rows(self, kind: str, after: str) -> list[Any]:
+        """Return the next of them, each with just what an item is made of: a model of each would take longer."""
         rows = self.rows(kind)
-        return list((rows.filter(pk__gt=after) if after else rows)[:CHUNK])
+        rows = (rows.filter(pk__gt=after) if after else rows).annotate(seen_at=last_seen("user"))
+        columns = OF_MEMBERSHIP if kind == Item.Kind.MEMBERSHIP else OF_ASSIGNMENT
+        return list(rows.values_list(*columns, *OF_PERSON, "seen_at", named=True)[:CHUNK])
 
     def _of(self, kind: str) -> Q:
         """What is covered itself; and who may be, for a time, in a group that has what is covered."""
@@ -93,35 +100,34 @@ class Walk:
         return ~Q(user__in=lately)
 
 
-def last_seen() -> Any:
-    """Return the expression for when somebody signed in last; a service account does so with its tokens."""
-    tokens = ApiToken.objects.filter(user=OuterRef("pk")).order_by().values("user")
+def last_seen(person: str = "") -> Any:
+    """Return the expression for when somebody signed in last; a service account does so with its tokens.
+
+    Args:
+        person: the way from the rows to the person; empty: the rows are people.
+    """
+    tokens = ApiToken.objects.filter(user=OuterRef(person or "pk")).order_by().values("user")
     used = Subquery(tokens.annotate(last=Max("last_used_at")).values("last"))
-    return Coalesce("last_sign_in_at", used)
+    return Coalesce(f"{person}__last_sign_in_at" if person else "last_sign_in_at", used)
 
 
 def items_of(instance: Instance, kind: str, rows: list[Any]) -> list[Item]:
     """Return an item for each of these rows, not saved, in a constant number of statements."""
-    seen = dict(User.objects.filter(pk__in={row.user_id for row in rows}).values_list("pk", last_seen()))
     used = _last_used(kind, rows)
     gives = _given_by({row.group_id for row in rows}, at=instance.began_at) if kind == Item.Kind.MEMBERSHIP else {}
-    items = [_item(instance, kind, row, gives.get(row.group_id)) for row in rows]
-    for item, row in zip(items, rows, strict=True):
-        item.last_sign_in_at, item.last_used_at = seen[row.user_id], used.get(_key(kind, row))
-        _judge(item, instance)
-    return items
+    return [_judged(_item(instance, kind, row, gives), instance, row, used.get(_key(kind, row))) for row in rows]
 
 
-def _item(instance: Instance, kind: str, row: Any, gives: "list[Any] | None") -> Item:
+def _item(instance: Instance, kind: str, row: Any, gives: dict[Any, list[Any]]) -> Item:
+    common: dict[str, Any] = {"instance_id": instance.pk, "kind": kind, "user_id": row.user_id}
     if kind == Item.Kind.MEMBERSHIP:
-        names = sorted({f"{each.role} · {each.scope}" for each in gives or ()})
-        risky = any(each.role.is_privileged for each in gives or ())
-        return Item(
-            instance=instance, kind=kind, user=row.user, group=row.group, gives="\n".join(names), is_privileged=risky
-        )
-    about: dict[str, Any] = {f"{kind}_assignment": row, "role": row.role, "scope": row.scope, "user": row.user}
+        given = gives.get(row.group_id, [])
+        names = sorted({f"{each.role} · {each.scope}" for each in given})
+        risky = any(each.role.is_privileged for each in given)
+        return Item(**common, group_id=row.group_id, gives="\n".join(names), is_privileged=risky)
+    about = {f"{kind}_assignment_id": row.pk, "role_id": row.role_id, "scope_id": row.scope_id}
     times = {"since": row.starts_at, "until": row.ends_at}
-    return Item(instance=instance, kind=kind, is_privileged=row.role.is_privileged, **about, **times)
+    return Item(**common, is_privileged=row.role__is_privileged, **about, **times)
 
 
 def _key(kind: str, row: Any) -> Any:
@@ -150,17 +156,19 @@ def _given_by(groups: Iterable[Any], *, at: datetime) -> dict[Any, list[Any]]:
     return given
 
 
-def _judge(item: Item, instance: Instance) -> None:
+def _judged(item: Item, instance: Instance, row: Any, used_at: datetime | None) -> Item:
     definition = instance.definition
+    item.last_sign_in_at, item.last_used_at = row.seen_at, used_at
     use = Use(
-        enabled=item.user.is_active,
+        enabled=row.user__is_active,
         activated=item.kind == Item.Kind.ELIGIBLE,
         since=item.since,
-        last_used_at=item.last_used_at,
-        last_sign_in_at=item.last_sign_in_at,
+        last_used_at=used_at,
+        last_sign_in_at=row.seen_at,
     )
     look_back = timedelta(days=definition.look_back_days)
     advised, cause = recommend(use, look_back=look_back, at=instance.began_at)
     item.weight = weight(is_privileged=item.is_privileged, recommendation=advised, cause=cause)
     if definition.recommends:
         item.recommendation, item.cause = advised, cause
+    return item

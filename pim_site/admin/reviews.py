@@ -100,14 +100,14 @@ def _reviews_of(series: Definition) -> Section:
 
 def _stages_of(series: Definition) -> Section:
     heads = [_("Stage"), _("Who is asked"), _("Fallback"), _("Days"), _("About")]
-    stages = series.stages.prefetch_related("people", "groups", "fallback")
+    stages = series.stages.prefetch_related(*services.defining.OF_STAGE)
     return Section(_("Stages"), heads, [_stage_row(stage) for stage in stages])
 
 
 def _stage_row(stage: Stage) -> list[Any]:
     named = ", ".join(map(str, [*stage.groups.all(), *stage.people.all()]))
     who = named if stage.reviewers == Stage.Reviewers.NAMED else stage.get_reviewers_display()
-    fallback = ", ".join(map(str, stage.fallback.all()))
+    fallback = ", ".join(map(str, [*stage.fallback_groups.all(), *stage.fallback.all()]))
     return [stage.number, who, fallback or "–", stage.days, stage.get_takes_display()]
 
 

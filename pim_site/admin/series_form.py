@@ -17,7 +17,7 @@ from .forms import ServiceForm
 from .widgets import SeveralChosen, tick
 
 STAGES = range(1, MOST_STAGES + 1)
-MANY = ("people", "groups", "fallback")
+MANY = ("people", "groups", "fallback", "fallback_groups")
 
 
 def _choose(model: Any, field: str, label: Any, help_text: Any) -> forms.ModelMultipleChoiceField:  # type: ignore[type-arg]
@@ -46,6 +46,12 @@ def _fields() -> dict[str, forms.Field]:
             "fallback",
             gettext_lazy("Fallback"),
             gettext_lazy("Asked where there is nobody else: no manager, no owner, or only the person themselves."),
+        ),
+        "fallback_groups": _choose(
+            Group,
+            "fallback_groups",
+            gettext_lazy("Fallback groups"),
+            gettext_lazy("The same, with every enabled member. Only protected groups."),
         ),
         "days": forms.IntegerField(
             label=gettext_lazy("Days to answer"),

@@ -13,7 +13,7 @@ from reviews.models import Definition, Instance, Stage
 from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series
 
 MANY = ("roles", "groups", "told")
-OF_STAGE = ("people", "groups", "fallback")
+OF_STAGE = ("people", "groups", "fallback", "fallback_groups")
 PLAIN = tuple(each.name for each in fields(SeriesTerms) if each.name not in (*MANY, "stages"))
 RUNNING = (Instance.State.STARTING, Instance.State.IN_PROGRESS)
 

@@ -72,7 +72,7 @@ def take_in(*, instance: Instance) -> bool:
         return False
     rows = Walk(instance).next_rows(instance.walk, instance.walked_to)
     if rows:
-        _keep(instance, items_of(instance, instance.walk, rows))
+        _keep(instance, rows)
         instance.walked_to = str(rows[-1].pk)
     else:
         instance.walk, instance.walked_to = _following(instance.walk), ""
@@ -84,15 +84,16 @@ def _following(kind: str) -> str:
     return next(iter(KINDS[KINDS.index(Item.Kind(kind)) + 1 :]), "")
 
 
-def _keep(instance: Instance, items: list[Item]) -> None:
+def _keep(instance: Instance, rows: list[Any]) -> None:
+    items = items_of(instance, instance.walk, rows)
     Item.objects.bulk_create(items)
     stages = instance.definition.stages.order_by("number")
     reviewers = {stage.number: Reviewers(stage, instance.began_at) for stage in stages}
     Asked.objects.bulk_create(
-        Asked(item=item, stage=number, person=person)
-        for item in items
+        Asked(item_id=item.pk, stage=number, person_id=person)
+        for item, row in zip(items, rows, strict=True)
         for number, each in reviewers.items()
-        for person in sorted(each.of(item), key=lambda person: str(person.pk))
+        for person in sorted(each.of(row))
     )
 
 
