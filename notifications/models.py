@@ -60,6 +60,7 @@ class Kind(models.TextChoices):
     REVIEW_STARTED = "review_started", _("Access review started")
     REVIEW_REMINDER = "review_reminder", _("Access review still waiting")
     REVIEW_CLOSED = "review_closed", _("Access review ended")
+    ALERTS_RAISED = "alerts_raised", _("New alerts")
 
 
 class Message(models.Model):

@@ -24,10 +24,12 @@ class SiteConfig(AppConfig):
 
 
 def install_built_ins(using: str, **kwargs: Any) -> None:
-    """Make what the product cannot be without: the root of the tree, the built-in roles, the schedules."""
+    """Make what the product cannot be without: the root of the tree, the built-in roles, alerts, schedules."""
+    from alerts.services import sync as sync_alerts
     from roles.builtin import install
 
     from .schedules import sync
 
     install()
+    sync_alerts()
     sync()

@@ -17,11 +17,13 @@ from django.views.decorators.http import require_http_methods
 from django_otp.admin import OTPAdminSite
 
 from accounts.models import User
+from alerts.models import EVERY, Alert, Incident
+from alerts.registry import Severity
 from approvals.models import EmergencyUse, Request
+from assignments.insights import INSIGHTS
 from assignments.models import ActiveAssignment
 from assignments.ownership import OWNS
 from notifications.models import Message
-from pim_site.insights import INSIGHTS
 from reviews.models import Instance
 from roles.builtin import OUR_APPS
 from webhooks.models import Delivery
@@ -112,6 +114,25 @@ def waiting(held: set[str]) -> list[Tile]:
     return [Tile(queryset.count(), word, f"{_list_of(queryset.model)}?{query}") for word, queryset, query in seen]
 
 
+def alerting(held: set[str]) -> dict[str, Any]:
+    """Count what alerts have found, the worst first, and say when they were scanned, for those who may see them."""
+    if "alerts.view_incident" not in held:
+        return {}
+    active, page = Incident.objects.active(), _list_of(Incident)
+    words = {Severity.HIGH: _("of high severity"), Severity.MEDIUM: _("of medium severity"), Severity.LOW: _("of low")}
+    tiles = [
+        Tile(
+            active.filter(alert__severity=severity).count(),
+            word,
+            f"{page}?state__exact=active&alert__severity__exact={severity.value}",
+        )
+        for severity, word in words.items()
+    ]
+    rows, at = Alert.objects.known().filter(is_enabled=True), now()
+    scanned_at = rows.order_by("-scanned_at").values_list("scanned_at", flat=True).exclude(scanned_at=None).first()
+    return {"tiles": tiles, "scanned_at": scanned_at, "late": rows.due(at - EVERY).exists(), "url": _list_of(Alert)}
+
+
 def standing(held: set[str]) -> list[Tile]:
     """Count whom standing access reaches, for those who may see active assignments."""
     if "assignments.view_activeassignment" not in held:
@@ -152,7 +173,7 @@ class ConsoleSite(OTPAdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         held = request.user.get_all_permissions()
-        tiles = {"tiles": waiting(held), "insights": standing(held)}
+        tiles = {"tiles": waiting(held), "alerts": alerting(held), "insights": standing(held)}
         page: HttpResponse = super().index(request, tiles | (extra_context or {}))
         return page
 

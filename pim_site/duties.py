@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import BrowserSession
+from alerts.models import Alert, Incident
 from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Unsealed
@@ -30,6 +31,8 @@ DUTIES: list[tuple[str, Due]] = [
     ("assignments.tasks.expire_due", ActiveAssignment.objects.adrift),
     ("assignments.tasks.remind_due", ActiveAssignment.objects.ending),
     ("accounts.tasks.digest_due", Message.objects.gathering),
+    ("alerts.tasks.scan_due", Alert.objects.due),
+    ("alerts.tasks.scan_due", Incident.objects.untold),
     ("audit.tasks.seal_due", Unsealed.objects.due),
     ("reviews.tasks.start_due", Definition.objects.due),
     ("reviews.tasks.start_due", Instance.objects.beginning),

@@ -4,6 +4,7 @@ from django.db import transaction
 from django_q.models import Schedule
 
 EVERY_MINUTE = {
+    "alerts": "alerts.tasks.scan_due",
     "ask": "approvals.tasks.ask_due",
     "beat": "pim_site.tasks.beat",
     "digest": "accounts.tasks.digest_due",

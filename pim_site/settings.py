@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "assignments",
     "approvals",
     "reviews",
+    "alerts",
     # Last, because it finishes what the migrations of the others began (see pim_site/apps.py).
     "pim_site.apps.SiteConfig",
 ]
@@ -264,6 +265,12 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Networks that may be called although they are not public (10.1.0.0/16, …); and whether there also without TLS.
 OUTGOING_NETWORKS = env.list("PIM_OUTGOING_NETWORKS", default=[])
 OUTGOING_HTTP = env.bool("PIM_OUTGOING_HTTP", default=False)
+
+# --- alerts -----------------------------------------------------------------------------------------------
+
+# Modules in which kinds of alerts are declared: ours, and those of the operator. Addresses that hear of incidents, too.
+ALERT_MODULES = ["alerts.kinds", *env.list("PIM_ALERT_MODULES", default=[])]
+ALERT_MAIL = env.list("PIM_ALERT_MAIL", default=[])
 
 # --- worker -----------------------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ from accounts.models import ApiToken, Group, StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
 from accounts.tokens import Scope, new_token
 from accounts.vault import sealed
+from alerts.models import Alert, Incident
 from approvals.models import EmergencyUse, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.outgoing import new_secret
+from notifications.snapshot import encode
 from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.services import label_of, write_stages
@@ -210,6 +212,24 @@ class EmergencyUseFactory(DjangoModelFactory):
     user = factory.SelfAttribute("request.user")
     used_at = factory.LazyFunction(now)
     review_by = factory.LazyAttribute(lambda row: row.used_at + timedelta(days=7))
+
+
+class IncidentFactory(DjangoModelFactory):
+    """Somebody eligible who has not used it, found an instant ago."""
+
+    class Meta:
+        model = Incident
+        exclude = ["about"]
+
+    about = factory.SubFactory(EligibleFactory)
+    alert = factory.LazyFunction(lambda: Alert.objects.get(key="unused_eligible"))
+    key = factory.LazyAttribute(lambda row: str(row.about.pk))
+    about_type = factory.LazyAttribute(lambda row: row.about._meta.label_lower)
+    about_id = factory.LazyAttribute(lambda row: str(row.about.pk))
+    facts = factory.LazyAttribute(lambda row: encode({"holder": row.about.user, "role": row.about.role}))
+    raised_at = factory.LazyFunction(now)
+    first_seen_at = factory.SelfAttribute("raised_at")
+    last_seen_at = factory.SelfAttribute("raised_at")
 
 
 class RequestFactory(DjangoModelFactory):

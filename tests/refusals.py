@@ -17,6 +17,7 @@ OUR_APPS = {
     "assignments",
     "approvals",
     "reviews",
+    "alerts",
     "notifications",
     "audit",
     "webhooks",

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-APPS = ["pim_site", "reviews", "approvals", "assignments", "roles", "webhooks", "accounts", "audit", "notifications"]
+APPS = [
+    "pim_site",
+    "alerts",
+    "reviews",
+    "approvals",
+    "assignments",
+    "roles",
+    "webhooks",
+    "accounts",
+    "audit",
+    "notifications",
+]
 WRITES = {"save", "create", "update", "delete", "get_or_create", "update_or_create", "bulk_create", "bulk_update"}
 NO_ROWS = {"self", "session", "headers", "fields", "context", "widget", "attrs", "kwargs", "params", "query", "data"}
 

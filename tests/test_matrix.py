@@ -43,6 +43,7 @@ from tests.factories import (
     ExtensionFactory,
     GroupFactory,
     HookFactory,
+    IncidentFactory,
     RequestFactory,
     ResourceFactory,
     RoleFactory,
@@ -214,6 +215,8 @@ class Cast:
             "emergencyuse": EmergencyUseFactory().pk,
             "event": record("session.ended", actor=self.somebody, target=self.somebody).pk,
             "message": Message.objects.create(to_address="a@example.org", **failed).pk,
+            "alert": "unused_eligible",
+            "incident": IncidentFactory().pk,
             "ticket": issue_ticket(user=self.somebody, actor=None),
             "letter": a_letter(),
         }
@@ -362,6 +365,12 @@ SENT = {
     "/console/roles/hook/<path:object_id>/change/": lambda cast, key: {
         "name": "Renamed",
         "url": "https://hooks.example.org",
+    },
+    "/console/alerts/alert/": bulk("scan", "alert"),
+    "/console/alerts/alert/<path:object_id>/configure/": lambda cast, key: {"is_enabled": "on", "days": "60"},
+    "/console/alerts/incident/": bulk("repair", "incident"),
+    "/console/alerts/incident/<path:object_id>/dismiss/": lambda cast, key: {
+        "until": f"{now() + timedelta(days=9):%F}"
     },
     "/console/webhooks/subscription/add/": lambda cast, key: subscription("New", cast),
     "/console/webhooks/subscription/<path:object_id>/change/": lambda cast, key: subscription("Renamed", cast),

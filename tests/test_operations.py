@@ -14,6 +14,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.utils.timezone import now
 
+import alerts.services  # noqa: F401
 import approvals.services  # noqa: F401
 import pim_site.ascode.services
 import pim_site.imports.services
@@ -21,6 +22,7 @@ import pim_site.services  # noqa: F401
 import webhooks.services  # noqa: F401 (with those beneath them, they fill the registry)
 from accounts import factors
 from accounts.services import issue_ticket, new_passkey_options, note_sign_in, token_facts
+from alerts.models import Alert
 from approvals.hooks import Reply
 from approvals.models import HookCall, Request
 from audit.models import Event
@@ -42,6 +44,7 @@ from tests.factories import (
     ExtensionFactory,
     GroupFactory,
     HookFactory,
+    IncidentFactory,
     RequestFactory,
     ResourceFactory,
     RoleFactory,
@@ -72,6 +75,33 @@ class Scenario:
 
 def administrator():
     return holder_of(Role.GLOBAL_ADMINISTRATOR)
+
+
+def an_alert():
+    return Alert.objects.get(key="unused_eligible")
+
+
+def configure_alert():
+    arguments = {"alert": an_alert(), "is_enabled": True, "thresholds": {"days": 60}, "justification": "As agreed."}
+    return Scenario({"actor": administrator(), **arguments})
+
+
+def scan_alert():
+    return Scenario({"actor": administrator(), "alert": an_alert()})
+
+
+def dismiss_incident():
+    arguments = {"incident": IncidentFactory(), "until": now() + timedelta(days=9), "justification": "Known."}
+    return Scenario({"actor": administrator(), **arguments})
+
+
+def reopen_incident():
+    dismissed = IncidentFactory(state="dismissed", dismissed_until=now() + timedelta(days=9))
+    return Scenario({"actor": administrator(), "incident": dismissed, "justification": "Not known after all."})
+
+
+def repair_incident():
+    return Scenario({"actor": administrator(), "incident": IncidentFactory(), "justification": "Not needed."})
 
 
 def create_person():
@@ -697,6 +727,11 @@ SCENARIOS = {
     "request.timed_out": time_out,
     "assignment.updated": update,
     "assignment.extended": extend,
+    "alert.configured": configure_alert,
+    "alert.scanned": scan_alert,
+    "alert.dismissed": dismiss_incident,
+    "alert.reopened": reopen_incident,
+    "alert.repaired": repair_incident,
     "assignment.renewed": renew,
     "assignment.converted": make_eligible,
     "activation_extension.requested": extend_activation,

@@ -18,6 +18,8 @@ class Kind(models.TextChoices):
     ASSIGNMENT_CHANGED = "assignment.changed", _("Assignment changed")
     ASSIGNMENT_ENDED = "assignment.ended", _("Assignment ended")
     REVIEW_CLOSED = "review.closed", _("Access review closed")
+    ALERT_RAISED = "alert.raised", _("Alert raised")
+    ALERT_RESOLVED = "alert.resolved", _("Alert resolved")
 
 
 ACTIONS = {
@@ -45,6 +47,10 @@ ACTIONS = {
     "assignment.expired": Kind.ASSIGNMENT_ENDED,
     "assignment.removed": Kind.ASSIGNMENT_ENDED,
     "review.closed": Kind.REVIEW_CLOSED,
+    "alert.raised": Kind.ALERT_RAISED,
+    "alert.reopened": Kind.ALERT_RAISED,
+    "alert.repaired": Kind.ALERT_RESOLVED,
+    "alert.resolved": Kind.ALERT_RESOLVED,
 }
 _ASSIGNMENT_KINDS = (Kind.ASSIGNMENT_STARTED, Kind.ASSIGNMENT_CHANGED, Kind.ASSIGNMENT_ENDED)
 _TOLD = ("actor", "subject", "role", "scope", "request", "target", "ticket", "justification", "before", "after")

@@ -2,6 +2,7 @@
 and changes it through the services of the highest one that has a say. Events and messages bring pages of their own."""
 
 from . import (
+    alerts,
     assignments,
     emergencies,
     events,
@@ -17,6 +18,7 @@ from . import (
 )
 
 __all__ = [
+    "alerts",
     "assignments",
     "emergencies",
     "events",

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy
 
-from pim_site.insights import INSIGHTS
+from assignments.insights import INSIGHTS
 
 
 class InsightFilter(admin.SimpleListFilter):

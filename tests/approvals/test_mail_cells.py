@@ -210,6 +210,8 @@ PERSONAL |= {"emergency_used", "emergency_unreviewed", "emergency_sign_in"}
 PERSONAL |= {"digest", "checkpoint_signed"}
 # A campaign goes through many roles.
 PERSONAL |= {"review_started", "review_reminder", "review_closed"}
+# One mail of all that was found.
+PERSONAL |= {"alerts_raised"}
 
 
 def silent():

@@ -90,6 +90,7 @@ KINDS = {
     "review_started": "review about words expires_at url",
     "review_reminder": "review about words expires_at url",
     "review_closed": "review keep remove no_change url",
+    "alerts_raised": "items count more url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
 BOTH = [{"audience": "requestor"}, {"audience": "admin"}]

@@ -23,6 +23,7 @@ from tests.factories import (
     EmergencyUseFactory,
     GroupFactory,
     HookFactory,
+    IncidentFactory,
     RequestFactory,
     ResourceFactory,
     RoleFactory,
@@ -67,6 +68,7 @@ def rows():
         "subscription": SubscriptionFactory(),
         "delivery": DeliveryFactory(state="given_up"),
         "emergencyuse": EmergencyUseFactory(),
+        "incident": IncidentFactory(),
         "eligibleassignment": request.eligible_assignment,
         "activeassignment": ActivationFactory(),
         "request": request,
@@ -97,7 +99,7 @@ def test_right_ends_with_the_role(at_console):
     assert client.get(reverse("admin:accounts_user_changelist")).status_code == 302
 
 
-@pytest.mark.parametrize("model", ["eligibleassignment", "activeassignment", "request", "message"])
+@pytest.mark.parametrize("model", ["eligibleassignment", "activeassignment", "request", "message", "incident"])
 def test_rows_with_a_state_cannot_be_changed(at_console, rows, model):
     app = rows[model]._meta.app_label
     client = at_console("global_admin")
@@ -175,6 +177,7 @@ def populate(count):
         GroupFactory(members=[request.user])
         ResourceFactory()
         DeliveryFactory()
+        IncidentFactory()
 
 
 LISTS = [f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]

@@ -79,6 +79,7 @@ def test_no_role_reaches_into_other_packages():
         "assignments",
         "approvals",
         "reviews",
+        "alerts",
         "notifications",
         "audit",
         "webhooks",

@@ -9,8 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
-from assignments.models import ActiveAssignment, people_reached
 from roles.models import Role
+
+from .models import ActiveAssignment, people_reached
 
 _GLOBAL = Q(role__built_in_key=Role.GLOBAL_ADMINISTRATOR)
 _EMERGENCY = Q(is_emergency_access=True)

@@ -3,8 +3,8 @@
 import pytest
 from django.utils.timezone import now
 
+from assignments.insights import INSIGHTS
 from assignments.models import ActiveAssignment
-from pim_site.insights import INSIGHTS
 from roles.models import Role
 from tests.client import signed_in
 from tests.factories import (

@@ -1,0 +1,57 @@
+"""What several kinds can do about an assignment, and how they name it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import User
+from alerts.registry import Finding, Repair
+from approvals import services
+from assignments.models import ActiveAssignment, AnyAssignment, Assignment
+
+
+def of_assignment(row: AnyAssignment, **facts: Any) -> Finding:
+    """Return the finding about one assignment, which is `described`."""
+    return Finding(str(row.pk), row, names(row) | facts)
+
+
+def names(row: Assignment) -> dict[str, str]:
+    return {"holder": str(row.holder), "role": str(row.role), "scope": str(row.scope)}
+
+
+def _what_removing_does(row: AnyAssignment) -> Iterator[str]:
+    if row.noun == "eligible":
+        yield _("%(holder)s can no longer activate %(role)s at %(scope)s, and is told so by mail.") % names(row)
+        yield _("What was activated from it ends at once.")
+    else:
+        yield _("%(holder)s loses %(role)s at %(scope)s at once, and is told so by mail.") % names(row)
+
+
+def _remove(row: AnyAssignment, *, actor: User | None, justification: str) -> None:
+    common: dict[str, Any] = {"actor": actor, "justification": justification}
+    if isinstance(row, ActiveAssignment):
+        services.remove_active(active=row, **common)
+    else:
+        services.remove_eligible(eligible=row, **common)
+
+
+def _what_making_eligible_does(row: ActiveAssignment) -> Iterator[str]:
+    yield _("%(holder)s becomes eligible for %(role)s at %(scope)s, as long as the settings allow.") % names(row)
+    yield _("The active assignment ends at once: from then on the role must be activated to be used.")
+
+
+def _make_eligible(row: ActiveAssignment, *, actor: User | None, justification: str) -> None:
+    services.make_eligible(active=row, actor=actor, justification=justification)
+
+
+def _is_no_service(row: Assignment) -> bool:
+    """A service account is never eligible."""
+    return row.user is None or row.user.is_person
+
+
+REMOVE = Repair(gettext_lazy("Remove the assignment"), _what_removing_does, _remove)
+MAKE_ELIGIBLE = Repair(
+    gettext_lazy("Make eligible instead"), _what_making_eligible_does, _make_eligible, fits=_is_no_service
+)

@@ -1,0 +1,314 @@
+"""Alerts: what is looked for, how the last scan went, and what it found."""
+
+from collections.abc import Iterator
+from datetime import datetime, time
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import make_aware
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from alerts.models import MOST, Alert, Incident
+from alerts.registry import Severity
+from alerts.services import configure, dismiss, reopen, repair, scan
+from pim_site.templatetags.pim import dot, moment
+
+from .base import Act, ConsoleAdmin, Section, link, list_of
+from .forms import NotedReasonForm
+
+SHOWN = 20
+TONES = {Severity.HIGH: "failed", Severity.MEDIUM: "waiting", Severity.LOW: "scheduled"}
+STATES = {"active": "waiting", "dismissed": "scheduled", "resolved": "ok"}
+CHANGES_ALERTS = ("alerts.change_alert",)
+CHANGES_INCIDENTS = ("alerts.change_incident",)
+
+
+def severity_dot(severity: int) -> SafeString:
+    return _toned(TONES[Severity(severity)], str(Severity(severity).label))
+
+
+def _toned(tone: str, text: str) -> SafeString:
+    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, text)
+
+
+class AlertForm(NotedReasonForm):
+    """Whether an alert is looked for, and each of its thresholds."""
+
+    def __init__(self, data: Any = None, *, row: Alert, actor: Any) -> None:
+        super().__init__(data)
+        self.row = row
+        self.fields["is_enabled"] = forms.BooleanField(
+            label=_("Look for it"), required=False, initial=row.is_enabled, help_text=_("Every quarter of an hour.")
+        )
+        for each in row.kind.thresholds if row.kind else ():
+            text = _("From %(low)d to %(high)d; %(default)d at first.")
+            self.fields[each.name] = forms.IntegerField(
+                label=str(each.label),
+                min_value=each.low,
+                max_value=each.high,
+                initial=row.limits[each.name],
+                help_text=text % {"low": each.low, "high": each.high, "default": each.default},
+            )
+        self.order_fields(["is_enabled", *row.limits, "justification"])
+
+    def clean(self) -> dict[str, Any]:
+        """Return `is_enabled`, `thresholds` and `justification`."""
+        values = super().clean() or {}
+        thresholds = {name: values.pop(name) for name in self.row.limits if name in values}
+        return values | {"thresholds": thresholds}
+
+
+class DismissForm(NotedReasonForm):
+    """Until when something is let be, and why."""
+
+    until = forms.DateField(
+        label=gettext_lazy("Until"),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy("Found then still, it comes back and is told of again. Within a year."),
+    )
+    field_order = ("until", "justification")
+
+    def clean_until(self) -> datetime:
+        """Return the beginning of that day in the person's zone."""
+        return make_aware(datetime.combine(self.cleaned_data["until"], time.min))
+
+
+def what_configuring_does(alert: Alert) -> Iterator[str]:
+    yield _("“%(alert)s” is scanned anew at once with what you choose.") % {"alert": alert}
+    if alert.is_enabled:
+        yield _("Switched off, it is scanned no more, and its open incidents are closed.")
+
+
+def what_scanning_does(alert: Alert) -> Iterator[str]:
+    yield _("“%(alert)s” is looked for now. What is new is told to the administrators by mail.") % {"alert": alert}
+
+
+def what_dismissing_does(incident: Incident) -> Iterator[str]:
+    yield str(incident)
+    yield _("It leaves the list of what is to be looked at until the day that you choose. Nothing else changes.")
+
+
+def what_reopening_does(incident: Incident) -> Iterator[str]:
+    yield _("It is to be looked at again, and told to the administrators by mail.")
+
+
+def what_repairing_does(incident: Incident) -> Iterator[str]:
+    act, about = incident.kind and incident.kind.repair, incident.about
+    if act and about:
+        yield f"{act.label}:"
+        yield from act.says(about)
+    yield _("The incident is closed.")
+
+
+@admin.register(Alert)
+class AlertAdmin(ConsoleAdmin):
+    list_display = ["title", "how_bad", "to_look_at", "how_it_goes", "last_scan"]
+    list_filter = ["severity", "is_enabled"]
+    fields = ["how_bad", "why", "advice", "thresholds_chosen", "how_it_goes", "last_scan", "next_scan", "took"]
+    acts = (
+        Act(
+            slug="configure",
+            label=gettext_lazy("Thresholds"),
+            permissions=CHANGES_ALERTS,
+            offered=lambda alert, at: True,
+            says=what_configuring_does,
+            does=lambda alert, **facts: configure(alert=alert, **facts),
+            done=lambda alert: _("“%(alert)s” is scanned with what you chose.") % {"alert": alert},
+            form=AlertForm,
+            asks_of_row=True,
+        ),
+        Act(
+            slug="scan",
+            label=gettext_lazy("Scan now"),
+            permissions=CHANGES_ALERTS,
+            offered=lambda alert, at: alert.is_enabled,
+            says=what_scanning_does,
+            does=lambda alert, **facts: scan(alert=alert, **facts),
+            done=lambda alert: _("“%(alert)s” was scanned.") % {"alert": alert},
+            form=forms.Form,
+            bulk=True,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
+        rows: Any = super().get_queryset(request)
+        return rows.known().counted()  # type: ignore[no-any-return]  # the manager is ours
+
+    @admin.display(description=gettext_lazy("alert"))
+    def title(self, alert: Alert) -> str:
+        return str(alert)
+
+    @admin.display(description=gettext_lazy("severity"), ordering="severity")
+    def how_bad(self, alert: Alert) -> SafeString:
+        return severity_dot(alert.severity)
+
+    @admin.display(description=gettext_lazy("to look at"), ordering="active")
+    def to_look_at(self, alert: Alert) -> str:
+        return f"{alert.active}+" if alert.overflows else str(alert.active)  # type: ignore[attr-defined]  # counted
+
+    @admin.display(description=gettext_lazy("state"))
+    def how_it_goes(self, alert: Alert) -> SafeString:
+        if not alert.is_enabled:
+            return _toned("ended", _("Switched off"))
+        if alert.failure:
+            return _toned("failed", _("Could not be scanned: %(cause)s") % {"cause": alert.failure[:200]})
+        return _toned("ok", _("Working")) if alert.scanned_at else _toned("waiting", _("Not scanned yet"))
+
+    @admin.display(description=gettext_lazy("last scan"), ordering="scanned_at")
+    def last_scan(self, alert: Alert) -> SafeString:
+        return moment(alert.scanned_at)
+
+    @admin.display(description=gettext_lazy("next scan"))
+    def next_scan(self, alert: Alert) -> SafeString | str:
+        return moment(alert.next_scan_at) if alert.is_enabled else "–"
+
+    @admin.display(description=gettext_lazy("took"))
+    def took(self, alert: Alert) -> str:
+        return f"{alert.milliseconds} ms"
+
+    @admin.display(description=gettext_lazy("what is bad about it"))
+    def why(self, alert: Alert) -> str:
+        return str(alert.kind.why) if alert.kind else ""
+
+    @admin.display(description=gettext_lazy("what to do"))
+    def advice(self, alert: Alert) -> str:
+        return str(alert.kind.advice) if alert.kind else ""
+
+    @admin.display(description=gettext_lazy("thresholds"))
+    def thresholds_chosen(self, alert: Alert) -> str:
+        thresholds = alert.kind.thresholds if alert.kind else ()
+        return " · ".join(f"{each.label}: {alert.limits[each.name]}" for each in thresholds) or _("None")
+
+    def sections(self, request: HttpRequest, row: Alert) -> list[Section]:
+        title = _("Open incidents")
+        if row.overflows:
+            title = _("Open incidents; there are more than the %(most)d that are listed") % {"most": MOST}
+        heads = [_("What was found"), _("State"), _("First seen"), _("Last seen")]
+        rows = [
+            [link(each), _state(each), moment(each.first_seen_at), moment(each.last_seen_at)]
+            for each in self.seen(request, Incident).filter(alert=row).open().order_by("state", "-raised_at")[:SHOWN]
+        ]
+        return [Section(title, heads, rows, list_of(Incident, alert__key__exact=row.pk))]
+
+
+@admin.register(Incident)
+class IncidentAdmin(ConsoleAdmin):
+    list_display = ["what", "of_alert", "how_bad", "state_dot", "raised"]
+    list_filter = ["state", "alert__severity", "alert"]
+    list_select_related = ["alert"]
+    fields = [
+        "what",
+        "of_alert",
+        "how_bad",
+        "state_dot",
+        "concerns",
+        "why",
+        "advice",
+        "first_seen",
+        "last_seen",
+        "let_be",
+        "closed",
+    ]
+    acts = (
+        Act(
+            slug="repair",
+            label=gettext_lazy("Repair"),
+            permissions=CHANGES_INCIDENTS,
+            offered=lambda incident, at: incident.can_be_repaired,
+            says=what_repairing_does,
+            does=lambda incident, **facts: repair(incident=incident, **facts),
+            done=lambda incident: _("Repaired: %(incident)s") % {"incident": incident},
+            form=NotedReasonForm,
+            danger=True,
+            bulk=True,
+        ),
+        Act(
+            slug="dismiss",
+            label=gettext_lazy("Dismiss"),
+            permissions=CHANGES_INCIDENTS,
+            offered=lambda incident, at: incident.state == Incident.State.ACTIVE,
+            says=what_dismissing_does,
+            does=lambda incident, **facts: dismiss(incident=incident, **facts),
+            done=lambda incident: _("Dismissed: %(incident)s") % {"incident": incident},
+            form=DismissForm,
+            bulk=True,
+        ),
+        Act(
+            slug="reopen",
+            label=gettext_lazy("Look at it again"),
+            permissions=CHANGES_INCIDENTS,
+            offered=lambda incident, at: incident.state == Incident.State.DISMISSED,
+            says=what_reopening_does,
+            does=lambda incident, **facts: reopen(incident=incident, **facts),
+            done=lambda incident: _("To be looked at again: %(incident)s") % {"incident": incident},
+            form=NotedReasonForm,
+        ),
+    )
+
+    @admin.display(description=gettext_lazy("what was found"))
+    def what(self, incident: Incident) -> str:
+        return incident.words
+
+    @admin.display(description=gettext_lazy("alert"), ordering="alert")
+    def of_alert(self, incident: Incident) -> SafeString:
+        return link(incident.alert)
+
+    @admin.display(description=gettext_lazy("severity"), ordering="alert__severity")
+    def how_bad(self, incident: Incident) -> SafeString:
+        return severity_dot(incident.alert.severity)
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def state_dot(self, incident: Incident) -> SafeString:
+        return _state(incident)
+
+    @admin.display(description=gettext_lazy("raised"), ordering="raised_at")
+    def raised(self, incident: Incident) -> SafeString:
+        return moment(incident.raised_at)
+
+    @admin.display(description=gettext_lazy("about"))
+    def concerns(self, incident: Incident) -> SafeString | str:
+        about = incident.about
+        return link(about) if about and self._has_page(about) else "–"
+
+    @admin.display(description=gettext_lazy("what is bad about it"))
+    def why(self, incident: Incident) -> str:
+        return str(incident.kind.why) if incident.kind else ""
+
+    @admin.display(description=gettext_lazy("what to do"))
+    def advice(self, incident: Incident) -> str:
+        return str(incident.kind.advice) if incident.kind else ""
+
+    @admin.display(description=gettext_lazy("first seen"))
+    def first_seen(self, incident: Incident) -> SafeString:
+        return moment(incident.first_seen_at)
+
+    @admin.display(description=gettext_lazy("last seen"))
+    def last_seen(self, incident: Incident) -> SafeString:
+        return moment(incident.last_seen_at)
+
+    @admin.display(description=gettext_lazy("dismissed"))
+    def let_be(self, incident: Incident) -> SafeString | str:
+        if incident.dismissed_until is None:
+            return "–"
+        facts = {"until": moment(incident.dismissed_until), "by": incident.dismissed_by or _("the system")}
+        words = format_html(_("until {until}, by {by}"), **facts)
+        return format_html("{}<br><q>{}</q>", words, incident.justification)
+
+    @admin.display(description=gettext_lazy("resolved"))
+    def closed(self, incident: Incident) -> SafeString | str:
+        if incident.resolved_at is None:
+            return "–"
+        return format_html("{} · {}", moment(incident.resolved_at), incident.get_resolution_display())
+
+    def _has_page(self, about: Model) -> bool:
+        return self.admin_site.is_registered(type(about))
+
+
+def _state(incident: Incident) -> SafeString:
+    return dot(STATES[incident.state], incident.get_state_display())
