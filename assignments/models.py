@@ -127,6 +127,11 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
     def assigned(self) -> Self:
         return self.filter(eligible_assignment=None)
 
+    def activated_between(self, since: datetime, until: datetime) -> Self:
+        """Activations whose time began then; not those that were canceled before."""
+        began = Q(ended_at=None) | Q(ended_at__gt=F("starts_at"))
+        return self.activated().filter(began, starts_at__gte=since, starts_at__lt=until)
+
     def ending(self, at: datetime) -> Self:
         """Activations that are over in some minutes, whose person was not told so yet. Short ones are never told."""
         soon = self.activated().open().filter(user__is_active=True, starts_at__lte=at, reminded_days=None)
@@ -363,6 +368,12 @@ class ActiveAssignment(Assignment):
             models.Index(fields=["ends_at"], condition=Q(ended_at=None), name="activeassignment_open_by_end"),
             models.Index(fields=["user"], condition=Q(ended_at=None), name="activeassignment_open_by_user"),
             models.Index(fields=["role", "scope"], name="activeassignment_by_role"),
+            # What a question for the activations of some days reads, and nothing else: the table need not be looked at.
+            models.Index(
+                fields=["starts_at", "role", "ended_at"],
+                condition=Q(eligible_assignment__isnull=False),
+                name="activation_by_start",
+            ),
         ]
 
     @property

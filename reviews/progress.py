@@ -58,9 +58,16 @@ def progress_by_reviewer(instance: Instance) -> list[tuple[User, Progress]]:
 
 def progress(instance: Instance) -> Progress:
     """Return how far the review is as a whole in the present stage."""
-    items = instance.items.filter(is_settled=False)
-    answered = items.filter(verdict_stage=instance.stage).count() if instance.stage else 0
-    return Progress(items.count(), answered)
+    return progress_each([instance])[instance]
+
+
+def progress_each(instances: list[Instance]) -> dict[Instance, Progress]:
+    """Return how far each of these is as a whole in its present stage, in one statement."""
+    here = Q(verdict_stage=F("instance__stage"), instance__stage__gt=0)
+    rows = Item.objects.filter(instance__in=instances, is_settled=False).order_by().values("instance")
+    counted = {row["instance"]: row for row in rows.annotate(number=Count("pk"), done=Count("pk", filter=here))}
+    found = [(instance, counted.get(instance.pk, {"number": 0, "done": 0})) for instance in instances]
+    return {instance: Progress(row["number"], row["done"]) for instance, row in found}
 
 
 def waiting_for(user: User, at: datetime) -> int:

@@ -1,6 +1,7 @@
 """Eligible and active assignments: who may hold what, who holds it now, and the way to make and end them."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,11 +29,13 @@ from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
 from audit.services import refusal_code
+from pim_site.days import span_of
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
 from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
 from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, messages_of, page_of
+from .days import DaysFilter
 from .forms import MOST_HOLDERS, TargetForm, add_refusal
 from .imports import ImportsRows
 from .insights import InsightFilter
@@ -89,13 +92,19 @@ class EndsSoonFilter(admin.SimpleListFilter):
     parameter_name = "ends"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("soon", _("Within %(days)d days") % {"days": EXTEND_WINDOW.days}), ("never", _("Permanent"))]
+        soon = _("Within %(days)d days") % {"days": EXTEND_WINDOW.days}
+        return [("soon", soon), ("some", _("On some day")), ("never", _("Permanent"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        at = now()
-        if self.value() == "soon":
+        at, chosen = now(), self.value()
+        if chosen is None:
+            return queryset
+        if chosen == "soon":
             return queryset.in_force(at).filter(ends_at__lte=at + EXTEND_WINDOW)
-        return queryset.open().filter(ends_at=None) if self.value() == "never" else queryset
+        if chosen in ("some", "never"):
+            return queryset.open().filter(ends_at__isnull=chosen == "never")
+        span = span_of(chosen)
+        return queryset.in_force(at).filter(ends_at__gte=span[0], ends_at__lt=span[1]) if span else queryset
 
 
 class OriginFilter(admin.SimpleListFilter):
@@ -109,6 +118,27 @@ class OriginFilter(admin.SimpleListFilter):
         if self.value() == "activated":
             return queryset.activated()
         return queryset.assigned() if self.value() == "assigned" else queryset
+
+
+class BeganFilter(DaysFilter):
+    """Activations by the days on which they began."""
+
+    title = gettext_lazy("activated")
+    parameter_name = "began"
+
+    def within(self, queryset: Any, since: datetime, until: datetime) -> Any:
+        return queryset.activated_between(since, min(until, now()))
+
+
+class PrivilegedFilter(admin.SimpleListFilter):
+    title = gettext_lazy("privileged role")
+    parameter_name = "privileged"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(role__is_privileged=self.value() == "yes") if self.value() else queryset
 
 
 def assign_links(request: HttpRequest, kinds: Iterable[str], **query: Any) -> list[Button]:
@@ -333,7 +363,7 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
-    list_filter = [StateFilter, OriginFilter, EndsSoonFilter, InsightFilter, "role"]
+    list_filter = [StateFilter, OriginFilter, BeganFilter, EndsSoonFilter, PrivilegedFilter, InsightFilter, "role"]
     narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = ACTIVE_ACTS

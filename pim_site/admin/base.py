@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -34,6 +33,8 @@ from accounts.sessions import prove
 from assignments.ownership import OWNS
 from audit.models import Event
 from pim_site.home import MOST_WORDS
+from pim_site.pages import list_of as list_of
+from pim_site.pages import page_of as page_of
 
 from .forms import ReasonForm, Refusal, ServiceForm, add_refusal
 from .many import carry_out_each
@@ -137,15 +138,6 @@ def actor_of(request: HttpRequest) -> User:
 
 def messages_of(refusal: Refusal) -> list[str]:
     return refusal.messages if isinstance(refusal, ValidationError) else [str(refusal)]
-
-
-def page_of(row: Model, page: str = "change") -> str:
-    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk])
-
-
-def list_of(model: type[Model], **query: Any) -> str:
-    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return f"{url}?{urlencode(query)}" if query else url
 
 
 def link(row: Model, text: Any = None) -> SafeString:

@@ -17,6 +17,7 @@ from approvals.services import cancel
 from pim_site.templatetags.pim import dot, duration, moment, ticket
 
 from .base import Act, Button, ConsoleAdmin, Section, link
+from .days import DaysFilter
 
 # Fields that only some requests have, and the column that says so.
 OPTIONAL = {
@@ -48,10 +49,16 @@ def what_canceling_does(row: Request) -> Iterator[str]:
     yield _("%(user)s is told by mail, and so are the approvers who were asked.") % names
 
 
+class AskedFilter(DaysFilter):
+    title = gettext_lazy("asked")
+    parameter_name = "asked"
+    column = "requested_at"
+
+
 @admin.register(Request)
 class RequestAdmin(ConsoleAdmin):
     list_display = ["reference", "holder_name", "role", "scope", "action_label", "status_shown", "asked", "decided_by"]
-    list_filter = ["status", "action", "role"]
+    list_filter = ["status", AskedFilter, "action", "role"]
     narrowed_by = ("user", "group")
     list_select_related = ["user", "group", "role", "scope", "eligible_assignment", "active_assignment"]
     search_fields = ["user__display_name", "user__username", "group__name", "role__name", "ticket"]

@@ -17,7 +17,7 @@ from assignments.models import ActiveAssignment
 from audit.models import Event
 from notifications.models import Message
 from notifications.snapshot import decode
-from pim_site.console import waiting
+from pim_site import console
 from pim_site.duties import tasks_due
 from roles.mails import default_notifications
 from roles.models import Role, RoleSettings
@@ -169,7 +169,7 @@ def test_length_of_an_emergency_is_short(length):
 
 
 def tiles():
-    return [tile.number for tile in waiting({"approvals.view_emergencyuse"})]
+    return [tile.number for tile in console.watched({"approvals.view_emergencyuse"}, console.FAILING, now())]
 
 
 def test_use_stays_on_the_dashboard_until_it_is_reviewed():

@@ -58,6 +58,7 @@ SELF_SERVICE = {
 }
 CONSOLE = [
     "/console/",
+    "/console/dashboard/",
     "/console/accounts/user/",
     "/console/accounts/user/add/",
     "/console/accounts/group/",
