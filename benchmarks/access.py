@@ -6,6 +6,7 @@ others use as well, absolute figures say little.
 """
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
 ROUNDS, SECONDS = 5, 3.0
+ROLES = 2000
 BATCH = 100
 GOALS = {"rate": 0.85, "batch": 25.0, "p99": 1.5}
 
@@ -45,6 +47,19 @@ def as_in_production():
     django.setup()
 
 
+def like(cursor, one, source, **columns):
+    """Add a row like this one for each `n` of the source, but for these columns: expressions in SQL."""
+    table = one._meta.db_table
+    columns = {"id": "gen_random_uuid()"} | columns
+    kept = [field.column for field in one._meta.concrete_fields if field.column not in columns]
+    cursor.execute(
+        f"INSERT INTO {table} ({', '.join([*columns, *kept])})"
+        f" SELECT {', '.join([*columns.values(), *(f'one.{name}' for name in kept)])}"
+        f" FROM {table} one CROSS JOIN {source} n WHERE one.id = %s",
+        [one.pk],
+    )
+
+
 def prepare(rows):
     """Make the database: people, a role at the organisation, `rows` assignments, and a token of a reader."""
     from django.core.management import call_command
@@ -60,34 +75,31 @@ def prepare(rows):
     call_command("migrate", verbosity=0)
     people = max(rows // 10, 100)
     root = Resource.objects.get(path="/")
-    made = (User(username=f"p{n}", email=f"p{n}@example.org", display_name=f"P {n}") for n in range(1, people + 1))
-    User.objects.bulk_create(made, batch_size=2000)
-    Role.objects.bulk_create(Role(resource=root, name=f"Role {n}") for n in range(1, 2001))
+    person = User.objects.create(username="p0", email="p0@example.org", display_name="P 0")
+    role = Role.objects.create(resource=root, name="Role 0")
     common = {"scope": root, "starts_at": now() - timedelta(days=1), "created_at": now()}
-    one = ActiveAssignment.objects.create(user=User.objects.get(username="p1"), role=Role.objects.first(), **common)
-    others = [f.column for f in one._meta.concrete_fields if f.column not in ("id", "user_id", "role_id")]
+    held = ActiveAssignment.objects.create(user=person, role=role, **common)
     with connection.cursor() as cursor:
-        # All are like that one, whatever columns there are.
+        like(cursor, person, f"generate_series(1, {people})", username="'p' || n", email="'p' || n || '@example.org'")
+        like(cursor, role, f"generate_series(1, {ROLES})", name="'Role ' || n")
+        cursor.execute("ANALYZE")
         cursor.execute(
-            "WITH u AS (SELECT id, row_number() OVER () AS n FROM accounts_user WHERE username LIKE 'p%%'),"
-            " r AS (SELECT id, row_number() OVER () AS n FROM roles_role WHERE name LIKE 'Role %%')"
-            f" INSERT INTO assignments_activeassignment (id, user_id, role_id, {', '.join(others)})"
-            f" SELECT gen_random_uuid(), u.id, r.id, {', '.join(f'one.{name}' for name in others)}"
-            " FROM assignments_activeassignment one"
-            " CROSS JOIN u CROSS JOIN generate_series(1, 10) k JOIN r ON r.n = (u.n * 7 + k * 13) %% 2000 + 1"
-            " WHERE one.id = %s",
-            [one.pk],
+            "CREATE TEMPORARY TABLE pairs AS WITH"
+            " u AS (SELECT id, row_number() OVER () - 1 AS n FROM accounts_user WHERE username ~ '^p[0-9]+$'),"
+            " r AS (SELECT array_agg(id) AS ids FROM roles_role WHERE name ~ '^Role [0-9]+$')"
+            " SELECT u.id AS user_id, r.ids[(u.n * 7 + k * 13) % cardinality(r.ids) + 1] AS role_id"
+            " FROM u CROSS JOIN r CROSS JOIN generate_series(1, 10) k"
         )
+        like(cursor, held, "pairs", user_id="n.user_id", role_id="n.role_id")
         cursor.execute("ANALYZE")
     text, key = new_token()
-    reader = User.objects.get(username="p1")
     ActiveAssignment.objects.create(
-        user=reader,
+        user=person,
         role=Role.objects.built_in(Role.SECURITY_READER),
         **common,
     )
     terms = {"name": "benchmark", "scopes": "read", "key": key, "digest": digest(text)}
-    ApiToken.objects.create(user=reader, created_at=now(), expires_at=now() + timedelta(days=1), **terms)
+    ApiToken.objects.create(user=person, created_at=now(), expires_at=now() + timedelta(days=1), **terms)
     held = ActiveAssignment.objects.order_by("id").values_list("user_id", "role_id", "scope_id")[:2000]
     print(f"{ActiveAssignment.objects.count()} active assignments of {people} people", flush=True)
     return text, [tuple(map(str, row)) for row in held]
@@ -155,18 +167,44 @@ def questions(text, held):
     return {"floor": lambda: ("GET", "/floor", None, headers), "check": one, "batch": many}
 
 
-def measure(port, asked):
-    ratios = {"rate at 8": [], "rate at 32": [], "p99 at 32": [], "batch at 8": []}
+def spent(*roots):
+    """CPU seconds that these processes and all beneath them have had, of those that still run (Linux: /proc)."""
+    parents, seconds = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            parents[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def beneath(pid):
+        return pid in roots or (pid in parents and beneath(parents[pid]))
+
+    return sum(used for pid, used in seconds.items() if beneath(pid))
+
+
+def measure(port, asked, processes):
+    """The ratios, and beside them what a request costs the server and the database together, which is steadier."""
+    ratios = {"rate at 8": [], "rate at 32": [], "p99 at 32": [], "batch at 8": [], "CPU at 8": []}
     for _round in range(ROUNDS):
         for clients in (8, 32):
-            floor, check = (load(port, clients, asked[name]) for name in ("floor", "check"))
+            begun = spent(*processes)
+            floor = load(port, clients, asked["floor"])
+            between = spent(*processes)
+            check = load(port, clients, asked["check"])
+            costs = [(between - begun) / floor[0], (spent(*processes) - between) / check[0]]
             ratios[f"rate at {clients}"].append(check[0] / floor[0])
             if clients == 32:
                 ratios["p99 at 32"].append(check[1] / floor[1])
             else:
                 batch = load(port, clients, asked["batch"])
                 ratios["batch at 8"].append(batch[0] * BATCH / check[0])
-                print(f"floor {floor[0]:.0f}/s, check {check[0]:.0f}/s, decisions {batch[0] * BATCH:.0f}/s", flush=True)
+                ratios["CPU at 8"].append(costs[0] / costs[1])
+                each = ", ".join(f"{1e6 * cost / SECONDS:.0f}" for cost in costs)
+                print(
+                    f"floor {floor[0]:.0f}/s, check {check[0]:.0f}/s, decisions {batch[0] * BATCH:.0f}/s;"
+                    f" CPU of floor and check in microseconds: {each}",
+                    flush=True,
+                )
     return {name: statistics.median(values) for name, values in ratios.items()}
 
 
@@ -178,6 +216,16 @@ def connections():
         return cursor.fetchone()[0]
 
 
+def database():
+    """The process above those that serve the connections."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        fields = Path(f"/proc/{cursor.fetchone()[0]}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[1])
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.access", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -187,7 +235,7 @@ def main():
     text, held = prepare(asked.rows)
     server = serve(asked.port)
     try:
-        ratios = measure(asked.port, questions(text, held))
+        ratios = measure(asked.port, questions(text, held), (server.pid, database()))
         opened = connections()
     finally:
         server.terminate()
