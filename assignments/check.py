@@ -56,86 +56,80 @@ _TOKEN = ("id", "user_id", "digest", "scopes", "networks", "created_at", "expire
 
 def _within(row: str) -> str:
     """Half-open [starts_at, ends_at), and not ended before its time: `models._within` in SQL."""
-    open_ended = " AND ".join(f"({row}.{end} IS NULL OR {row}.{end} > at.at)" for end in ("ends_at", "ended_at"))
-    return f"({row}.starts_at <= at.at AND {open_ended})"
+    open_ended = " AND ".join(f"({row}.{end} IS NULL OR {row}.{end} > {{at}})" for end in ("ends_at", "ended_at"))
+    return f"({row}.starts_at <= {{at}} AND {open_ended})"
 
 
 _VALID = f"{_within('a')} AND (e.id IS NULL OR {_within('e')})"
+_NONE = ", ".join(["NULL"] * (len(_TOKEN) + 1))
+# The row of the token comes once, and beside it one for each answer. Question 0 is no question of the caller's: does
+# the owner of the token hold, at the root, what lets them ask about others?
 _SQL = f"""
-WITH at(at) AS (SELECT {{at}}),
-t AS (
+WITH t AS (
     SELECT {", ".join(f"t.{name}" for name in _TOKEN)}, u.is_active
-    FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id WHERE t.key = %s
+    FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id WHERE t.key = %(key)s
 ),
-asked(n, person, role, scope) AS ({{questions}}),
 q(n, person, role, scope) AS (
-    SELECT n, person, role, scope FROM asked JOIN accounts_user u ON u.id = person AND u.is_active
-    UNION ALL
-    SELECT 0, t.user_id, NULL, {{root}} FROM t
-    WHERE t.is_active AND EXISTS (SELECT 1 FROM asked WHERE asked.person <> t.user_id)
+    SELECT asked.n, u.id, asked.role, coalesce(asked.scope, (SELECT id FROM roles_resource WHERE path = '/'))
+    FROM t CROSS JOIN ({{questions}}) asked
+    JOIN accounts_user u ON u.id = coalesce(asked.person, t.user_id) AND u.is_active
 ),
-people(person) AS (SELECT DISTINCT person FROM q),
 member(person, group_id, ends_at, other_end) AS (
-    SELECT m.user_id, m.group_id, NULL, NULL
-    FROM people JOIN accounts_group_members m ON m.user_id = people.person
+    SELECT m.user_id, m.group_id, NULL, NULL FROM accounts_group_members m WHERE m.user_id IN (SELECT person FROM q)
     UNION ALL
     SELECT a.user_id, place.group_id, a.ends_at, e.ends_at
-    FROM people CROSS JOIN at
-    JOIN assignments_activeassignment a ON a.user_id = people.person
+    FROM assignments_activeassignment a
     JOIN roles_role r ON r.id = a.role_id AND r.group_part = 'member'
     JOIN roles_resource place ON place.id = r.resource_id AND place.group_id IS NOT NULL
     LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
-    WHERE {_VALID}
+    WHERE a.user_id IN (SELECT person FROM q) AND {_VALID}
 ),
 held(n, scope, id, role_id, scope_id, ends_at, other_end, via, m_end, m_other) AS (
     SELECT q.n, q.scope, a.id, a.role_id, a.scope_id, a.ends_at, e.ends_at,
         CASE WHEN e.id IS NULL THEN 0 WHEN e.group_id IS NULL THEN 1 ELSE 3 END, member.ends_at, member.other_end
-    FROM q CROSS JOIN at
+    FROM q
     JOIN assignments_activeassignment a ON a.user_id = q.person
     LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
     LEFT JOIN member ON member.person = a.user_id AND member.group_id = e.group_id
     WHERE {_VALID} AND (a.role_id = q.role OR q.n = 0) AND (e.group_id IS NULL OR member.person IS NOT NULL)
     UNION ALL
     SELECT q.n, q.scope, a.id, a.role_id, a.scope_id, a.ends_at, NULL, 2, member.ends_at, member.other_end
-    FROM q CROSS JOIN at
+    FROM q
     JOIN member ON member.person = q.person
     JOIN assignments_activeassignment a ON a.group_id = member.group_id
     LEFT JOIN assignments_eligibleassignment e ON e.id = a.eligible_assignment_id
     WHERE {_VALID} AND (a.role_id = q.role OR q.n = 0)
 )
-SELECT {", ".join(f"t.{name}" for name in _TOKEN)}, t.is_active,
-    found.n, found.id, found.via, found.ends_at, found.other_end, found.m_end, found.m_other
-FROM t LEFT JOIN (
-    SELECT held.*
-    FROM held
-    JOIN roles_resource wanted ON wanted.id = held.scope
-    JOIN roles_resource given ON given.id = held.scope_id
-    WHERE substr(wanted.path, 1, length(given.path)) = given.path
-        AND (held.n > 0 OR held.role_id IN (
-            SELECT rp.role_id FROM roles_role_permissions rp
-            JOIN auth_permission p ON p.id = rp.permission_id AND p.codename = '{SEES_ALL[1]}'
-            JOIN django_content_type c ON c.id = p.content_type_id AND c.app_label = '{SEES_ALL[0]}'))
-) found ON true
+SELECT t.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM t
+UNION ALL
+SELECT {_NONE}, held.n, held.id, held.via, held.ends_at, held.other_end, held.m_end, held.m_other
+FROM held
+JOIN roles_resource wanted ON wanted.id = held.scope
+JOIN roles_resource given ON given.id = held.scope_id
+WHERE substr(wanted.path, 1, length(given.path)) = given.path
+    AND (held.n > 0 OR held.role_id IN (
+        SELECT rp.role_id FROM roles_role_permissions rp
+        JOIN auth_permission p ON p.id = rp.permission_id AND p.codename = '{SEES_ALL[1]}'
+        JOIN django_content_type c ON c.id = p.content_type_id AND c.app_label = '{SEES_ALL[0]}'))
 """  # noqa: S608 (of nothing but what stands here)
 
 # The connections whose server does so.
 _keeping: WeakSet[Any] = WeakSet()
 _VIA = ("direct", "activation", "group", "group_activation")
-_ROOT = "(SELECT id FROM roles_resource WHERE path = '/')"
 # The database lays the questions out as rows, so that the statement is the same however many there are.
 _DIALECTS = {
     "postgresql": {
-        "at": "%s::timestamptz",
-        "questions": "SELECT n, person, role, scope "
-        "FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) WITH ORDINALITY AS asked(person, role, scope, n)",
+        "at": "%(at)s::timestamptz",
+        "questions": "SELECT n - 1 AS n, person, role, scope FROM unnest(%(persons)s::uuid[], %(roles)s::uuid[],"
+        " %(scopes)s::uuid[]) WITH ORDINALITY AS row(person, role, scope, n)",
     },
     "sqlite": {
-        "at": "%s",
-        "questions": "SELECT key + 1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
-        "json_extract(value, '$[2]') FROM json_each(%s)",
+        "at": "%(at)s",
+        "questions": "SELECT key AS n, json_extract(value, '$[0]') AS person, json_extract(value, '$[1]') AS role,"
+        " json_extract(value, '$[2]') AS scope FROM json_each(%(asked)s)",
     },
 }
-_STATEMENTS = {vendor: _SQL.format(root=_ROOT, **parts) for vendor, parts in _DIALECTS.items()}
+_STATEMENTS = {vendor: _SQL.format(**parts) for vendor, parts in _DIALECTS.items()}
 
 
 def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict | None:
@@ -148,10 +142,11 @@ def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict |
         questions: at least one. What they name need not be there: then the answer is no.
     """
     rows = _rows(key, questions, at)
-    if not rows:
-        return None
     facts = (*_TOKEN, "is_active")
-    token = {name: _value(name, value) for name, value in zip(facts, rows[0], strict=False)}
+    found = next((row for row in rows if row[0] is not None), None)
+    if found is None:
+        return None
+    token = {name: _value(name, value) for name, value in zip(facts, found, strict=False)}
     best: dict[int, Held] = {}
     for row in rows:
         number, assignment, via, *ends = row[len(facts) :]
@@ -174,15 +169,15 @@ def _earliest(ends: list[Any]) -> datetime | None:
 def _rows(key: str, questions: Sequence[Question], at: datetime) -> list[tuple[Any, ...]]:
     sql = _STATEMENTS[connection.vendor]
     if connection.vendor == "postgresql":
-        columns = [list(column) for column in zip(*questions, strict=True)]
-        return _prepared(sql, [at, key, *columns])
-    asked = json.dumps([[value.hex for value in question] for question in questions])
+        persons, roles, scopes = (f"{{NULL,{','.join(map(str, column))}}}" for column in zip(*questions, strict=True))
+        return _prepared(sql, {"at": at, "key": key, "persons": persons, "roles": roles, "scopes": scopes})
+    asked = json.dumps([[None] * 3, *([value.hex for value in question] for question in questions)])
     with connection.cursor() as cursor:
-        cursor.execute(sql, [connection.ops.adapt_datetimefield_value(at), key, asked])
+        cursor.execute(sql, {"at": connection.ops.adapt_datetimefield_value(at), "key": key, "asked": asked})
         return list(cursor.fetchall())
 
 
-def _prepared(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+def _prepared(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement that the server plans once for each connection: Django's own cursor has it planned each time."""
     connection.ensure_connection()
     raw: Any = connection.connection
@@ -204,7 +199,7 @@ def _keep_plan(raw: Any) -> None:
         _keeping.add(raw)
 
 
-def _run(raw: Any, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+def _run(raw: Any, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     raw.prepare_threshold = 0
     try:
         with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
