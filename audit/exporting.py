@@ -8,17 +8,18 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, QuerySet
 
+from audit import copying
 from audit.canonical import dumps
 from audit.checkpoints import line_of
-from audit.models import Checkpoint, Entry, Event
+from audit.models import PAGE, Checkpoint, Entry, Event
 
-CHUNK = 2_000
 # What somebody asks years later: who, what, about whom and which role, why, who said yes, and how they had signed in.
 COLUMNS = (
     *("number", "at", "action", "outcome", "code", "actor", "subject", "role", "scope", "target", "request", "ticket"),
-    *("justification", "approvers", "via", "address", "before", "after"),
+    *("justification", "approvers", "via", "address", "record"),
 )
 # What a spreadsheet would take for a formula (OWASP, CSV injection); some read the wide forms of the signs alike.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -26,40 +27,54 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 def lines(checkpoint: Checkpoint) -> Iterator[str]:
     """The events that this checkpoint covers, then the checkpoint itself."""
-    rows = Entry.objects.filter(n__lte=checkpoint.size).order_by("n").values_list("n", "event__canonical")
-    for n, canonical in rows.iterator(CHUNK):
+    for n, canonical in Entry.objects.pages("event__canonical", until=checkpoint.size):
         yield _line(n, canonical)
     yield line_of(checkpoint.note)
+
+
+def csv_of(events: QuerySet[Event]) -> Iterator[bytes]:
+    """A CSV file of the events, oldest first, with a heading; times in UTC, as they were recorded."""
+    if connection.vendor != "postgresql":
+        yield from map(str.encode, csv_lines(found(events)))
+        return
+    yield _heading(COLUMNS)
+    yield from copying.csv_rows(events, COLUMNS, _FORMULA)
+
+
+def json_of(events: QuerySet[Event]) -> Iterator[bytes]:
+    """Lines as in the file of all events, of those that are found, oldest first."""
+    if connection.vendor == "postgresql":
+        return copying.json_rows(events)
+    return (_line(event.number, event.canonical).encode() for event in found(events))  # type: ignore[attr-defined]  # annotated
 
 
 def found(events: QuerySet[Event]) -> Iterator[Event]:
     """The events, oldest first; each has its `number`, None while it waits for one."""
     events = events.order_by("pk").annotate(number=F("entry__n"))
     last = 0
-    while page := list(events.filter(pk__gt=last)[:CHUNK]):
+    while page := list(events.filter(pk__gt=last)[:PAGE]):
         yield from page
         last = page[-1].pk
-
-
-def json_lines(events: QuerySet[Event]) -> Iterator[str]:
-    """Lines as in the file of all events, of those that are found."""
-    return (_line(event.number, event.canonical) for event in found(events))  # type: ignore[attr-defined]  # annotated
 
 
 def csv_lines(events: Iterable[Event], columns: Iterable[str] = COLUMNS) -> Iterator[str]:
     """The lines of a CSV file, a heading first, of what the records say; times in UTC, as they were recorded."""
     writer = csv.writer(Line())
     columns = tuple(columns)
-    yield writer.writerow(columns)
+    yield _heading(columns).decode()
     for event in events:
         yield writer.writerow([cell(_told(event, column)) for column in columns])
 
 
 class Line:
-    """A file for `csv.writer` that hands each line back instead of keeping it."""
+    """A file for `csv.writer` that hands each line back instead of keeping it, ended as PostgreSQL ends it."""
 
     def write(self, line: str) -> str:
-        return line
+        return line.removesuffix("\r\n") + "\n"
+
+
+def _heading(columns: Iterable[str]) -> bytes:
+    return (",".join(columns) + "\n").encode()
 
 
 def _line(n: int | None, canonical: str) -> str:
@@ -71,7 +86,9 @@ def _told(event: Event, column: str) -> Any:
         return getattr(event, "number", None)
     if column == "approvers":
         return ", ".join(event.approvers)
-    return event.facts[column]
+    if column == "request":
+        return (event.facts["request"] or {}).get("id")
+    return event.canonical if column == "record" else event.facts[column]
 
 
 def cell(value: Any) -> str:

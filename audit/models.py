@@ -1,6 +1,7 @@
 """What happened: one row for each operation, done or refused. Rows are added and never changed."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -9,6 +10,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from audit.canonical import dumps
+
+# Rows that are read at once where all are read.
+PAGE = 2_000
 
 
 class Viewer(Protocol):
@@ -153,6 +157,15 @@ class Unsealed(models.Model):
         default_permissions = ()
 
 
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def pages(self, *columns: str, after: int = 0, until: int) -> Iterator[tuple[Any, ...]]:
+        """Yield (n, *columns) of the entries after number `after` and up to `until`; no statement runs long."""
+        rows = self.filter(n__lte=until).order_by("n").values_list("n", *columns)
+        while page := list(rows.filter(n__gt=after)[:PAGE]):
+            yield from page
+            after = page[-1][0]
+
+
 class Entry(models.Model):
     """The place of an event in the log: `n` counts from 1 without a gap, `leaf` is RFC 6962's hash of its text.
 
@@ -162,6 +175,8 @@ class Entry(models.Model):
     n = models.BigIntegerField(primary_key=True)
     event = models.OneToOneField(Event, models.DO_NOTHING, db_constraint=False)
     leaf = models.BinaryField(max_length=32)
+
+    objects = EntryQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

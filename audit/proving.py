@@ -34,5 +34,4 @@ def _roots(ranges: list[Range]) -> list[str]:
 
 
 def _root(start: int, end: int) -> bytes:
-    leaves = Entry.objects.filter(n__gt=start, n__lte=end).order_by("n").values_list("leaf", flat=True)
-    return Frontier.over(map(bytes, leaves.iterator(10_000))).root()
+    return Frontier.over(bytes(leaf) for _n, leaf in Entry.objects.pages("leaf", after=start, until=end)).root()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Exists, Max, OuterRef, Subquery
@@ -16,9 +17,9 @@ from audit.models import Checkpoint, Entry, Event, Head, Unsealed
 from audit.notes import Note, NoteRefused, opened
 from audit.services import columns_of
 
-# What stands in an event beside its number and its text.
+# What stands in an event beside its number and its text; the moment comes first.
 COLUMNS = [column.attname for column in Event._meta.concrete_fields if column.attname not in {"id", "canonical"}]
-CHUNK = 2_000
+_in_order = itemgetter(*COLUMNS[1:])
 MOST_FAULTS = 50
 
 
@@ -82,10 +83,7 @@ class _Verification:
 
     def read_checkpoints(self, notes: Iterable[str]) -> Iterator[Fault]:
         known = verifying_keys()
-        here = Checkpoint.objects.order_by("pk")
-        if self.since:
-            here = here.filter(pk__gte=self.since.pk)
-        for note in [*here.values_list("note", flat=True).iterator(CHUNK), *notes]:
+        for note in [*_notes_here(self.since), *notes]:
             try:
                 found = opened(note, origin=origin(), keys=known)
             except NoteRefused as refusal:
@@ -99,9 +97,12 @@ class _Verification:
             if n != expected:
                 yield Fault("missing", _missing(expected, n - 1))
             expected = n + 1
-            yield from _wrong_in(n, bytes(leaf), canonical, columns)
-            self.frontier.append(leaf_hash(canonical.encode()))
-            yield from self.compare_root()
+            hashed = leaf_hash(canonical.encode())
+            if fault := _fault_in(n, leaf, hashed, canonical, columns):
+                yield fault
+            self.frontier.append(hashed)
+            if self.frontier.size in self.promised:
+                yield from self.compare_root()
         if expected <= size:
             yield Fault("missing", _missing(expected, size))
 
@@ -124,6 +125,11 @@ class _Verification:
             yield Fault("too_short", text % {"at": notes[0].at, "size": size, "end": self.frontier.size})
 
 
+def _notes_here(since: Checkpoint | None) -> list[str]:
+    rows = Checkpoint.objects.filter(pk__gte=since.pk) if since else Checkpoint.objects.all()
+    return list(rows.order_by("pk").values_list("note", flat=True))
+
+
 def _head() -> tuple[int, bytes, int]:
     """Size and edge of the head, and the last number, from one statement and so of one moment."""
     newest = Subquery(Entry.objects.order_by("-n").values("n")[:1])
@@ -132,32 +138,28 @@ def _head() -> tuple[int, bytes, int]:
 
 
 def _rows(*, after: int, until: int) -> Iterator[tuple[Any, ...]]:
-    rows = Entry.objects.filter(n__gt=after, n__lte=until).order_by("n")
-    fetched = ("n", "leaf", "event__canonical", *(f"event__{name}" for name in COLUMNS))
-    return rows.values_list(*fetched).iterator(CHUNK)
+    columns = (f"event__{name}" for name in COLUMNS)
+    return Entry.objects.pages("leaf", "event__canonical", *columns, after=after, until=until)
 
 
-def _wrong_in(n: int, leaf: bytes, canonical: str, columns: list[Any]) -> Iterator[Fault]:
-    if leaf != leaf_hash(canonical.encode()):
-        yield Fault("record_differs", _("Event %(n)s: the text is not the one that was numbered.") % {"n": n})
-        return
+def _fault_in(n: int, leaf: bytes, hashed: bytes, canonical: str, columns: list[Any]) -> Fault | None:
+    if leaf != hashed:
+        return Fault("record_differs", _("Event %(n)s: the text is not the one that was numbered.") % {"n": n})
     try:
         derived = _derived(canonical)
     except (ValueError, KeyError, TypeError, AttributeError):
-        yield Fault("record_unreadable", _("Event %(n)s: the text is no record.") % {"n": n})
-        return
-    found = dict(zip(COLUMNS, columns, strict=True))
-    found["at"] = moment(found["at"])
-    if found != derived:
-        names = ", ".join(name for name in COLUMNS if found[name] != derived[name])
-        yield Fault("column_differs", _("Event %(n)s: the text does not say so: %(names)s.") % {"n": n, "names": names})
+        return Fault("record_unreadable", _("Event %(n)s: the text is no record.") % {"n": n})
+    found = [moment(columns[0]), *columns[1:]]
+    if found == derived:
+        return None
+    names = ", ".join(name for name, a, b in zip(COLUMNS, found, derived, strict=True) if a != b)
+    return Fault("column_differs", _("Event %(n)s: the text does not say so: %(names)s.") % {"n": n, "names": names})
 
 
-def _derived(canonical: str) -> dict[str, Any]:
+def _derived(canonical: str) -> list[Any]:
     """What the columns must hold, from the text; those that it says nothing of are empty."""
     facts = json.loads(canonical)
-    columns = dict.fromkeys(COLUMNS, "") | columns_of(facts)
-    return columns | {"at": facts["at"]}
+    return [facts["at"], *_in_order(columns_of(facts))]
 
 
 def _outside() -> Iterator[Fault]:

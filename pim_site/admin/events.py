@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.rules import NotAllowed
 from audit.admin import EventAdmin as StockEventAdmin
-from audit.exporting import csv_lines, found, json_lines
+from audit.exporting import csv_of, json_of
 from audit.models import Event
 from roles.models import Resource, Role
 
@@ -114,9 +114,9 @@ class FactsFilter(admin.ListFilter):
         return self.form.narrow(queryset)
 
 
-FILES: dict[str, tuple[str, Callable[[QuerySet[Event]], Iterator[str]]]] = {
-    "csv": ("text/csv; charset=utf-8", lambda events: csv_lines(found(events))),
-    "jsonl": ("application/jsonl; charset=utf-8", json_lines),
+FILES: dict[str, tuple[str, Callable[[QuerySet[Event]], Iterator[bytes]]]] = {
+    "csv": ("text/csv; charset=utf-8", csv_of),
+    "jsonl": ("application/jsonl; charset=utf-8", json_of),
 }
 
 

@@ -1,0 +1,184 @@
+"""`make bench-audit`: taking out and verifying a million events, beside what the database alone takes for it.
+
+On PostgreSQL (`--rows` for fewer). Each figure is measured with its floor in turns, in processes of their own, and what
+counts is the ratio of the medians; memory is the most that such a process ever held, with few rows and with all.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+
+ROUNDS, FEW = 3, 10_000
+GOALS = {"csv": 1.5, "jsonl": 3.0, "verify": 2.0}
+MEMORY = 10.0  # MB that all rows may take more than few
+
+
+def ready():
+    """Django with the settings of the tests, on the database that the environment names."""
+    from tests import environment
+
+    environment.prepare()
+    import django
+
+    django.setup()
+    from django.conf import settings
+
+    from tests.audit.logs import ORIGIN, SECRET
+
+    settings.AUDIT_KEYS, settings.AUDIT_ORIGIN = [SECRET], ORIGIN
+
+
+def prepare(rows):
+    """Make the database, and so many events with their numbers and a checkpoint over all but the last tenth."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    from audit.checkpoints import checkpoint
+    from audit.sealing import seal
+
+    call_command("migrate", verbosity=0)
+    write(rows * 9 // 10)
+    while seal():
+        pass
+    checkpoint()
+    write(rows - rows * 9 // 10)
+    while seal():
+        pass
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def write(count):
+    from django.db import connection
+
+    from audit.verifying import COLUMNS
+    from tests.audit.tampered import facts_of, row_of
+
+    with connection.cursor() as cursor:
+        into = f"COPY audit_event ({', '.join(['canonical', *COLUMNS])}) FROM STDIN"
+        with cursor.copy(into) as copy:
+            for n in range(count):
+                facts = facts_of(n % 5_000) | {
+                    "justification": "The job of the night is stuck, and nobody else is here."
+                }
+                copy.write_row(row_of(n, facts)[2:])
+
+
+# --- what is measured, each in a process of its own -----------------------------------------------------------------
+
+
+def copied(rows):
+    """The floor of files: the table, as the database alone writes it."""
+    from django.db import connection
+
+    size = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        query = f"COPY (SELECT * FROM audit_event ORDER BY id LIMIT {rows}) TO STDOUT (FORMAT csv)"
+        with cursor.copy(query) as copy:
+            for part in copy:
+                size += len(part)
+    return size
+
+
+def events(rows):
+    from audit.models import Event
+
+    last = Event.objects.order_by("pk").values_list("pk", flat=True)[rows - 1]
+    return Event.objects.filter(pk__lte=last)
+
+
+def csv(rows):
+    from audit.exporting import csv_of
+
+    return sum(map(len, csv_of(events(rows))))
+
+
+def jsonl(rows):
+    from audit.exporting import json_of
+
+    return sum(map(len, json_of(events(rows))))
+
+
+def fetched(rows):
+    """The floor of verifying: the same rows by the same statements."""
+    from audit.verifying import _rows
+
+    return sum(1 for _row in _rows(after=0, until=rows))
+
+
+def verified(rows):
+    from audit.verifying import verify
+
+    report = verify()
+    assert report.faults == [], report.faults
+    return report.size
+
+
+def verified_new(rows):
+    from audit.models import Checkpoint
+    from audit.verifying import verify
+
+    report = verify(since=Checkpoint.objects.first())
+    assert report.faults == [], report.faults
+    return report.size
+
+
+def measure(name, rows):
+    """(seconds, most memory in MB) of one of these functions, in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(run, (name, rows))
+
+
+def run(name, rows):
+    ready()
+    from audit.models import Event
+
+    Event.objects.first()  # connects
+    begun = time.perf_counter()
+    globals()[name](rows)
+    return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def medians(names, rows):
+    """Seconds of each, which take turns; and their most memory."""
+    found = {name: [] for name in names}
+    for _round in range(ROUNDS):
+        for name in names:
+            found[name].append(measure(name, rows))
+    return {name: tuple(map(statistics.median, zip(*times, strict=True))) for name, times in found.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.audit", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    rows = parser.parse_args().rows
+    os.environ["PIM_TEST_DATABASE"] = "postgres"
+    ready()
+    prepare(rows)
+    all_rows = medians(("copied", "csv", "jsonl", "fetched", "verified", "verified_new"), rows)
+    few_rows = {name: measure(name, min(rows, FEW)) for name in ("csv", "jsonl")}
+    for name, (seconds, memory) in all_rows.items():
+        few = f", {few_rows[name][1]:.0f} MB with {FEW} events" if name in few_rows else ""
+        print(f"{name:<13}{seconds:8.2f} s {rows / seconds:10.0f}/s {memory:6.0f} MB{few}", flush=True)
+    reached = judge(all_rows, few_rows)
+    return int(not reached)
+
+
+def judge(all_rows, few_rows):
+    seconds = {name: taken for name, (taken, _memory) in all_rows.items()}
+    ratios = {name: seconds[name] / seconds["copied"] for name in ("csv", "jsonl")}
+    ratios["verify"] = seconds["verified"] / seconds["fetched"]
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio:.2f} times its floor; the goal is {GOALS[name]}")
+    more = {name: all_rows[name][1] - few_rows[name][1] for name in few_rows}
+    print(f"memory with all events above that with few, MB: { {name: round(value) for name, value in more.items()} }")
+    return all(ratios[name] <= GOALS[name] for name in GOALS) and max(more.values()) <= MEMORY
+
+
+if __name__ == "__main__":
+    sys.exit(main())
