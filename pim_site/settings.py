@@ -269,7 +269,7 @@ OUTGOING_HTTP = env.bool("PIM_OUTGOING_HTTP", default=False)
 # --- alerts -----------------------------------------------------------------------------------------------
 
 # Modules in which kinds of alerts are declared: ours, and those of the operator. Addresses that hear of incidents, too.
-ALERT_MODULES = ["alerts.kinds", *env.list("PIM_ALERT_MODULES", default=[])]
+ALERT_MODULES = ["alerts.kinds", "pim_site.watching", *env.list("PIM_ALERT_MODULES", default=[])]
 ALERT_MAIL = env.list("PIM_ALERT_MAIL", default=[])
 
 # --- worker -----------------------------------------------------------------------------------------------

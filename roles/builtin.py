@@ -89,6 +89,11 @@ def install() -> None:
         role.permissions.set(_permissions(rights))
 
 
+def rights_of(role: Role) -> list[str]:
+    """Return the codenames of what a built-in role gives in this program."""
+    return [permission.codename for permission in _permissions(RIGHTS[str(role.built_in_key)][2])]
+
+
 def _permissions(rights: tuple[str, ...]) -> list[Permission]:
     every = Permission.objects.filter(content_type__app_label__in=OUR_APPS)
     if rights == ("*",):

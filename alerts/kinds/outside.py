@@ -1,19 +1,24 @@
 """Access that was given past this site: by SQL, a script, a restored table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Group
 from alerts.models import MOST
 from alerts.registry import Finding, Severity, alert
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
+from roles.builtin import rights_of
+from roles.models import Role
 
 from .repairs import REMOVE, of_assignment
+
+SHOWN = 5
 
 
 @alert(
@@ -49,3 +54,60 @@ def _unaccounted(model: Any, at: datetime) -> QuerySet[Any]:
     )
     rows: QuerySet[Any] = model.objects.lasting(at).exclude(Exists(asked)).described()
     return rows.order_by("pk")
+
+
+@alert(
+    "rights_outside",
+    severity=Severity.HIGH,
+    title=_("Rights of a role changed outside PIM"),
+    why=_(
+        "What its holders may do in this site is not what the audit says that somebody gave them: rows were written "
+        "past the site."
+    ),
+    advice=_(
+        "Find out who wrote them. Save the role anew with the rights that it should give; those of a built-in role are "
+        "put back by “manage.py migrate”."
+    ),
+    sentence=_("%(role)s gives rights that nobody gave it here: %(rights)s"),
+)
+def rights_outside(at: datetime) -> Iterator[Finding]:
+    """Roles that give rights are few: they are compared one by one with what was recorded of them last."""
+    giving = Role.objects.filter(permissions__isnull=False).distinct().prefetch_related("permissions").order_by("pk")
+    recorded = _recorded_last("roles.role", [role for role in giving if not role.is_built_in])
+    for role in giving:
+        known = rights_of(role) if role.is_built_in else recorded.get(str(role.pk), {}).get("permissions")
+        present = {permission.codename for permission in role.permissions.all()}
+        if known is not None and (more := sorted(present - set(known))):
+            yield Finding(str(role.pk), role, {"role": str(role), "rights": ", ".join(more)})
+
+
+@alert(
+    "members_outside",
+    severity=Severity.HIGH,
+    title=_("Members of a group changed outside PIM"),
+    why=_("More people are in a group with power than the audit says that somebody put there."),
+    advice=_("Find out who wrote the rows, and save the group without those who do not belong there."),
+    sentence=_("%(group)s has %(count)s more members than anybody gave it here, among: %(names)s"),
+)
+def members_outside(at: datetime) -> Iterator[Finding]:
+    """Of protected groups: no other one decides about requests or leads to a privileged role.
+
+    The audit knows names, and people are renamed; so the number is what is compared, and the names are a hint.
+    """
+    groups = list(Group.objects.filter(is_protected=True).annotate(number=Count("members")).order_by("pk"))
+    recorded = _recorded_last("accounts.group", groups)
+    for group in groups:
+        known = recorded.get(str(group.pk), {}).get("members")
+        if known is not None and group.number > len(known):
+            names = sorted({str(member) for member in group.members.all()} - set(known))
+            facts = {"group": str(group), "count": group.number - len(known), "names": ", ".join(names[:SHOWN])}
+            yield Finding(str(group.pk), group, facts)
+
+
+def _recorded_last(kind: str, things: Iterable[Model]) -> dict[str, dict[str, Any]]:
+    """Return what the last event of each thing says that it is, by its id; nothing, where the audit has none of it."""
+    noun = kind.rpartition(".")[2]
+    events = Event.objects.filter(target_type=kind, target_id__in=[str(each.pk) for each in things])
+    events = events.filter(action__in=(f"{noun}.created", f"{noun}.updated"), outcome=Event.Outcome.SUCCESS)
+    last = events.order_by().values("target_id").annotate(last=Max("pk")).values("last")
+    return {event.target_id: event.facts["after"] for event in Event.objects.filter(pk__in=last)}

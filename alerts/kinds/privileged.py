@@ -137,10 +137,8 @@ def _ask_for_mfa(settings: RoleSettings, *, actor: User | None, justification: s
     ),
 )
 def no_mfa(at: datetime) -> Iterator[Finding]:
-    """Of privileged roles, and of memberships of groups by which somebody has such a role."""
-    groups = [rows.filter(role__is_privileged=True, group__isnull=False).values("group") for rows in _given(at)]
-    leads = Q(role__resource__group__in=groups[0]) | Q(role__resource__group__in=groups[1])
-    concerned = Q(role__is_privileged=True) | Q(leads, role__group_part=Role.GroupPart.MEMBER)
-    rows = RoleSettings.objects.current().filter(concerned, activation_authentication=RoleSettings.Authentication.NONE)
+    """The membership of a group that leads to a privileged role is such a role itself."""
+    rows = RoleSettings.objects.current().filter(role__is_privileged=True)
+    rows = rows.filter(activation_authentication=RoleSettings.Authentication.NONE)
     for row in rows.select_related("role", "scope").order_by("role", "scope")[: MOST + 1]:
         yield Finding(f"{row.role_id}:{row.scope_id}", row, {"role": str(row.role), "scope": str(row.scope)})

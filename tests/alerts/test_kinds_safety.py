@@ -1,0 +1,108 @@
+"""Emergencies, the worker and the audit."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils.timezone import now
+from django_q.models import Schedule
+
+from accounts.services import note_sign_in
+from alerts.models import Alert
+from approvals.services import review_emergency
+from audit.checkpoints import checkpoint
+from audit.models import Head
+from audit.sealing import seal
+from notifications.models import Message
+from pim_site.models import Heartbeat
+from pim_site.tasks import beat
+from roles.models import Role
+from tests.alerts.finding import found, rows, words
+from tests.audit.logs import SECRET
+from tests.factories import EmergencyUseFactory, UserFactory, holder_of
+
+pytestmark = pytest.mark.django_db
+
+
+def ago(**span):
+    return now() - timedelta(**span)
+
+
+def test_emergency_use_is_found_until_somebody_has_reviewed_it():
+    use = EmergencyUseFactory()
+    assert rows("emergency_used") == {use}
+
+    reviewer = holder_of(Role.GLOBAL_ADMINISTRATOR)
+    review_emergency(use=use, actor=reviewer, finding="justified", justification="Read the log.")
+
+    assert rows("emergency_used") == set()
+
+
+def test_sign_in_with_an_emergency_account_is_found_for_some_days(time_machine):
+    account = UserFactory(is_emergency_access=True, display_name="Break glass")
+    note_sign_in(user=account, session="a", method="totp")
+    note_sign_in(user=UserFactory(), session="b", method="totp")
+    assert rows("emergency_account_signed_in") == {account}
+    assert words("emergency_account_signed_in")[0].startswith("Break glass signed in on ")
+
+    time_machine.move_to(now() + timedelta(days=7))
+
+    assert rows("emergency_account_signed_in") == set()
+
+
+def test_worker_that_works_is_no_finding():
+    beat()
+    words("worker_unwell")
+
+    assert words("worker_unwell") == []
+
+
+def test_worker_without_a_heartbeat_with_old_duties_and_other_schedules_is_found():
+    Heartbeat.objects.create(name="worker", at=ago(seconds=91))
+    Schedule.objects.first().delete()
+    Message.objects.create(
+        kind="role_ended", context="{}", time_zone="UTC", language="en", next_attempt_at=ago(hours=1)
+    )
+
+    assert set(found("worker_unwell")) == {"heartbeat", "overdue", "schedules"}
+
+
+def test_worker_that_did_nothing_for_half_an_hour_is_found_once():
+    beat()
+    Alert.objects.filter(key="worker_unwell").update(scanned_at=ago(minutes=31))
+
+    assert words("worker_unwell") == ["The worker did nothing for a while, until just now."]
+    assert words("worker_unwell") == []
+
+
+def test_audit_that_is_whole_and_signed_is_no_finding(settings):
+    settings.AUDIT_KEYS = [SECRET]
+    words("emergency_account_signed_in")
+    checkpoint()
+
+    assert found("audit_unwell") == {}
+
+
+def test_audit_that_is_not_signed_numbered_or_written_to_its_file_is_found(settings, time_machine, tmp_path):
+    settings.AUDIT_KEYS = [SECRET]
+    checkpoint()
+    settings.AUDIT_CHECKPOINT_FILE = str(tmp_path / "notes")
+    EmergencyUseFactory()
+    words("emergency_used")
+
+    time_machine.move_to(now() + timedelta(minutes=80))
+
+    assert set(found("audit_unwell")) == {"unsigned", "unsealed", "unfiled"}
+
+
+def test_event_that_is_gone_since_the_last_checkpoint_is_found(settings):
+    settings.AUDIT_KEYS = [SECRET]
+    checkpoint()
+    EmergencyUseFactory()
+    words("emergency_used")
+    seal()
+    assert found("audit_unwell") == {}
+
+    Head.objects.update(size=F("size") - 1)
+
+    assert "head_differs" in found("audit_unwell")
