@@ -59,13 +59,28 @@ class MailForm(forms.Form):
         widget=forms.RadioSelect,
     )
 
-    @classmethod
-    def rhythm_of(cls, person: User) -> str:
-        return cls.DAILY if person.daily_digest else cls.AT_ONCE
+    weekly = forms.BooleanField(
+        label=_(
+            "A mail on Mondays that sums up the week: who was given what, what was activated, which alerts are open"
+        ),
+        required=False,
+    )
+
+    def __init__(self, data: Any, *, person: User) -> None:
+        """Ask those who may read the audit for the mail of the week too: it is sent to nobody else."""
+        rhythm = self.DAILY if person.daily_digest else self.AT_ONCE
+        super().__init__(data, initial={"rhythm": rhythm, "weekly": person.weekly_digest})
+        if not person.has_perm("audit.view_event"):
+            del self.fields["weekly"]
 
     @property
     def daily_digest(self) -> bool:
         return bool(self.cleaned_data["rhythm"] == self.DAILY)
+
+    @property
+    def weekly_digest(self) -> bool | None:
+        """Return None where it was not asked."""
+        return self.cleaned_data.get("weekly")
 
 
 def code_field(*, label: "StrOrPromise", help_text: "StrOrPromise" = "", letters: bool = False) -> forms.CharField:

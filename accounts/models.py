@@ -67,6 +67,8 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # django-
         related_name="reports",
     )
     time_zone = models.CharField(_("time zone"), max_length=64, default=default_zone)
+    # Of the mail of the week, for those who may read the audit.
+    weekly_digest = models.BooleanField(_("weekly digest"), default=True, editable=False)
     daily_digest = models.BooleanField(
         _("daily digest"),
         default=False,

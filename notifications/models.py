@@ -56,6 +56,7 @@ class Kind(models.TextChoices):
     EMERGENCY_SIGN_IN = "emergency_sign_in", _("Emergency account signed in")
     ROLE_ENDED = "role_ended", _("Role ended")
     DIGEST = "digest", _("Daily digest")
+    WEEKLY_DIGEST = "weekly_digest", _("Weekly digest")
     CHECKPOINT_SIGNED = "checkpoint_signed", _("Checkpoint of the audit")
     REVIEW_STARTED = "review_started", _("Access review started")
     REVIEW_REMINDER = "review_reminder", _("Access review still waiting")

@@ -15,6 +15,8 @@ from notifications.models import Message
 from reviews.models import Definition, Instance
 from webhooks.models import Delivery, untold
 
+from .models import WeeklyDigest
+
 Due = Callable[[datetime], QuerySet[Any]]
 
 DUTIES: list[tuple[str, Due]] = [
@@ -40,6 +42,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("reviews.tasks.remind_due", Instance.objects.to_remind),
     ("reviews.tasks.apply_due", Instance.objects.applying),
     ("notifications.tasks.deliver_due", Message.objects.due),
+    ("pim_site.weekly.send_due", WeeklyDigest.objects.due),
     ("webhooks.tasks.deliver_due", untold),
     ("webhooks.tasks.deliver_due", Delivery.objects.due),
 ]

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +20,28 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class WeeklyDigestQuerySet(models.QuerySet["WeeklyDigest"]):
+    def due(self, at: datetime) -> "WeeklyDigestQuerySet":
+        return self.filter(next_at__lte=at)
+
+
+class WeeklyDigest(models.Model):
+    """The one row that says up to when the mails of the week have told, and when the next one is due."""
+
+    ONLY = 1
+
+    told_until = models.DateTimeField()
+    next_at = models.DateTimeField()
+
+    objects = WeeklyDigestQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"told until {self.told_until}"
 
 
 class RequestCounter(models.Model):

@@ -24,6 +24,7 @@ EVERY_MINUTE = {
     "time out": "approvals.tasks.time_out_due",
     "start": "approvals.tasks.start_due",
     "watch": "approvals.tasks.watch_due",
+    "weekly digest": "pim_site.weekly.send_due",
     "tell": "webhooks.tasks.deliver_due",
 }
 # What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".

@@ -13,9 +13,9 @@ from accounts.sessions import SignedInRequest
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def mail(request: SignedInRequest) -> HttpResponse:
-    form = MailForm(request.POST or None, initial={"rhythm": MailForm.rhythm_of(request.user)})
+    form = MailForm(request.POST or None, person=request.user)
     if request.method == "POST" and form.is_valid():
-        services.choose_digest(actor=request.user, daily_digest=form.daily_digest)
+        services.choose_digests(actor=request.user, daily_digest=form.daily_digest, weekly_digest=form.weekly_digest)
         messages.success(request, _("Your choice is kept."))
         return redirect("accounts:mail")
     return render(request, "accounts/mail.html", {"form": form})

@@ -43,7 +43,7 @@ from .widgets import autocomplete
 # A page that asks about more rows than this is not read any more.
 BULK_LIMIT = 200
 # The comparisons that the stock filters and our own links write into an address.
-COMPARISONS = ("", "exact", "id__exact", "isnull", "isempty", "gte", "lt")
+COMPARISONS = ("", "exact", "id__exact", "key__exact", "isnull", "isempty", "gte", "lt")
 
 
 class Button(NamedTuple):
@@ -236,9 +236,9 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         The stock console compares with any column: who may see people could read the digests of their passwords, by
         asking for one letter after the other.
         """
-        column, _separator, comparison = lookup.partition("__")
-        offered = {*self.narrowed_by, *map(_column_of, self.list_filter)}
-        return comparison in COMPARISONS and column in offered and "\0" not in str(value)
+        columns = {*self.narrowed_by, *map(_column_of, self.list_filter)}
+        offered = {f"{column}__{comparison}".removesuffix("__") for column in columns for comparison in COMPARISONS}
+        return lookup in offered and "\0" not in str(value)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         return super().get_search_results(request, queryset, " ".join(search_term.split()[:MOST_WORDS]))

@@ -41,7 +41,7 @@ ByRole = dict[tuple[date, UUID | None], int]
 
 def most_activated(period: Period, number: int) -> dict[Role, int]:
     """Return the roles that were activated most, with how often."""
-    rows = _began(period).values("role").annotate(number=Count("pk"))
+    rows = _began(period).values("role").annotate(number=Count("*"))
     return _named({row["role"]: row["number"] for row in rows.order_by("-number", "role")[:number]})
 
 
@@ -50,7 +50,7 @@ def activated_by_role(period: Period, roles: Iterable[Role]) -> ByRole:
     named = [When(role=role.pk, then=Value(role.pk, output_field=UUIDField())) for role in roles]
     which = Case(*named, default=None, output_field=UUIDField())
     rows = _began(period).annotate(bucket=period.bucket_of("starts_at"), which=which)
-    counted = rows.values("bucket", "which").annotate(number=Count("pk")).order_by()
+    counted = rows.values("bucket", "which").annotate(number=Count("*")).order_by()
     return {(row["bucket"], row["which"]): row["number"] for row in counted}
 
 

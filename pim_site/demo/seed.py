@@ -17,6 +17,7 @@ from approvals import services as approvals
 from audit.context import bind
 from audit.services import record
 from notifications.models import Message
+from pim_site import weekly
 from roles import services as roles
 from roles.builtin import RIGHTS
 from roles.models import Resource, Role
@@ -76,6 +77,7 @@ def seed() -> bool:
         cast = found(today - FOUNDED)
         story = [*assigning(cast, today), *history.acts(cast, today), *campaigns.acts(cast, today)]
         history.play(story, until=today)
+        weekly.begin(today - weekly.WEEK)
         # Nobody waits for the mail of weeks ago; the worker sends what is new.
         Message.objects.filter(created_at__lt=today - RECENT).update(state=Message.State.SUPPRESSED)
     history.refusals(cast)

@@ -207,7 +207,7 @@ PERSONAL = {"account_created", "factors_changed", "delegation_made", "delegation
 # What emergency access is about is told to all administrators, whatever the cells say.
 PERSONAL |= {"emergency_used", "emergency_unreviewed", "emergency_sign_in"}
 # One mail of many, and what is kept of the audit elsewhere.
-PERSONAL |= {"digest", "checkpoint_signed"}
+PERSONAL |= {"digest", "weekly_digest", "checkpoint_signed"}
 # A campaign goes through many roles.
 PERSONAL |= {"review_started", "review_reminder", "review_closed"}
 # One mail of all that was found.
