@@ -23,7 +23,7 @@ from assignments.calendar import calendar_of
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import allows_emergency
 from audit.exporting import csv_lines
-from audit.models import Event
+from audit.models import Archive, Event
 from roles import services as roles
 from roles.models import Delegation, Resource, RoleSettings
 
@@ -363,8 +363,9 @@ def history(request: SignedInRequest) -> HttpResponseBase:
         headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
         return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
     page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
-    rows = _described_events(page.object_list)
-    return render(request, "approvals/history.html", {"form": found.form, "page_obj": page, "rows": rows})
+    rows, archive = _described_events(page.object_list), Archive.objects.first()
+    context = {"form": found.form, "page_obj": page, "rows": rows, "archive": archive}
+    return render(request, "approvals/history.html", context)
 
 
 def _described_events(events: Iterable[Event]) -> list[tuple[Event, Any, Any, Request | None]]:

@@ -5,6 +5,8 @@ hashed as it is. What is found is read a page at a time, by key: in constant mem
 """
 
 import csv
+import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +16,8 @@ from django.db.models import F, QuerySet
 from audit import copying
 from audit.canonical import dumps
 from audit.checkpoints import line_of
-from audit.models import PAGE, Checkpoint, Entry, Event
+from audit.merkle import SIZE
+from audit.models import PAGE, Archive, Checkpoint, Entry, Event
 
 # What somebody asks years later: who, what, about whom and which role, why, who said yes, and how they had signed in.
 COLUMNS = (
@@ -26,10 +29,19 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 def lines(checkpoint: Checkpoint) -> Iterator[str]:
-    """The events that this checkpoint covers, then the checkpoint itself."""
-    for n, canonical in Entry.objects.pages("event__canonical", until=checkpoint.size):
+    """The events that this checkpoint covers, then the checkpoint itself; first, what is said of those in archives."""
+    newest, (begin, end) = Archive.objects.first(), lines_around(checkpoint)
+    yield begin
+    after = newest.last if newest else 0
+    for n, canonical in Entry.objects.pages("event__canonical", after=after, until=checkpoint.size):
         yield _line(n, canonical)
-    yield line_of(checkpoint.note)
+    yield end
+
+
+def lines_around(checkpoint: Checkpoint) -> tuple[str, str]:
+    """What stands before the events and after them: nothing where none are in archives, and the checkpoint."""
+    newest = Archive.objects.first()
+    return _beginning(newest) if newest else "", line_of(checkpoint.note)
 
 
 def csv_of(events: QuerySet[Event]) -> Iterator[bytes]:
@@ -75,6 +87,13 @@ class Line:
 
 def _heading(columns: Iterable[str]) -> bytes:
     return (",".join(columns) + "\n").encode()
+
+
+def _beginning(archive: Archive) -> str:
+    """The first line of a file whose events follow on an archive: its signed statement, and the edge of the tree."""
+    packed = bytes(archive.frontier)
+    edge = [b64encode(packed[at : at + SIZE]).decode() for at in range(0, len(packed), SIZE)]
+    return json.dumps({"archive": archive.note, "edge": edge}, ensure_ascii=False) + "\n"
 
 
 def _line(n: int | None, canonical: str) -> str:

@@ -55,6 +55,15 @@ class Frontier:
             root = node_hash(left, root)
         return root
 
+    def part(self, start: int, end: int) -> "Frontier":
+        """The edge of the tree over leaves `start` to `end`. Raises ValueError where it lies across full subtrees."""
+        bounds = [0]
+        for power in reversed(range(self.size.bit_length())):
+            if self.size >> power & 1:
+                bounds.append(bounds[-1] + (1 << power))
+        edge = self._edge[bounds.index(start) : bounds.index(end)]
+        return Frontier(end - start, b"".join(edge))
+
     @property
     def packed(self) -> bytes:
         return b"".join(self._edge)

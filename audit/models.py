@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn, Protocol
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -183,6 +184,35 @@ class Entry(models.Model):
         ordering = ("n",)
 
 
+class Archive(models.Model):
+    """Events `first` to `last` are in a file, and their rows are gone, or go while `removed_at` is empty.
+
+    `note` is the signed statement of it, without which the log would not verify; `frontier` is the edge of the tree
+    over all events up to `last`, believed only as far as it leads to the root in the note. A trigger lets those rows of
+    events be deleted for which there is such a row, and no other.
+    """
+
+    first = models.BigIntegerField(_("first number"), unique=True)
+    last = models.BigIntegerField(_("last number"))
+    oldest_at = models.DateTimeField(_("oldest event"))
+    newest_at = models.DateTimeField(_("newest event"))
+    file = models.TextField(_("file"))
+    digest = models.CharField(_("SHA-256"), max_length=64)
+    note = models.TextField(_("note"))
+    frontier = models.BinaryField()
+    at = models.DateTimeField(_("at"))
+    removed_at = models.DateTimeField(_("rows removed at"), null=True)
+
+    class Meta:
+        verbose_name = _("archive of events")
+        verbose_name_plural = _("archives of events")
+        default_permissions = ()
+        ordering = ("-first",)
+
+    def __str__(self) -> str:
+        return f"{self.first}–{self.last}"
+
+
 class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
     def unfiled(self) -> "CheckpointQuerySet":
         return self.filter(filed_at=None).order_by("pk")
@@ -214,6 +244,40 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.size} · {self.at:%Y-%m-%d %H:%M}"
+
+
+class ReaderQuerySet(models.QuerySet["Reader"]):
+    def configured(self) -> "ReaderQuerySet":
+        return self.filter(name__in=settings.AUDIT_STREAMS)
+
+    def due(self, at: datetime) -> "ReaderQuerySet":
+        """Those that are behind, and whose next attempt may be made."""
+        size = Head.objects.filter(pk=Head.ONLY).values("size")
+        return self.configured().filter(next_attempt_at__lte=at, n__lt=models.Subquery(size))
+
+
+class Reader(models.Model):
+    """Another system that is sent every event, and the number of the last one that it has taken.
+
+    `name` is its address in the settings. Whoever sends has a lease until `next_attempt_at`.
+    """
+
+    name = models.CharField(_("destination"), max_length=500, unique=True)
+    n = models.BigIntegerField(_("last number taken"))
+    taken_at = models.DateTimeField(_("last taken at"), null=True)
+    failing_since = models.DateTimeField(_("failing since"), null=True)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    last_outcome = models.CharField(_("last result"), max_length=200, blank=True)
+    next_attempt_at = models.DateTimeField(_("next attempt"))
+
+    objects = ReaderQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Head(models.Model):

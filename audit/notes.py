@@ -93,9 +93,37 @@ class VerifyingKey:
         return True
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What is said of an archive: events `first` to `last` of the log are in a file of this digest (SHA-256, hex).
+
+    `root` is that of the tree over all events up to `last`. The first line keeps it apart from a checkpoint.
+    """
+
+    origin: str
+    first: int
+    last: int
+    root: bytes
+    digest: str
+    at: str
+
+    @property
+    def text(self) -> str:
+        root = b64encode(self.root).decode()
+        return f"{self.origin}/archive\n{self.first} {self.last}\n{root}\nsha256 {self.digest}\ntime {self.at}\n"
+
+
 def signed(*, origin: str, size: int, root: bytes, at: datetime, keys: Iterable[SigningKey]) -> str:
     """Write a checkpoint, signed by every key."""
-    text = Note(origin, size, root, moment(at)).text
+    return _signed(Note(origin, size, root, moment(at)).text, keys)
+
+
+def stated(statement: Statement, keys: Iterable[SigningKey]) -> str:
+    """Write what is said of an archive, signed by every key."""
+    return _signed(statement.text, keys)
+
+
+def _signed(text: str, keys: Iterable[SigningKey]) -> str:
     return text + "\n" + "".join(key.sign(text) for key in keys)
 
 
@@ -108,13 +136,27 @@ def opened(note: str, *, origin: str, keys: Iterable[VerifyingKey]) -> Note:
             _("This checkpoint is of another site: it says “%(other)s”, and this log is “%(own)s”.")
             % {"other": found.origin, "own": origin}
         )
+    _check_signatures(text, signatures, keys)
+    return found
+
+
+def opened_statement(note: str, *, origin: str, keys: Iterable[VerifyingKey]) -> Statement:
+    """Return what is said of an archive, once one of the keys has signed it. Raises NoteRefused."""
+    text, signatures = _parts(note)
+    found = _read_statement(text)
+    if found.origin != origin:
+        raise NoteRefused(_("This archive is of another site: “%(other)s”.") % {"other": found.origin})
+    _check_signatures(text, signatures, keys)
+    return found
+
+
+def _check_signatures(text: str, signatures: list[tuple[str, bytes]], keys: Iterable[VerifyingKey]) -> None:
     known = {(key.name, key.id): key for key in keys}
     mine = [(known[name, made[:4]], made[4:]) for name, made in signatures if (name, made[:4]) in known]
     if not mine:
         raise NoteRefused(_("No key that is known here has signed this checkpoint."))
     if not all(key.has_signed(text, signature) for key, signature in mine):
         raise NoteRefused(_("The signature is wrong: the checkpoint was changed, or made with another key."))
-    return found
 
 
 def _parts(note: str) -> tuple[str, list[tuple[str, bytes]]]:
@@ -145,3 +187,22 @@ def _read(text: str) -> Note:
     if note.text != text or note.size < 0 or len(note.root) != 32:
         raise NoteRefused(_("This is no checkpoint."))
     return note
+
+
+def _read_statement(text: str) -> Statement:
+    try:
+        origin, places, root, digest, time = text.split("\n")[:5]
+        first, last = map(int, places.split(" "))
+        found = Statement(
+            origin.removesuffix("/archive"),
+            first,
+            last,
+            b64decode(root, validate=True),
+            digest.removeprefix("sha256 "),
+            time.removeprefix("time "),
+        )
+    except ValueError as error:
+        raise NoteRefused(_("This says nothing of an archive.")) from error
+    if found.text != text or not 0 < found.first <= found.last or len(found.root) != 32:
+        raise NoteRefused(_("This says nothing of an archive."))
+    return found

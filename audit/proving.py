@@ -8,10 +8,11 @@ from django.utils.translation import gettext as _
 
 from audit.merkle import Frontier, Range, consistency_ranges, inclusion_ranges
 from audit.models import Checkpoint, Entry
+from audit.verifying import archived_edge
 
 
 class ProofRefused(ValidationError):
-    """There is no such proof. Code: ``not_covered``."""
+    """There is no such proof. Codes: ``not_covered``, ``archived``."""
 
 
 def inclusion_proof(n: int, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -34,4 +35,12 @@ def _roots(ranges: list[Range]) -> list[str]:
 
 
 def _root(start: int, end: int) -> bytes:
-    return Frontier.over(bytes(leaf) for _n, leaf in Entry.objects.pages("leaf", after=start, until=end)).root()
+    archived = archived_edge()
+    try:
+        tree = archived.part(start, min(end, archived.size)) if start < archived.size else Frontier()
+    except ValueError as error:
+        text = _("The events up to number %(n)s are in archives: verify those.") % {"n": archived.size}
+        raise ProofRefused(text, code="archived") from error
+    for _n, leaf in Entry.objects.pages("leaf", after=max(start, archived.size), until=end):
+        tree.append(bytes(leaf))
+    return tree.root()

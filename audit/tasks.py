@@ -1,17 +1,24 @@
 """Loops for the worker. Each may run twice, in parallel or late."""
 
 import logging
+from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 
+from django.conf import settings
 from django.utils import timezone
 
+from audit.archiving import ArchiveRefused, archive_next
 from audit.checkpoints import CheckpointRefused, checkpoint, file_unfiled, is_due
+from audit.models import Archive, Entry
 from audit.sealing import BATCH, seal
 
 log = logging.getLogger("pim.audit")
 
 # Well below the time after which the queue kills a task.
 RUN_SECONDS = 30.0
+# So much more than has to stay is let to gather, so that there is one file a month and not one an hour.
+GATHERED = timedelta(days=30)
 
 
 def seal_due() -> int:
@@ -36,3 +43,18 @@ def checkpoint_due() -> int:
     except OSError as failure:
         log.error("checkpoints cannot be written: %s", failure)
     return done
+
+
+def archive_due() -> int:
+    """Take the next old events out, where the operator wants that; return how many files were finished."""
+    if not settings.AUDIT_KEEP_DAYS or not settings.AUDIT_ARCHIVE_DIR:
+        return 0
+    before = timezone.now() - timedelta(days=settings.AUDIT_KEEP_DAYS)
+    oldest = Entry.objects.order_by("n").values_list("event__at", flat=True).first()
+    if not (Archive.objects.filter(removed_at=None).exists() or (oldest and oldest < before - GATHERED)):
+        return 0
+    try:
+        return int(archive_next(before=before, folder=Path(settings.AUDIT_ARCHIVE_DIR)) is not None)
+    except (ArchiveRefused, OSError) as failure:
+        log.error("events are not archived, and stay: %s", failure)
+        return 0

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from audit.canonical import moment
 from audit.keys import origin, verifying_keys
 from audit.merkle import Frontier, leaf_hash
-from audit.models import Checkpoint, Entry, Event, Head, Unsealed
-from audit.notes import Note, NoteRefused, opened
+from audit.models import Archive, Checkpoint, Entry, Event, Head, Unsealed
+from audit.notes import Note, NoteRefused, opened, opened_statement
 from audit.services import columns_of
 
 # What stands in an event beside its number and its text; the moment comes first.
@@ -36,9 +36,14 @@ class Fault:
 
 @dataclass
 class Report:
-    """What was found: a log of `size` events with this root, `checkpoints` that hold, and events without a number."""
+    """What was found: a log of `size` events with this root, `checkpoints` that hold, and events without a number.
+
+    Of those, the first `archived` are in files; `removable` rows of them are still here.
+    """
 
     size: int = 0
+    archived: int = 0
+    removable: int = 0
     root: bytes = b""
     checkpoints: int = 0
     waiting: int = 0
@@ -51,11 +56,20 @@ def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Rep
     With `since`, what that checkpoint covers is not read again, and the tree is built on from it. At most
     `MOST_FAULTS` faults are told. Raises ValueError where a key in the settings is none.
     """
+    notes = list(notes)
     verification = _Verification(since)
     faults = list(islice(verification.faults(notes), MOST_FAULTS))
+    if faults and len(_archives()) > verification.archives:  # rows went into a file while this looked for them
+        return verify(notes, since=since)
     frontier = verification.frontier
     return Report(
-        frontier.size, frontier.root(), verification.checkpoints, waiting=Unsealed.objects.count(), faults=faults
+        size=frontier.size,
+        archived=verification.archived,
+        removable=_removable(verification.archived),
+        root=frontier.root(),
+        checkpoints=verification.checkpoints,
+        waiting=Unsealed.objects.count(),
+        faults=faults,
     )
 
 
@@ -67,11 +81,12 @@ class _Verification:
         except ValueError:  # then it cannot be begun there, and all is read
             self.since, self.frontier = None, Frontier()
         self.promised: dict[int, list[Note]] = {}
-        self.checkpoints = 0
+        self.checkpoints = self.archived = self.archives = 0
 
     def faults(self, notes: Iterable[str]) -> Iterator[Fault]:
         yield from self.read_checkpoints(notes)
         size, edge, last = _head()  # after the checkpoints: none of them can be of more than this
+        yield from self.pass_archives()
         yield from self.compare_root()
         yield from self.read_log(size)
         if last > size:
@@ -90,6 +105,20 @@ class _Verification:
                 yield Fault("checkpoint_refused", f"{refusal} {_first_lines(note)}")
                 continue
             self.promised.setdefault(found.size, []).append(found)
+
+    def pass_archives(self) -> Iterator[Fault]:
+        """Begin after what is in files, as far as signed statements say so without a gap."""
+        edge, rows = Frontier(), _archives()
+        self.archives = len(rows)
+        for row in rows:
+            try:
+                edge = _after(row, edge)
+            except NoteRefused as refusal:
+                yield Fault("archive_refused", _("Archive %(row)s: %(text)s") % {"row": row, "text": refusal})
+                break
+        self.archived = edge.size
+        if edge.size > self.frontier.size:
+            self.frontier = edge
 
     def read_log(self, size: int) -> Iterator[Fault]:
         expected = self.frontier.size + 1
@@ -118,7 +147,7 @@ class _Verification:
     def too_short(self) -> Iterator[Fault]:
         for size, notes in sorted(self.promised.items()):
             if size < self.frontier.size:
-                continue  # of less than what was read with `since`
+                continue  # of less than what was read with `since`, or is in archives
             text = _(
                 "By a checkpoint of %(at)s there are %(size)s events, here %(end)s: cut at the end, or an old copy."
             )
@@ -128,6 +157,35 @@ class _Verification:
 def _notes_here(since: Checkpoint | None) -> list[str]:
     rows = Checkpoint.objects.filter(pk__gte=since.pk) if since else Checkpoint.objects.all()
     return list(rows.order_by("pk").values_list("note", flat=True))
+
+
+def _archives() -> list[Archive]:
+    return list(Archive.objects.order_by("first"))
+
+
+def _after(row: Archive, before: Frontier) -> Frontier:
+    """The edge of the tree after an archive that follows on one. Raises NoteRefused."""
+    said = opened_statement(row.note, origin=origin(), keys=verifying_keys())
+    try:
+        edge = Frontier(said.last, bytes(row.frontier))
+    except ValueError:
+        edge = Frontier()
+    facts = (said.first, said.last, said.digest, said.root)
+    if facts != (before.size + 1, row.last, row.digest, edge.root()) or row.first != said.first:
+        raise NoteRefused(_("What is signed of it is something else."))
+    return edge
+
+
+def archived_edge() -> Frontier:
+    """The edge of the tree over all events that are in files. Raises NoteRefused where that is not signed."""
+    edge = Frontier()
+    for row in _archives():
+        edge = _after(row, edge)
+    return edge
+
+
+def _removable(archived: int) -> int:
+    return Entry.objects.filter(n__lte=archived).count() if archived else 0
 
 
 def _head() -> tuple[int, bytes, int]:

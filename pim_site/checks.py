@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.checks import WARNING, CheckMessage, Error, Info, Warning, register, run_checks  # noqa: A004 (Django's name)
 from django.core.exceptions import ImproperlyConfigured
 
+from audit.archiving import LEAST_KEPT
 from audit.keys import signing_keys, verifying_keys
 
 Findings = Iterator[CheckMessage]
@@ -121,6 +122,14 @@ def audit_keys() -> Findings:
             22,
             "A key of the audit is none.",
             "PIM_AUDIT_KEYS: 32 bytes in urlsafe base64; PIM_AUDIT_OLD_KEYS: as `manage.py audit_keys` printed it.",
+        )
+    if settings.AUDIT_KEEP_DAYS and not (
+        LEAST_KEPT.days <= settings.AUDIT_KEEP_DAYS and settings.AUDIT_ARCHIVE_DIR and settings.AUDIT_KEYS
+    ):
+        yield error(
+            24,
+            "Old events cannot be archived as PIM_AUDIT_KEEP_DAYS says.",
+            f"Give {LEAST_KEPT.days} days or more, a folder in PIM_AUDIT_ARCHIVE_DIR, and a key in PIM_AUDIT_KEYS.",
         )
     if not settings.AUDIT_KEYS:
         yield Info(

@@ -5,6 +5,7 @@ from django_q.models import Schedule
 
 EVERY_MINUTE = {
     "alerts": "alerts.tasks.scan_due",
+    "archive events": "audit.tasks.archive_due",
     "ask": "approvals.tasks.ask_due",
     "beat": "pim_site.tasks.beat",
     "digest": "accounts.tasks.digest_due",

@@ -153,6 +153,11 @@ OTP_TOTP_ISSUER = env.str("PIM_NAME", default="PIM")
 # What the log is called in checkpoints, and where they go: a file that is only appended to, and addresses.
 AUDIT_ORIGIN = env.str("PIM_AUDIT_ORIGIN", default="") or PASSKEY_HOST
 AUDIT_CHECKPOINT_FILE = env.str("PIM_AUDIT_CHECKPOINT_FILE", default="")
+# After how many days events go into files of a folder and out of the database; 0: never.
+AUDIT_KEEP_DAYS = env.int("PIM_AUDIT_KEEP_DAYS", default=0)
+AUDIT_ARCHIVE_DIR = env.str("PIM_AUDIT_ARCHIVE_DIR", default="")
+# Where every event is sent, one after the other: tcp://, tls://, https:// and file:// addresses (docs/siem.md).
+AUDIT_STREAMS = env.list("PIM_AUDIT_STREAMS", default=[])
 AUDIT_CHECKPOINT_MAIL = env.list("PIM_AUDIT_CHECKPOINT_MAIL", default=[])
 
 SESSION_HOURS = env.int("PIM_SESSION_HOURS", default=12)

@@ -8,6 +8,7 @@ import inspect
 import itertools
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +26,10 @@ from accounts.services import issue_ticket, new_passkey_options, note_sign_in, t
 from alerts.models import Alert
 from approvals.hooks import Reply
 from approvals.models import HookCall, Request
-from audit.models import Event
-from audit.services import LONGEST_TEXT, OPERATIONS
+from audit.merkle import Frontier
+from audit.models import Entry, Event
+from audit.sealing import seal
+from audit.services import LONGEST_TEXT, OPERATIONS, record
 from notifications.models import Message
 from notifications.services import queue
 from pim_site.ascode.reading import read
@@ -651,7 +654,17 @@ def retract_answer():
     return Scenario(arguments | {"actor": reviewer, "items": items}, code="not_asked")
 
 
+def archive():
+    record("role.created", actor=None, target=None)
+    seal()
+    edge = Frontier.over([bytes(Entry.objects.get().leaf)])
+    return Scenario(
+        {"actor": None, "first": 1, "edge": edge, "path": Path("audit-1.jsonl"), "digest": "0" * 64}, code="forbidden"
+    )
+
+
 SCENARIOS = {
+    "log.archived": archive,
     "review.defined": define_review,
     "review.changed": change_review,
     "review.discontinued": discontinue_review,

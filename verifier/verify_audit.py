@@ -2,6 +2,7 @@
 """Verifies an export of the audit log, or a proof about it, offline. One file, and nothing but Python 3.11 or newer.
 
     python3 verify_audit.py --key "pim.example.org+1a2b3c4d+AQ…" export.jsonl [checkpoints.jsonl …]
+    python3 verify_audit.py --key "…" --archive 1.jsonl --archive 2.jsonl export.jsonl [checkpoints.jsonl …]
     python3 verify_audit.py --key "…" --proof proof.json [checkpoints.jsonl …]
 
 It shares no line with the product: hashing as in RFC 6962, signatures as in RFC 8032 (Ed25519), checkpoints as in
@@ -15,6 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +108,15 @@ class Tree:
     """Full subtrees from left to right, each with the number of its leaves."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size = self.begin = 0  # `begin`: so many were not read, because they are in archives
         self.parts: list[tuple[int, bytes]] = []
+
+    def start_after(self, size: int, edge: list[bytes]) -> None:
+        counts = [1 << power for power in reversed(range(size.bit_length())) if size >> power & 1]
+        if len(edge) != len(counts) or any(len(part) != 32 for part in edge):
+            raise Broken("The beginning of the export is torn.")
+        self.size = self.begin = size
+        self.parts = list(zip(counts, edge, strict=True))
 
     def add(self, hashed: bytes) -> None:
         self.size += 1
@@ -160,6 +169,11 @@ def roots_by_consistency(old: int, new: int, path: list[bytes], known: bytes | N
 NOTE = re.compile(
     "(?P<text>(?P<origin>[^\n]+)\n(?P<size>0|[1-9][0-9]*)\n(?P<root>[^\n]+)\ntime [^\n]+\n)\n(?P<below>.+)", re.DOTALL
 )
+STATEMENT = re.compile(
+    "(?P<text>(?P<origin>[^\n]+)/archive\n[1-9][0-9]* (?P<size>[1-9][0-9]*)\n(?P<root>[^\n]+)\n"
+    "sha256 [0-9a-f]{64}\ntime [^\n]+\n)\n(?P<below>.+)",
+    re.DOTALL,
+)
 SIGNATURE = re.compile("\u2014 ([^ \n]+) ([^ \n]+)\n")
 
 
@@ -187,9 +201,9 @@ def parse_key(text: str) -> tuple[str, bytes, bytes]:
     return name, id_right, key[1:]
 
 
-def open_note(note: str, keys: list[tuple[str, bytes, bytes]]) -> tuple[int, bytes]:
-    """(size, root) of a checkpoint that one of the keys has signed, for a log of the key's name."""
-    parts = NOTE.fullmatch(note)
+def open_note(note: str, keys: list[tuple[str, bytes, bytes]], form: re.Pattern[str] = NOTE) -> tuple[int, bytes]:
+    """(size, root) of a checkpoint, or of what is said of archives, that a key has signed, for a log of its name."""
+    parts = form.fullmatch(note)
     if not parts or SIGNATURE.sub("", parts["below"]):
         raise Broken("This is no signed checkpoint, or a part of it is missing.")
     if parts["origin"] not in {name for name, _id, _key in keys}:
@@ -231,26 +245,69 @@ def notes_in(name: str) -> list[str]:
 # --- what is looked at ------------------------------------------------------------------------------------------
 
 
-def verify_export(lines: Iterable[bytes], keys: list[tuple[str, bytes, bytes]], others: Iterable[str] = ()) -> Tree:
-    """The tree of an export that ends with its checkpoint and holds to the others. Raises Broken with what does not."""
+def verify_export(
+    lines: Iterable[bytes],
+    keys: list[tuple[str, bytes, bytes]],
+    others: Iterable[str] = (),
+    archives: Iterable[Iterable[bytes]] = (),
+) -> Tree:
+    """The tree of archives and of an export, each of which ends with its checkpoint, and which hold to the others.
+
+    Raises Broken with what does not.
+    """
     promised: dict[int, list[bytes]] = {}
     for note in others:
         size, root = open_note(note, keys)
         promised.setdefault(size, []).append(root)
     tree = Tree()
     compare(tree, promised)
-    last = yield_events(iter(lines), tree, promised)
+    for part in chain(archives, [lines]):
+        read_file(iter(part), tree, promised, keys)
+    if left := [size for size in promised if size > tree.begin]:
+        raise Broken(f"A checkpoint says {max(left)} events: the export was cut, or is older than the checkpoint.")
+    return tree
+
+
+def read_file(
+    lines: Iterator[bytes], tree: Tree, promised: dict[int, list[bytes]], keys: list[tuple[str, bytes, bytes]]
+) -> None:
+    """Read a file whose events follow on those in the tree."""
+    first = next(lines, b"")
+    if first.startswith(b'{"archive":'):
+        follow(first, tree, keys)
+        compare(tree, promised)
+        first = b""
+    elif tree.size:
+        raise Broken(f"A file does not follow on event {tree.size}: one is missing, or their order is another.")
+    last = read_events(chain([first] if first else [], lines), tree, promised)
     size, root = open_note(last, keys)
     if size != tree.size:
         raise Broken(f"The export has {tree.size} events, and its checkpoint says {size}.")
     if root != tree.root():
         raise Broken("The events are not those of the checkpoint at the end.")
-    if promised:
-        raise Broken(f"A checkpoint says {max(promised)} events: the export was cut, or is older than the checkpoint.")
-    return tree
 
 
-def yield_events(lines: Iterator[bytes], tree: Tree, promised: dict[int, list[bytes]]) -> str:
+def follow(line: bytes, tree: Tree, keys: list[tuple[str, bytes, bytes]]) -> None:
+    """Take up the tree where an archive ended: a signed statement says where, and what the edge must lead to."""
+    try:
+        said = json.loads(line)
+        note, edge = said["archive"], [decoded(part) for part in said["edge"]]
+        is_spelt = json.dumps({"archive": note, "edge": said["edge"]}, ensure_ascii=False).encode() + b"\n" == line
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken("The beginning of the export is torn.") from error
+    size, root = open_note(note, keys, STATEMENT)
+    before = (tree.size, tree.root())
+    if before[0] and before != (size, root):
+        raise Broken(f"A file does not follow on event {tree.size}: one is missing, or their order is another.")
+    other = Tree()
+    other.start_after(size, edge)
+    if not is_spelt or other.root() != root:
+        raise Broken("The beginning of the export is not the one that was signed.")
+    if not before[0]:
+        tree.start_after(size, edge)
+
+
+def read_events(lines: Iterator[bytes], tree: Tree, promised: dict[int, list[bytes]]) -> str:
     """Read the events into the tree; return the checkpoint that follows them."""
     for line in lines:
         begin = b'{"n":%d,"record":' % (tree.size + 1)
@@ -309,9 +366,16 @@ def verify_consistency(old: tuple[int, bytes], new: tuple[int, bytes], path: lis
     return f"The log of {new[0]} events begins with that of {old[0]}."
 
 
+def opened(names: list[str]) -> Iterator[Iterable[bytes]]:
+    for name in names:
+        with Path(name).open("rb") as file:
+            yield file
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--key", action="append", required=True, help="A public key of `manage.py audit_keys`.")
+    parser.add_argument("--archive", action="append", default=[], help="Files of older events, oldest first.")
     parser.add_argument("--proof", action="store_true", help="The file holds a proof, and not an export.")
     parser.add_argument("file")
     parser.add_argument("checkpoints", nargs="*", help="Checkpoints that were kept elsewhere: files or mails.")
@@ -323,8 +387,10 @@ def main(arguments: list[str] | None = None) -> int:
             if asked.proof:
                 print(verify_proof(json.loads(file.read()), keys, others))
             else:
-                tree = verify_export(file, keys, others)
+                tree = verify_export(file, keys, others, opened(asked.archive))
                 print(f"The log is as it was written: {tree.size} events, root {tree.root().hex()}.")
+                if tree.begin:
+                    print(f"Events 1 to {tree.begin} are in archives, as is signed; give those with --archive.")
     except Broken as broken:
         print(f"NOT as it was written: {broken}", file=sys.stderr)
         return BROKEN

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
@@ -21,7 +21,7 @@ from accounts.models import User
 from accounts.rules import NotAllowed
 from audit.admin import EventAdmin as StockEventAdmin
 from audit.exporting import csv_of, json_of
-from audit.models import Event
+from audit.models import Archive, Event
 from roles.models import Resource, Role
 
 from .base import Button, ConsoleAdmin, actor_of
@@ -123,6 +123,7 @@ FILES: dict[str, tuple[str, Callable[[QuerySet[Event]], Iterator[bytes]]]] = {
 @admin.register(Event)
 class EventAdmin(ConsoleAdmin, StockEventAdmin):
     change_form_template = StockEventAdmin.change_form_template
+    change_list_template = "audit/event_list.html"
     narrowed_by = (
         *("target_type", "target_id", "subject_id", "actor_id", "request_id", "correlation_id"),
         *NARROWED,
@@ -145,6 +146,9 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
     def get_urls(self) -> list[URLPattern]:
         files = [self.page(f"export.{kind}", f"export_{kind}", self.export_view, kind=kind) for kind in FILES]
         return [*files, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"archive": Archive.objects.first()} | (extra_context or {}))
 
     def list_buttons(self, request: HttpRequest) -> list[Button]:
         if not actor_of(request).has_perm("audit.export_event"):

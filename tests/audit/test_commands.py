@@ -100,7 +100,7 @@ def test_export_leaves_no_torn_file(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("audit.management.commands.audit_export.os.fsync", full)
+    monkeypatch.setattr("audit.files.os.fsync", full)
     with pytest.raises(CommandError, match="Nothing was written"):
         run("audit_export", tmp_path / "export")
     assert [path.name for path in tmp_path.iterdir()] == ["export"]

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.checkpoints import CheckpointRefused, checkpoint
 from audit.exporting import lines
+from audit.files import write_whole
 
 
 class Command(BaseCommand):
@@ -18,23 +18,9 @@ class Command(BaseCommand):
         path = Path(options["file"])
         try:
             made = checkpoint()
-            write(path, lines(made))
+            write_whole(path, lines(made))
         except CheckpointRefused as refusal:
             raise CommandError("\n".join(refusal.messages)) from refusal
         except OSError as failure:
             raise CommandError(f"Nothing was written: {failure}") from failure
         self.stdout.write(f"{made.size} events and their checkpoint: {path}")
-
-
-def write(path: Path, content: Any) -> None:
-    """Write all of it or nothing: what is there under that name already stays until the new one is on the disk."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise

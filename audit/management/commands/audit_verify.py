@@ -43,6 +43,10 @@ def summary(report: Report) -> str:
     lines = [f"The log is {verdict}: {report.size} events, root {root}.", f"{report.checkpoints} checkpoints hold."]
     if not report.checkpoints:
         lines.append("No signed checkpoint was compared: whoever owns the database could have rewritten all of it.")
+    if report.archived:
+        lines.append(f"Events 1 to {report.archived} are in archives, as is signed; those are verified on their own.")
+    if report.removable:
+        lines.append(f"{report.removable} archived events are still here: run manage.py audit_archive again.")
     if report.waiting:
         lines.append(f"{report.waiting} events wait for a number.")
     return "\n".join(lines)

@@ -1,0 +1,47 @@
+"""Files that are there whole, on the disk itself, or not at all."""
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+
+def write_whole(path: Path, lines: Iterable[str]) -> str:
+    """Write the lines, and return the SHA-256 of all of them in hex.
+
+    What is there under that name already stays until the new one is on the disk. Raises OSError, a full disk among
+    others: then nothing is left behind.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    digest = sha256()
+    try:
+        with unfinished.open("wb") as file:
+            for line in lines:
+                content = line.encode()
+                digest.update(content)
+                file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        _sync_names(path.parent)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex. Raises OSError."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _sync_names(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
