@@ -5,6 +5,7 @@ checks of authorisation did not run, or when so few answers are 2xx that nothing
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -13,14 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
-# The one who may disable the others comes last.
-PERSONAS = ("requester", "approver", "global_admin")
+# How many times the examples each is asked. The one who may disable the others comes last; who may most, is asked most.
+PERSONAS = {"requester": 1, "approver": 1, "global_admin": 2}
 CASES, SHARE_OF_SUCCESS = 3_000, 0.3
+# Those whose rows have ids that questions name.
+COLLECTIONS = (
+    *("principals", "groups", "resources", "roles", "role_settings", "eligible_assignments", "active_assignments"),
+    *("requests", "approvals", "notifications", "tokens", "audit_events", "webhook_subscriptions"),
+    *("webhook_deliveries", "review_definitions", "reviews", "review_items"),
+)
 # What would take the token away with which the rest is asked.
 LEFT_OUT = ("tokens_destroy",)
 
@@ -47,6 +55,33 @@ def answers(port):
         return False
 
 
+def call(token, port, collection, body=None):
+    """Ask the API by hand: GET, or POST where there is a body."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(f"http://localhost:{port}/api/v1/{collection}", data, headers)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+
+
+def subscribe(token, port):
+    """The demo has no webhook: make one, so that there is one of each."""
+    owner = call(token, port, "access/mine")["principal"]["id"]
+    terms = {"name": "Tickets", "url": "https://tickets.example.org/pim", "kinds": ["request.created"], "owner": owner}
+    call(token, port, "webhook_subscriptions", terms)
+
+
+def known(token, port, directory):
+    """Write the ids that this person may see, for `tests.fuzz_known`; the file."""
+    ids = {}
+    for collection in COLLECTIONS:
+        with contextlib.suppress(urllib.error.HTTPError):
+            ids[collection] = [row["id"] for row in call(token, port, collection)["results"]]
+    path = directory / "known.json"
+    path.write_text(json.dumps(ids))
+    return path
+
+
 def ask(persona, token, port, directory, examples):
     """Run schemathesis as one person; its exit status, and what it was answered, by status."""
     report = directory / f"{persona}.ndjson"
@@ -57,7 +92,9 @@ def ask(persona, token, port, directory, examples):
     for operation in LEFT_OUT:
         command += ["--exclude-operation-id", operation]
     print(f"--- as {persona}", flush=True)
-    status = subprocess.run(command, cwd=directory, check=False).returncode
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz_known", "PYTHONPATH": str(HOME)}
+    hooks["PIM_FUZZ_KNOWN"] = str(known(token, port, directory))
+    status = subprocess.run(command, cwd=directory, env=os.environ | hooks, check=False).returncode
     text = report.read_text()
     return status, Counter(re.findall(r'"status_code": ?(\d)', text)), text
 
@@ -65,13 +102,15 @@ def ask(persona, token, port, directory, examples):
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--port", type=int, default=18_480)
-    parser.add_argument("--examples", type=int, default=30, help="of each operation and person")
+    parser.add_argument("--examples", type=int, default=15, help="of each operation and person")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         demo = start(Path(name), asked.port)
         try:
             tokens = {who: each["token"] for who, each in json.loads((Path(name) / "people.json").read_text()).items()}
-            runs = [ask(who, tokens[who], asked.port, Path(name), asked.examples) for who in PERSONAS]
+            subscribe(tokens["global_admin"], asked.port)
+            counts = {who: asked.examples * times for who, times in PERSONAS.items()}
+            runs = [ask(who, tokens[who], asked.port, Path(name), count) for who, count in counts.items()]
         finally:
             demo.send_signal(signal.SIGTERM)
             demo.wait(30)

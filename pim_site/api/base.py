@@ -28,7 +28,7 @@ from .lists import Ordering, check_parameters, expanded
 from .problems import Refused
 from .throttling import PerMinute
 
-KEY_HEADER = "Idempotency-Key"
+KEY_HEADER, KEY_PATTERN = "Idempotency-Key", "[!-~]+"
 LONGEST_KEY = 255
 _TAG = re.compile(r'\*|"[!#-~]+"')
 BESIDE_FILTERS = {"cursor", "page_size", "ordering"}
@@ -72,8 +72,10 @@ class Door(GenericViewSet[Any]):
         key = request.headers.get(KEY_HEADER)
         if key is None:
             return
-        if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-            text = _("An Idempotency-Key has up to %(limit)d printable ASCII characters.") % {"limit": LONGEST_KEY}
+        if not re.fullmatch(KEY_PATTERN, key) or len(key) > LONGEST_KEY:
+            text = _("An Idempotency-Key has up to %(limit)d printable ASCII characters, and no spaces.") % {
+                "limit": LONGEST_KEY
+            }
             raise Refused(text, "key_invalid", status=400)
         begun = begin(user=request.user, key=key, fingerprint=_fingerprint(request))
         if isinstance(begun, Answer):

@@ -91,9 +91,11 @@ def expanded(request: Request, serializer: type[serializers.BaseSerializer[Any]]
     Raises:
         ValidationError: one that the rows do not have.
     """
-    asked = frozenset(filter(None, request.query_params.get("expand", "").split(",")))
+    text = request.query_params.get("expand")
+    asked = frozenset(text.split(",") if text is not None else ())
     if unknown := asked - set(expandable(serializer)):
-        raise refused("expand", _("There is nothing of this name: %(names)s.") % {"names": ", ".join(sorted(unknown))})
+        names = ", ".join(f"“{name}”" for name in sorted(unknown))
+        raise refused("expand", _("There is nothing of this name: %(names)s.") % {"names": names})
     return asked
 
 

@@ -265,7 +265,7 @@ class Approvals(Rows):
         either = Request.objects.filter(pk__in=awaiting) | Request.objects.filter(pk__in=extensions)
         return either.described().prefetch_related("decisions")
 
-    @extend_schema(request=DecideIn, responses=ResultsOut)
+    @extend_schema(request=DecideIn, responses={200: ResultsOut})
     def create(self, request: ApiRequest) -> Response:
         """Decide several activations with one reason, each by itself, with a result for each."""
         said = self.read(DecideIn)

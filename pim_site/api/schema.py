@@ -137,12 +137,14 @@ def finished(result: dict[str, Any], generator: Any, request: Any, public: bool)
     """Add what is written by hand: the problem, the access check, and an example for each operation."""
     from .access_schema import PATHS, SCHEMAS
     from .examples import add_examples
+    from .links import add_links
 
     result["components"]["schemas"] |= {"Problem": PROBLEM, **SCHEMAS}
     result["paths"] = dict(sorted((result["paths"] | PATHS).items()))
     for schema in result["components"]["schemas"].values():
         _close(schema)
     add_examples(result)
+    add_links(result)
     return result
 
 

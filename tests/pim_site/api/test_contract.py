@@ -1,6 +1,7 @@
 """What holds for every operation: described as it is, nothing else taken, nothing told to strangers."""
 
 import json
+import re
 import uuid
 from datetime import timedelta
 
@@ -57,6 +58,9 @@ def test_every_route_is_described_and_everything_described_is_a_route():
     assert described == there - {(path, "head") for path, _method in there}
 
 
+POINTERS = {"get": "$response.body#/results/0/id", "post": "$response.body#/id"}
+
+
 def operations():
     for path, methods in document()["paths"].items():
         for method in METHODS:
@@ -82,6 +86,24 @@ def test_every_operation_has_an_example_that_its_own_schema_allows():
             wrong += [f"{name}: {error.message}" for error in validator.iter_errors(content["example"])]
 
     assert wrong == []
+
+
+def test_list_and_creation_link_to_all_that_takes_the_id_of_what_they_answer():
+    paths = document()["paths"]
+    taking, linked = set(), set()
+    for path, methods in paths.items():
+        collection = path.partition("/{id}")[0]
+        for method, operation in methods.items():
+            if re.fullmatch(r"/api/v1/\w+/\{id\}(/\w+)?", path) and collection in paths:
+                taking |= {
+                    (maker, collection, operation["operationId"]) for maker in POINTERS if maker in paths[collection]
+                }
+            for answer in operation["responses"].values():
+                for follower, link in answer.get("links", {}).items():
+                    assert link["parameters"] == {"id": POINTERS[method]}
+                    linked.add((method, path, follower))
+
+    assert linked == taking
 
 
 def test_description_is_there_for_everybody_and_its_page_for_who_is_signed_in(client):
@@ -165,6 +187,7 @@ def test_every_body_is_among_the_forms_that_are_looked_at():
         ("roles", {"nmae": "x"}, "unknown_parameter"),
         ("roles", {"ordering": "permissions"}, "invalid"),
         ("roles", {"expand": "permissions"}, "invalid"),
+        ("roles", {"expand": "resource,"}, "invalid"),
         ("roles", {"page_size": "201"}, "invalid"),
         ("roles", {"is_privileged": "perhaps"}, "invalid_choice"),
         ("roles", {"is_privileged": "perhaps", "resource": "x"}, "invalid"),
@@ -466,7 +489,7 @@ def test_key_of_a_request_that_failed_by_our_fault_is_given_back(admin, monkeypa
     assert admin.post("groups", {"name": "Keepers"}, key="k-1")[0] == 201
 
 
-@pytest.mark.parametrize("key", ["", "a" * 256, "schlüssel"])
+@pytest.mark.parametrize("key", ["", "a" * 256, "schlüssel", "two words"])
 def test_key_that_is_none_refused(admin, key):
     status, refused = admin.post("groups", {"name": "Keepers"}, key=key)
 
