@@ -191,12 +191,16 @@ def alerting(held: set[str], at: datetime) -> dict[str, Any]:
     if "alerts.view_incident" not in held:
         return {}
     active, page = Incident.objects.active(), list_of(Incident)
-    words = {Severity.HIGH: _("of high severity"), Severity.MEDIUM: _("of medium severity"), Severity.LOW: _("of low")}
+    words = {
+        Severity.HIGH: _("of high severity"),
+        Severity.MEDIUM: _("of medium severity"),
+        Severity.LOW: _("of low severity"),
+    }
     tiles = [
         Tile(
             active.filter(alert__severity=severity).count(),
             word,
-            f"{page}?state__exact=active&alert__severity__exact={severity.value}",
+            f"{page}?state__exact=active&severity={severity.value}",
         )
         for severity, word in words.items()
     ]

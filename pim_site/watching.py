@@ -16,7 +16,7 @@ from .health import HEARTBEAT_AGE, OVERDUE, audit_is_signed, nothing_overdue, sc
 from .models import Heartbeat
 from .tasks import WORKER as BEATING
 
-WORKER = "worker_unwell"
+WORKER, AUDIT = "worker_unwell", "audit_unwell"
 # A log that grew by more since it was last signed is for `manage.py audit_verify`: a scan must end soon.
 MOST_EVENTS = 20_000
 UNFILED = timedelta(hours=1)
@@ -39,17 +39,16 @@ def worker_unwell(at: datetime) -> Iterator[Finding]:
     # Where there is no heartbeat at all, the site has just been installed, and this may come before the first.
     if Heartbeat.objects.filter(name=BEATING, at__lt=at - HEARTBEAT_AGE).exists():
         yield _fault("heartbeat", _("The worker shows no sign of life."))
-    if not nothing_overdue(at):
+    if _ran_before(WORKER, at) and not nothing_overdue(at):
         yield _fault("overdue", _("What is due has waited for more than five minutes."))
     if not scheduled_as_in_code(at):
         yield _fault("schedules", _("The schedules of the worker are not those of the program."))
-    last = Alert.objects.filter(pk=WORKER).values_list("scanned_at", flat=True).first()
-    if last and last < at - 2 * EVERY:
+    if _ran_before(WORKER, at) is False:
         yield _fault("was_down", _("The worker did nothing for a while, until just now."))
 
 
 @alert(
-    "audit_unwell",
+    AUDIT,
     severity=Severity.HIGH,
     title=gettext_lazy("Audit unwell"),
     why=gettext_lazy("What the audit says of the time since then cannot be shown to be true."),
@@ -61,9 +60,10 @@ def worker_unwell(at: datetime) -> Iterator[Finding]:
 )
 def audit_unwell(at: datetime) -> Iterator[Finding]:
     """What is new since the last checkpoint is read anew at each scan; all that is older, `audit_verify` reads."""
-    if not audit_is_signed(at):
+    ran = _ran_before(AUDIT, at)
+    if ran and not audit_is_signed(at):
         yield _fault("unsigned", _("No checkpoint was signed for more than an hour."))
-    if Unsealed.objects.due(at - OVERDUE).exists():
+    if ran and Unsealed.objects.due(at - OVERDUE).exists():
         yield _fault("unsealed", _("Events have waited for their number for more than five minutes."))
     if settings.AUDIT_CHECKPOINT_FILE and Checkpoint.objects.unfiled().filter(at__lte=at - UNFILED).exists():
         yield _fault("unfiled", _("Checkpoints cannot be written to their file; is the disk full?"))
@@ -78,6 +78,12 @@ def _broken() -> Iterator[Finding]:
         return
     faults = {fault.code: fault.text for fault in reversed(verify(since=since).faults)}
     yield from (_fault(code, text) for code, text in faults.items())
+
+
+def _ran_before(key: str, at: datetime) -> bool | None:
+    """Was this looked for a short while ago? If not, the worker has just started, and has to catch up; None: ever."""
+    last = Alert.objects.filter(pk=key).values_list("scanned_at", flat=True).first()
+    return None if last is None else last >= at - 2 * EVERY
 
 
 def _fault(key: str, text: str) -> Finding:

@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts.models import MOST, Alert, Incident
-from alerts.registry import Severity
+from alerts.registry import Kind, Severity
 from alerts.services import configure, dismiss, reopen, repair, scan
 from pim_site.templatetags.pim import dot, moment
 
 from .base import Act, ConsoleAdmin, Section, link, list_of
-from .forms import NotedReasonForm
+from .forms import NotedReasonForm, ReasonForm
 
 SHOWN = 20
 TONES = {Severity.HIGH: "failed", Severity.MEDIUM: "waiting", Severity.LOW: "scheduled"}
@@ -100,21 +100,33 @@ def what_reopening_does(incident: Incident) -> Iterator[str]:
 
 def what_repairing_does(incident: Incident) -> Iterator[str]:
     act, about = incident.kind and incident.kind.repair, incident.about
-    if act and about:
-        yield f"{act.label}:"
-        yield from act.says(about)
+    yield from act.says(about) if act and about else []
     yield _("The incident is closed.")
+
+
+def what_hinders_repairing(incident: Incident) -> list[str]:
+    return [] if incident.can_be_repaired else [_("No click repairs this. Do what the alert advises, or dismiss it.")]
 
 
 @admin.register(Alert)
 class AlertAdmin(ConsoleAdmin):
     list_display = ["title", "how_bad", "to_look_at", "how_it_goes", "last_scan"]
     list_filter = ["severity", "is_enabled"]
-    fields = ["how_bad", "why", "advice", "thresholds_chosen", "how_it_goes", "last_scan", "next_scan", "took"]
+    fields = [
+        "how_bad",
+        "why",
+        "advice",
+        "one_click",
+        "thresholds_chosen",
+        "how_it_goes",
+        "last_scan",
+        "next_scan",
+        "took",
+    ]
     acts = (
         Act(
             slug="configure",
-            label=gettext_lazy("Thresholds"),
+            label=gettext_lazy("Change thresholds"),
             permissions=CHANGES_ALERTS,
             offered=lambda alert, at: True,
             says=what_configuring_does,
@@ -180,6 +192,10 @@ class AlertAdmin(ConsoleAdmin):
     def advice(self, alert: Alert) -> str:
         return str(alert.kind.advice) if alert.kind else ""
 
+    @admin.display(description=gettext_lazy("repair"))
+    def one_click(self, alert: Alert) -> str:
+        return _repair(alert.kind)
+
     @admin.display(description=gettext_lazy("thresholds"))
     def thresholds_chosen(self, alert: Alert) -> str:
         thresholds = alert.kind.thresholds if alert.kind else ()
@@ -194,14 +210,38 @@ class AlertAdmin(ConsoleAdmin):
             [link(each), _state(each), moment(each.first_seen_at), moment(each.last_seen_at)]
             for each in self.seen(request, Incident).filter(alert=row).open().order_by("state", "-raised_at")[:SHOWN]
         ]
-        return [Section(title, heads, rows, list_of(Incident, alert__key__exact=row.pk))]
+        return [Section(title, heads, rows, list_of(Incident, alert=row.pk))]
+
+
+class SeverityFilter(admin.SimpleListFilter):
+    title = gettext_lazy("severity")
+    parameter_name = "severity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(value), label) for value, label in reversed(Severity.choices)]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = [value for value in Severity.values if str(value) == self.value()]
+        return queryset.filter(alert__severity__in=chosen) if chosen else queryset
+
+
+class AlertFilter(admin.SimpleListFilter):
+    title = gettext_lazy("alert")
+    parameter_name = "alert"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(alert.pk, str(alert)) for alert in Alert.objects.known()]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(alert=self.value()) if self.value() else queryset
 
 
 @admin.register(Incident)
 class IncidentAdmin(ConsoleAdmin):
     list_display = ["what", "of_alert", "how_bad", "state_dot", "raised"]
-    list_filter = ["state", "alert__severity", "alert"]
+    list_filter = ["state", SeverityFilter, AlertFilter]
     list_select_related = ["alert"]
+    ordering = ["-alert__severity", "-raised_at", "id"]
     fields = [
         "what",
         "of_alert",
@@ -210,6 +250,7 @@ class IncidentAdmin(ConsoleAdmin):
         "concerns",
         "why",
         "advice",
+        "one_click",
         "first_seen",
         "last_seen",
         "let_be",
@@ -222,9 +263,10 @@ class IncidentAdmin(ConsoleAdmin):
             permissions=CHANGES_INCIDENTS,
             offered=lambda incident, at: incident.can_be_repaired,
             says=what_repairing_does,
+            hindered=what_hinders_repairing,
             does=lambda incident, **facts: repair(incident=incident, **facts),
             done=lambda incident: _("Repaired: %(incident)s") % {"incident": incident},
-            form=NotedReasonForm,
+            form=ReasonForm,
             danger=True,
             bulk=True,
         ),
@@ -284,6 +326,10 @@ class IncidentAdmin(ConsoleAdmin):
     def advice(self, incident: Incident) -> str:
         return str(incident.kind.advice) if incident.kind else ""
 
+    @admin.display(description=gettext_lazy("repair"))
+    def one_click(self, incident: Incident) -> str:
+        return _repair(incident.kind)
+
     @admin.display(description=gettext_lazy("first seen"))
     def first_seen(self, incident: Incident) -> SafeString:
         return moment(incident.first_seen_at)
@@ -308,6 +354,10 @@ class IncidentAdmin(ConsoleAdmin):
 
     def _has_page(self, about: Model) -> bool:
         return self.admin_site.is_registered(type(about))
+
+
+def _repair(kind: Kind | None) -> str:
+    return str(kind.repair.label) if kind and kind.repair else _("Not by one click")
 
 
 def _state(incident: Incident) -> SafeString:

@@ -23,7 +23,7 @@ from roles.builtin import RIGHTS
 from roles.models import Resource, Role
 from roles.stages import StageTerms
 
-from . import calendar, campaigns, clock, history
+from . import calendar, campaigns, clock, history, watch
 from .organisation import (
     ACTIVE,
     ADMINISTRATOR,
@@ -75,7 +75,12 @@ def seed() -> bool:
     today = now().replace(microsecond=0)
     with transaction.atomic():
         cast = found(today - FOUNDED)
-        story = [*assigning(cast, today), *history.acts(cast, today), *campaigns.acts(cast, today)]
+        story = [
+            *assigning(cast, today),
+            *history.acts(cast, today),
+            *campaigns.acts(cast, today),
+            *watch.acts(cast, today),
+        ]
         history.play(story, until=today)
         weekly.begin(today - weekly.WEEK)
         # Nobody waits for the mail of weeks ago; the worker sends what is new.

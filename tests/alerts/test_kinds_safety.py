@@ -50,6 +50,13 @@ def test_sign_in_with_an_emergency_account_is_found_for_some_days(time_machine):
     assert rows("emergency_account_signed_in") == set()
 
 
+QUEUED = {"kind": "role_ended", "context": "{}", "time_zone": "UTC", "language": "en"}
+
+
+def scanned(key):
+    Alert.objects.filter(key=key).update(scanned_at=ago(minutes=15))
+
+
 def test_worker_that_works_is_no_finding():
     beat()
     words("worker_unwell")
@@ -60,11 +67,18 @@ def test_worker_that_works_is_no_finding():
 def test_worker_without_a_heartbeat_with_old_duties_and_other_schedules_is_found():
     Heartbeat.objects.create(name="worker", at=ago(seconds=91))
     Schedule.objects.first().delete()
-    Message.objects.create(
-        kind="role_ended", context="{}", time_zone="UTC", language="en", next_attempt_at=ago(hours=1)
-    )
+    Message.objects.create(**QUEUED, next_attempt_at=ago(hours=1))
+
+    scanned("worker_unwell")
 
     assert set(found("worker_unwell")) == {"heartbeat", "overdue", "schedules"}
+
+
+def test_worker_that_has_just_been_installed_may_catch_up_first():
+    beat()
+    Message.objects.create(**QUEUED, next_attempt_at=ago(hours=1))
+
+    assert found("worker_unwell") == {}
 
 
 def test_worker_that_did_nothing_for_half_an_hour_is_found_once():
@@ -91,6 +105,7 @@ def test_audit_that_is_not_signed_numbered_or_written_to_its_file_is_found(setti
     words("emergency_used")
 
     time_machine.move_to(now() + timedelta(minutes=80))
+    scanned("audit_unwell")
 
     assert set(found("audit_unwell")) == {"unsigned", "unsealed", "unfiled"}
 

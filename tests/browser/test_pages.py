@@ -78,6 +78,8 @@ CONSOLE = [
     "/console/reviews/definition/add/",
     "/console/reviews/instance/",
     "/console/reviews/item/",
+    "/console/alerts/alert/",
+    "/console/alerts/incident/",
     "/console/audit/event/",
     "/console/notifications/message/",
     "/console/webhooks/subscription/add/",
@@ -91,6 +93,8 @@ DETAILS += [
     "reviews/item",
     "assignments/activeassignment",
     "approvals/request",
+    "alerts/alert",
+    "alerts/incident",
     "audit/event",
     "notifications/message",
 ]
@@ -286,7 +290,7 @@ def test_request_in_two_stages_is_sound(visitor):
 OF_A_ROLE = ["settings/", "settings/compare/?left=1&right=1", "settings/copy/", "settings/1/", "history/"]
 # What the buttons of a row lead to is opened too.
 ACTS = ["accounts/user", "accounts/group", "roles/resource", "roles/role", "assignments/eligibleassignment"]
-ACTS += ["assignments/activeassignment", "approvals/request"]
+ACTS += ["assignments/activeassignment", "approvals/request", "alerts/incident", "alerts/alert"]
 
 
 def acts(page, lists):
