@@ -28,8 +28,19 @@ ASSIGNMENT_RIGHTS = frozenset(
         "assignments.end_activation",
     }
 )
+REVIEW_RIGHTS = frozenset(
+    {
+        "reviews.add_definition",
+        "reviews.change_definition",
+        "reviews.view_definition",
+        "reviews.view_instance",
+        "reviews.run_instance",
+    }
+)
 GROUP_RIGHTS = frozenset({"accounts.view_group", "accounts.change_group"})  # of its members, says the service
 NOTHING: frozenset[str] = frozenset()
+# The roles about which owners of a place decide: `_is_ordinary`.
+ORDINARY = Q(role__built_in_key=None, role__group_part="", role__permissions=None)
 # The roles by which somebody owns something.
 OWNING = Q(role__owns_resource=True) | Q(role__group_part=Role.GroupPart.OWNER)
 
@@ -55,6 +66,7 @@ def rights_over(user: User, thing: Model, at: datetime) -> frozenset[str]:
 
     Args:
         thing: a resource, role, group, settings of a role at a scope, or an assignment; the last two need not be saved.
+            What is reviewed belongs to higher floors, and says by `owned_place` whose owners decide about it.
     """
     if isinstance(thing, Resource):
         return RESOURCE_RIGHTS if _owns(user, thing.lineage, at) else NOTHING
@@ -68,6 +80,8 @@ def rights_over(user: User, thing: Model, at: datetime) -> frozenset[str]:
         return ASSIGNMENT_RIGHTS if _decides(user, thing, at) else NOTHING
     if isinstance(thing, Group):
         return GROUP_RIGHTS if owned_groups(user, at).filter(pk=thing.pk).exists() else NOTHING
+    if isinstance(place := getattr(thing, "owned_place", None), Resource):
+        return REVIEW_RIGHTS if _owns(user, place.lineage, at) else NOTHING
     return NOTHING
 
 
@@ -86,9 +100,8 @@ def decided_by(user: User, at: datetime) -> Q:
 
     The same in words of a single row: `_decides`.
     """
-    ordinary = Q(role__built_in_key=None, role__group_part="", role__permissions=None)
     its_two = ~Q(role__group_part="") & Q(role__resource__group__in=owned_groups(user, at))
-    return (ordinary & within(owned_scopes(user, at), "scope__path")) | its_two
+    return (ORDINARY & within(owned_scopes(user, at), "scope__path")) | its_two
 
 
 def owners_of(assignment: Assignment, at: datetime) -> UserQuerySet:

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.authority import may
 from accounts.models import Group, User
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
 from roles.models import Resource, Role
@@ -41,8 +42,20 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         asked = Asked.objects.filter(item__instance=OuterRef("pk"), person=user)
         return self.exclude(state=Instance.State.STARTING).filter(Exists(asked))
 
+    def visible_to(self, user: User, at: datetime) -> Self:
+        """All with the right to see reviews, otherwise those of series of what the person owns."""
+        if may(user, "reviews.view_instance"):
+            return self
+        return self.filter(definition__in=Definition.objects.owned_by(user, at).values("pk"))
+
+    def open_to(self, user: User, at: datetime) -> Self:
+        """Those whose results this person may read: once they have ended, also who is told of the end."""
+        told = Q(definition__told=user, ended_at__isnull=False)
+        seen = Q(pk__in=self.model.objects.visible_to(user, at).values("pk"))
+        return self.filter(Q(pk__in=self.model.objects.filter(told).values("pk")) | seen)
+
     def described(self) -> Self:
-        return self.select_related("definition")
+        return self.select_related("definition__scope")
 
 
 class Instance(models.Model):
@@ -101,6 +114,10 @@ class Instance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.definition} · {self.number}"
+
+    @property
+    def owned_place(self) -> Resource | None:
+        return self.definition.owned_place
 
     def is_open(self, at: datetime) -> bool:
         """Does it take answers?"""

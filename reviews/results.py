@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from django.db.models import Count
+
 from audit.exporting import Line, cell
 from audit.models import Event
 
@@ -17,6 +19,13 @@ COLUMNS = (
     *("recommendation", "because", "answer", "answered_by", "answered", "reason", "outcome", "result", "applied"),
 )
 PIECE = 500
+
+
+def counts_of(instance: Instance) -> dict[Item.Outcome, int]:
+    """Return how many items came to which outcome; nothing did before the review has ended. One statement."""
+    rows = instance.items.order_by().values_list("outcome").annotate(Count("pk"))
+    found = dict(rows)
+    return {each: found.get(each, 0) for each in Item.Outcome}
 
 
 def csv_lines(instance: Instance) -> Iterator[str]:

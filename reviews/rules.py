@@ -30,7 +30,7 @@ class SeriesRefused(ValidationError):
 
     Codes: ``name_required``, ``nothing_to_review``, ``scope_invalid``, ``reviewers_required``, ``fallback_required``,
     ``reviewer_invalid``, ``group_not_protected``, ``stages_invalid``, ``overlaps``, ``schedule_invalid``,
-    ``in_progress``, ``already_ended``.
+    ``in_progress``, ``already_ended``, ``nothing_to_begin``.
     """
 
 
@@ -184,6 +184,12 @@ def check_not_running(definition: Definition, *, running: bool) -> None:
     if running:
         text = _("A review of this series is in progress. Change the series when it has ended, or stop it first.")
         raise SeriesRefused(text, code="in_progress")
+
+
+def check_to_come(definition: Definition) -> None:
+    if definition.next_at is None:
+        text = _("The last review of this series has begun already. Change the series so that there is another.")
+        raise SeriesRefused(text, code="nothing_to_begin")
 
 
 # --- answering ------------------------------------------------------------------------------------------------

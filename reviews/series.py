@@ -8,7 +8,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.authority import may
 from accounts.models import Group, User, default_zone
+from assignments.ownership import owned_scopes, within
 from roles.models import Resource, Role
 
 from .schedule import MORNING, Plan, Recurrence
@@ -22,6 +24,14 @@ class DefinitionQuerySet(models.QuerySet["Definition"]):
     def due(self, at: datetime) -> Self:
         """Whose next review should have begun."""
         return self.filter(next_at__lte=at)
+
+    def owned_by(self, user: User, at: datetime) -> Self:
+        """Of owners of a resource, this person among them."""
+        return self.filter(within(owned_scopes(user, at), "scope__path"), of_owners=True)
+
+    def visible_to(self, user: User, at: datetime) -> Self:
+        """All with the right to see series, otherwise those of what the person owns."""
+        return self if may(user, "reviews.view_definition") else self.owned_by(user, at)
 
     def described(self) -> Self:
         return self.select_related("scope", "created_by").prefetch_related("roles", "groups", "stages")
@@ -55,6 +65,10 @@ class Definition(models.Model):
     scope = models.ForeignKey(
         Resource, verbose_name=_("resource"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    # Only what is held at the resource and beneath; also when that was deleted since, and nothing is left.
+    is_narrowed = models.BooleanField(default=False, editable=False)
+    # Defined by an owner of the resource: it takes in and takes away what owners decide about, and nothing else.
+    of_owners = models.BooleanField(default=False, editable=False)
     principals = models.CharField(_("principals"), max_length=10, choices=User.Kind.choices, default=User.Kind.PERSON)
     kinds = models.CharField(_("assignments"), max_length=10, choices=Kinds.choices, default=Kinds.BOTH)
     inactive_days = models.PositiveSmallIntegerField(_("only those inactive for days"), null=True, blank=True)
@@ -100,6 +114,11 @@ class Definition(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def owned_place(self) -> Resource | None:
+        """The resource whose owners run this series; None: only administrators do."""
+        return self.scope if self.of_owners and self.covers != self.Covers.GROUPS else None
 
     @property
     def plan(self) -> Plan:

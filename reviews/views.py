@@ -7,7 +7,8 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.timezone import now
@@ -15,15 +16,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.authority import may
 from accounts.sessions import SignedInRequest
 
 from . import services
 from .context import others_of
 from .forms import AnswerForm, ItemsForm
 from .models import Instance, Item
-from .progress import progress_in, progress_of
+from .progress import progress, progress_by_reviewer, progress_in, progress_of
+from .results import counts_of, csv_lines, evidence_lines
 
 PAGE = 50
+RESULTS = 20
+FILES = {"csv": ("text/csv; charset=utf-8", csv_lines), "jsonl": ("application/jsonl", evidence_lines)}
 
 
 @require_safe
@@ -36,7 +41,8 @@ def review_list(request: SignedInRequest) -> HttpResponse:
     page = Paginator(past, PAGE).get_page(request.GET.get("page"))
     far = progress_in(open_ones, user)
     rows = [(each, far[each.pk]) for each in open_ones if each.pk in far]
-    return render(request, "reviews/review_list.html", {"rows": rows, "page_obj": page})
+    results = Instance.objects.open_to(user, at).described().order_by("-began_at")[:RESULTS]
+    return render(request, "reviews/review_list.html", {"rows": rows, "page_obj": page, "results": results})
 
 
 @require_safe
@@ -124,3 +130,55 @@ def _retracted_words(items: list[Item]) -> str:
     return ngettext("%(count)d answer is taken back.", "%(count)d answers are taken back.", len(items)) % {
         "count": len(items)
     }
+
+
+# --- results, for those who run a review or are told of its end -----------------------------------------------
+
+
+@require_safe
+def review_results(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    """How far the reviewers are, and what came of each access."""
+    at, user = now(), request.user
+    review = _results(request, pk)
+    is_open = review.is_open(at)
+    page = Paginator(review.items.worst_first().described(), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "review": review,
+        "is_open": is_open,
+        "progress": progress(review),
+        "reviewers": progress_by_reviewer(review)[:RESULTS] if is_open else [],
+        "counts": [(outcome.label, number) for outcome, number in counts_of(review).items() if outcome],
+        "page_obj": page,
+        "sees": may(user, "reviews.view_instance", at=review),
+        "runs": may(user, "reviews.run_instance", at=review),
+    }
+    return render(request, "reviews/review_results.html", context)
+
+
+@require_safe
+def review_file(request: SignedInRequest, pk: UUID, kind: str) -> HttpResponseBase:
+    return file_of(_results(request, pk), kind)
+
+
+@require_POST
+def review_remind(request: SignedInRequest, pk: UUID) -> HttpResponse:
+    review = _results(request, pk)
+    try:
+        told = services.remind(instance=review, actor=request.user)
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    else:
+        text = ngettext("%(count)d reviewer is reminded.", "%(count)d reviewers are reminded.", told)
+        messages.success(request, text % {"count": told})
+    return redirect("reviews:review-results", pk=review.pk)
+
+
+def _results(request: SignedInRequest, pk: UUID) -> Instance:
+    return get_object_or_404(Instance.objects.open_to(request.user, now()).described(), pk=pk)
+
+
+def file_of(review: Instance, kind: str) -> HttpResponseBase:
+    """Answer the results of a review as a file: ``csv``, or ``jsonl`` with the evidence."""
+    media_type, lines = FILES[kind]
+    headers = {"Content-Disposition": f'attachment; filename="review-{review.number}.{kind}"'}
+    return StreamingHttpResponse(lines(review), content_type=media_type, headers=headers)

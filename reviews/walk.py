@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import ApiToken, Group, User
 from assignments.models import ActiveAssignment, EligibleAssignment
+from assignments.ownership import ORDINARY
 from roles.models import Role
 
 from .models import Definition, Instance, Item
@@ -26,12 +27,13 @@ OF_PERSON = ("user__is_active", "user__kind", *MANAGER)
 
 def covered(definition: Definition) -> Q:
     """Return the condition on assignments that the series is about them; of what is gone since, nothing is left."""
+    beneath = Q(scope__path__startswith=definition.scope.path) if definition.scope else Q(pk__in=())
+    decided = ORDINARY if definition.of_owners else Q()
     match definition.covers:
         case Definition.Covers.ROLES:
-            beneath = Q(scope__path__startswith=definition.scope.path) if definition.scope else Q()
-            return Q(role__in=definition.roles.all()) & beneath
+            return Q(role__in=definition.roles.all()) & decided & (beneath if definition.is_narrowed else Q())
         case Definition.Covers.RESOURCE:
-            return Q(scope__path__startswith=definition.scope.path) if definition.scope else Q(pk__in=())
+            return beneath & decided
     return Q(role__resource__group__in=definition.groups.all(), role__group_part=Role.GroupPart.MEMBER)
 
 
@@ -71,7 +73,8 @@ class Walk:
         """What is covered itself; and who may be, for a time, in a group that has what is covered."""
         own = covered(self.definition) if self._takes(kind) else Q(pk__in=())
         # Asked once and not in the same question: a database reads the whole table for an "or" with a question in it.
-        groups = [] if self.definition.covers == Definition.Covers.GROUPS else list(self._groups().values_list("pk"))
+        itself = self.definition.covers == Definition.Covers.GROUPS or self.definition.of_owners
+        groups = [] if itself else list(self._groups().values_list("pk"))
         if not groups:
             return own
         carried = Q(role__resource__group__in=[key for (key,) in groups], role__group_part=Role.GroupPart.MEMBER)

@@ -28,7 +28,9 @@ class Program:
             method, address, data, "application/json", headers=headers, query_params=query or None
         )
         self.headers = answer.headers
-        return answer.status_code, json.loads(answer.content) if answer.content else None
+        content = answer.getvalue()
+        is_json = answer.headers.get("Content-Type", "").split(";")[0].endswith("json")
+        return answer.status_code, (json.loads(content) if is_json else content.decode()) or None
 
     def get(self, path, **query):
         return self.send("GET", path, **query)

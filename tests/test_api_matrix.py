@@ -13,12 +13,14 @@ import pytest
 from django.db import connection
 from django.test import override_settings
 from django.urls import get_resolver
+from django.utils.timezone import now
 
 from accounts.services import tokens as token_services
 from accounts.tokens import Scope
 from audit.services import record
 from notifications.models import Message
 from pim_site.models import RequestCounter
+from reviews.models import Answer, Asked
 from roles.models import RoleSettings
 from tests.api import Program
 from tests.factories import RoleFactory, TokenFactory, root
@@ -38,8 +40,12 @@ OWNED = {
     "tokens": "token",
     "audit_events": "event",
     "notifications": "message",
+    "reviews": "review",
+    "review_items": "item",
+    "review_decisions": "answer",
 }
 OTHERS = {
+    "review_definitions": "definition",
     "webhook_subscriptions": "subscription",
     "webhook_deliveries": "delivery",
     "groups": "group",
@@ -91,10 +97,12 @@ class ApiCast(Cast):
         self.before = snapshot()
 
     def records_of(self, person):
+        answer = Answer.objects.filter(person=person).first()
         plain = {"kind": "role_ended", "context": "{}", "state": "sent", "time_zone": "UTC", "language": "en"}
         return {
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
+            **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
 
     def key_of(self, asker, address, whose):
@@ -127,6 +135,8 @@ def body(cast, address, key):
     act = address.rpartition("/")[2]
     if act in ("disable", "enable", "approve", "deny", "cancel"):
         return REASON
+    if address.startswith("review"):
+        return review_body(cast, address, key)
     return {
         "access/check": {"questions": [question]},
         "principals": {"username": "new", "display_name": "New", "email": "new@example.org"},
@@ -159,7 +169,25 @@ def body(cast, address, key):
     }.get(address, {})
 
 
+def review_body(cast, address, key):
+    somebody = str(cast.somebody.pk)
+    stage = {"days": 5, "reviewers": "named", "people": [somebody]}
+    series = {"name": "New", "roles": [str(cast.others["role"])], "first_on": str(now().date()), "stages": [stage]}
+    items = [str(cast.others["item"])]
+    if address == "reviews/{id}/reassign":
+        reviewer = Asked.objects.filter(item__instance=key).values_list("person", flat=True).first()
+        return {"reviewer": str(reviewer), "to": somebody, **REASON}
+    return {
+        "review_definitions": series | {"begins_at": "23:59:59"},
+        "reviews/{id}/remind": {},
+        "review_items/{id}/decide": {"verdict": "denied", **REASON},
+        "review_items/{id}/undo": {},
+        "review_decisions": {"review": str(cast.others["review"]), "items": items, "verdict": "denied", **REASON},
+    }.get(address, REASON)
+
+
 CHANGES = {
+    "review_definitions/{id}": {"description": "Renamed"},
     "principals/{id}": {"display_name": "Renamed"},
     "groups/{id}": {"description": "Renamed"},
     "resources/{id}": {"description": "Renamed"},

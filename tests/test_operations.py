@@ -603,6 +603,11 @@ def change_review():
     return Scenario({"actor": administrator(), "definition": definition, "terms": replace(asked, name="Other")})
 
 
+def hasten_review():
+    definition = series(first_on=(now() + timedelta(days=5)).date())
+    return Scenario({"actor": administrator(), "definition": definition, "justification": "Asked for by the auditors."})
+
+
 def discontinue_review():
     return Scenario({"actor": administrator(), "definition": series(), "justification": "Replaced."})
 
@@ -667,6 +672,7 @@ SCENARIOS = {
     "log.archived": archive,
     "review.defined": define_review,
     "review.changed": change_review,
+    "review.hastened": hasten_review,
     "review.discontinued": discontinue_review,
     "review.stopped": stop_review,
     "review.cleared": clear_review,

@@ -14,6 +14,7 @@ from . import (
     resources,
     reviews,
     roles,
+    series,
     webhooks,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "resources",
     "reviews",
     "roles",
+    "series",
     "webhooks",
 ]

@@ -1,4 +1,4 @@
-"""Access reviews: the series, what runs and what came of it."""
+"""Access reviews: what runs, how far it is, and what came of it."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -6,8 +6,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
@@ -19,107 +20,14 @@ from pim_site.templatetags.pim import day, dot, moment
 from reviews import services
 from reviews.models import Answer, Definition, Instance, Item, Stage
 from reviews.progress import nobody_asked, progress, progress_by_reviewer
-from reviews.results import csv_lines, evidence_lines
+from reviews.results import counts_of
+from reviews.views import file_of
 
-from .base import Act, Button, ConsoleAdmin, Section, ServiceAdmin, link, list_of, page_of
+from .base import Act, Button, ConsoleAdmin, Section, link, list_of, page_of
 from .forms import NotedReasonForm
-from .series_form import FIELDSETS, SeriesForm
 from .widgets import autocomplete
 
 SHOWN = 20
-COMING = 6
-
-
-def what_discontinuing_does(series: Definition) -> Iterator[str]:
-    yield _("No further review of “%(series)s” begins. What was answered so far stays.") % {"series": series}
-    if series.instances.filter(state__in=services.defining.RUNNING).exists():
-        yield _("The review that is open goes on to its end. Stop it on its own page.")
-
-
-@admin.register(Definition)
-class DefinitionAdmin(ServiceAdmin):
-    form = SeriesForm
-    list_display = ["name", "covers", "recurrence", "next_at", "no_answer", "applies_itself"]
-    list_filter = ["recurrence", "covers", ("next_at", admin.EmptyFieldListFilter)]
-    search_fields = ["name", "description"]
-    ordering = ["next_at", "name"]
-    autocomplete_fields = ["roles", "groups", "scope", "told"]
-    fieldsets = FIELDSETS
-    acts = (
-        Act(
-            slug="discontinue",
-            label=gettext_lazy("Discontinue"),
-            permissions=("reviews.change_definition",),
-            offered=lambda series, at: series.discontinued_at is None,
-            says=what_discontinuing_does,
-            does=lambda series, **facts: services.discontinue(definition=series, **facts),
-            done=lambda series: _("%(series)s is discontinued.") % {"series": series},
-            form=NotedReasonForm,
-            danger=True,
-        ),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Definition]:
-        return super().get_queryset(request).prefetch_related("stages")
-
-    def has_change_permission(self, request: HttpRequest, obj: Definition | None = None) -> bool:
-        """What is over, or open at present, is shown and cannot be changed; the service says so as well."""
-        if obj and (obj.discontinued_at or obj.instances.filter(state__in=services.defining.RUNNING).exists()):
-            return False
-        return super().has_change_permission(request, obj)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Definition | None = None) -> Any:
-        """Shown alone, a series has no fields of stages: these stand in a table beneath."""
-        if obj is None or self.has_change_permission(request, obj):
-            return FIELDSETS
-        return [(title, options) for title, options in FIELDSETS if not str(options["fields"][-1]).startswith("stage")]
-
-    def create(self, actor: User, values: dict[str, Any]) -> Definition:
-        return services.define(actor=actor, terms=values["terms"])
-
-    def update(self, row: Definition, actor: User, values: dict[str, Any]) -> Definition:
-        return services.change(definition=row, actor=actor, terms=values["terms"])
-
-    def sections(self, request: HttpRequest, row: Definition) -> list[Section]:
-        return [_reviews_of(row), _stages_of(row), _coming(row, now())]
-
-
-def _reviews_of(series: Definition) -> Section:
-    heads = [_("Review"), _("State"), _("Began"), _("Ends")]
-    rows = [
-        [
-            link(each),
-            dot(each.state, each.get_state_display()),
-            moment(each.began_at),
-            moment(each.ended_at or each.ends_at),
-        ]
-        for each in series.instances.described()[:SHOWN]
-    ]
-    return Section(_("Reviews"), heads, rows, list_of(Instance, definition__id__exact=series.pk))
-
-
-def _stages_of(series: Definition) -> Section:
-    heads = [_("Stage"), _("Who is asked"), _("Fallback"), _("Days"), _("About")]
-    stages = series.stages.prefetch_related(*services.defining.OF_STAGE)
-    return Section(_("Stages"), heads, [_stage_row(stage) for stage in stages])
-
-
-def _stage_row(stage: Stage) -> list[Any]:
-    named = ", ".join(map(str, [*stage.groups.all(), *stage.people.all()]))
-    who = named if stage.reviewers == Stage.Reviewers.NAMED else stage.get_reviewers_display()
-    fallback = ", ".join(map(str, [*stage.fallback_groups.all(), *stage.fallback.all()]))
-    return [stage.number, who, fallback or "–", stage.days, stage.get_takes_display()]
-
-
-def _coming(series: Definition, at: datetime) -> Section:
-    """The next beginnings, as far as the series has them."""
-    numbers = range(series.next_number, series.next_number + COMING) if series.next_at else []
-    begins = [(number, series.plan.begins(number)) for number in numbers]
-    rows: list[list[Any]] = [[number, moment(when)] for number, when in begins if when]
-    return Section(_("To come"), [_("Number"), _("Begins")], rows)
-
-
-# --- reviews --------------------------------------------------------------------------------------------------
 
 
 class ReassignForm(NotedReasonForm):
@@ -248,18 +156,18 @@ class InstanceAdmin(ConsoleAdmin):
         ),
     )
 
+    def owned(self, user: User) -> Q:
+        return Q(definition__in=Definition.objects.owned_by(user, now()).values("pk"))
+
     def get_urls(self) -> list[URLPattern]:
         files = [
-            self.page("<path:object_id>/csv/", "csv", self.file_view, lines=csv_lines, kind="csv"),
-            self.page("<path:object_id>/evidence/", "evidence", self.file_view, lines=evidence_lines, kind="jsonl"),
+            self.page("<path:object_id>/csv/", "csv", self.file_view, kind="csv"),
+            self.page("<path:object_id>/evidence/", "evidence", self.file_view, kind="jsonl"),
         ]
         return [*files, *super().get_urls()]
 
-    def file_view(self, request: HttpRequest, object_id: str, lines: Any, kind: str) -> HttpResponse:
-        review = self.found(request, object_id)
-        types = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
-        headers = {"Content-Disposition": f'attachment; filename="review-{review.number}.{kind}"'}
-        return StreamingHttpResponse(lines(review), content_type=types[kind], headers=headers)  # type: ignore[return-value]
+    def file_view(self, request: HttpRequest, object_id: str, kind: str) -> HttpResponseBase:
+        return file_of(self.found(request, object_id), kind)
 
     def links(self, request: HttpRequest, row: Instance) -> list[Button]:
         return [
@@ -314,8 +222,7 @@ class InstanceAdmin(ConsoleAdmin):
     def counts(self, review: Instance) -> str:
         if review.ended_at is None:
             return "–"
-        counts = services.applying.counts_of(review)
-        return ", ".join(f"{outcome.label}: {counts[outcome]}" for outcome in Item.Outcome)
+        return ", ".join(f"{outcome.label}: {number}" for outcome, number in counts_of(review).items())
 
 
 def _reviewers_of(review: Instance) -> Section:
@@ -355,6 +262,9 @@ class ItemAdmin(ConsoleAdmin):
         *("review", "user", "access", "kind", "gives", "is_privileged", "from_day", "until_day", "used", "signed_in"),
         *("recommendation", "cause", "verdict", "decided_by", "justification", "outcome", "result", "result_code"),
     ]
+
+    def owned(self, user: User) -> Q:
+        return Q(instance__definition__in=Definition.objects.owned_by(user, now()).values("pk"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
         rows = super().get_queryset(request)

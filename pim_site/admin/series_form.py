@@ -124,6 +124,14 @@ class _SeriesForm(ServiceForm):
         help_text=gettext_lazy("No review begins after this day. Empty: without end."),
     )
 
+    apart = tick(
+        gettext_lazy("A review for each role"),
+        gettext_lazy(
+            "Makes a series for each of the roles above, each with its name. Otherwise all are in one review."
+        ),
+        False,
+    )
+
     class Meta:
         help_texts = {
             "name": gettext_lazy("Reviewers read it in the mail. Example: Privileged roles, every quarter"),
@@ -164,7 +172,7 @@ class _SeriesForm(ServiceForm):
             if values.get(field_name(number, "days")) is None and field_name(number, "days") not in self.errors:
                 self.add_error(field_name(number, "days"), _("Say how many days there are to answer."))
         if not self.errors:
-            plain = {name: value for name, value in values.items() if not name.startswith("stage")}
+            plain = {name: value for name, value in values.items() if not name.startswith(("stage", "apart"))}
             plain |= {name: tuple(plain[name]) for name in ("roles", "groups", "told")}
             values["terms"] = SeriesTerms(**plain, stages=tuple(self._stage(values, number) for number in used))
         return values
@@ -182,6 +190,11 @@ def _initial_of(number: int, stage: Stage) -> dict[str, Any]:
 
 
 SeriesForm: type[ServiceForm] = type("SeriesForm", (_SeriesForm,), _all_fields())
+
+
+def _with_apart(fields: list[str]) -> list[str]:
+    return [each for name in fields for each in ((name, "apart") if name == "roles" else (name,))]
+
 
 FIELDSETS: list[Any] = [
     (None, {"fields": ["name", "description"]}),
@@ -203,4 +216,10 @@ FIELDSETS: list[Any] = [
         {"fields": ["no_answer", "applies_itself", "reason_required", "recommends", "look_back_days"]},
     ),
     (gettext_lazy("Who is told"), {"fields": ["mails", "reminds", "words", "told"]}),
+]
+
+
+# Later on a series is one.
+ADD_FIELDSETS: list[Any] = [
+    (title, {**options, "fields": _with_apart(options["fields"])}) for title, options in FIELDSETS
 ]

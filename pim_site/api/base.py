@@ -209,13 +209,14 @@ class Rows(Door):
     def retrieve(self, request: Request, pk: Any) -> Response:
         return self.answer(self.found(pk))
 
-    def found(self, pk: Any) -> Any:
-        """Return the row of this id.
+    def found(self, pk: Any, among: QuerySet[Any] | None = None) -> Any:
+        """Return the row of this id; of all that the asker may see, or of `among`.
 
         Raises:
             Refused: ``not_found``, or the asker may not see it.
         """
-        row = self.get_queryset().filter(pk=pk).first()
+        rows = self.get_queryset() if among is None else among
+        row = rows.filter(pk=pk).first()
         if row is None:
             text = _("There is nothing here, or nothing that you may see.")
             raise Refused(text, "not_found", status=404)

@@ -10,6 +10,8 @@ from accounts.models import Group, User
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
+from reviews.models import Answer, Definition, Instance, Item
+from reviews.services.defining import OF_STAGE
 from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from webhooks.models import Delivery, Subscription
@@ -120,6 +122,30 @@ def subscriptions(user: User) -> QuerySet[Subscription]:
 def deliveries(user: User) -> QuerySet[Delivery]:
     rows = Delivery.objects.select_related("subscription", "notice").prefetch_related("log")
     return rows if user.has_perm("webhooks.view_delivery") else rows.none()
+
+
+def review_definitions(user: User) -> QuerySet[Definition]:
+    named = (f"stages__{name}" for name in OF_STAGE)
+    rows: QuerySet[Definition] = Definition.objects.visible_to(user, now()).described()
+    return rows.prefetch_related("groups", "told", *named)
+
+
+def reviews(user: User) -> QuerySet[Instance]:
+    """Those in which somebody is asked, and those whose results are theirs to read."""
+    asked, read = Instance.objects.asking(user), Instance.objects.open_to(user, now())
+    return Instance.objects.filter(Q(pk__in=asked.values("pk")) | Q(pk__in=read.values("pk"))).described()
+
+
+def review_items(user: User) -> QuerySet[Item]:
+    rows = Item.objects.described().select_related("instance__definition__scope")
+    asked = rows.exclude(instance__state=Instance.State.STARTING).ever_asked_of(user)
+    read = Q(instance__in=Instance.objects.open_to(user, now()).values("pk"))
+    return rows.filter(read | Q(pk__in=asked.values("pk")))
+
+
+def review_decisions(user: User) -> QuerySet[Answer]:
+    rows = Answer.objects.select_related("item", "person")
+    return rows.filter(item__in=review_items(user).values("pk"))
 
 
 def requests(user: User) -> QuerySet[Request]:

@@ -10,6 +10,8 @@ from .assignments import ActiveAssignments, EligibleAssignments
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
 from .requests import Approvals, Requests
+from .review_series import Definitions
+from .reviews import Decisions, Items, Reviews
 from .roles import Resources, Roles, Settings
 from .tokens import Tokens
 from .webhooks import Deliveries, Subscriptions
@@ -31,6 +33,12 @@ def rows(name: str, view: Any, many: dict[str, str], one: dict[str, str], *acts:
     return found
 
 
+def look(name: str, view: Any, what: str) -> Any:
+    """Return the address of something that one of the rows has besides."""
+    there = view.as_view({"get": what}, basename=name, detail=True)
+    return path(f"{name}/<uuid:pk>/{what}", there, name=f"{name}-{what}")
+
+
 urlpatterns = [
     path("access/check", access_check, name="access-check"),
     path("access/mine", Access.as_view({"get": "mine"}, basename="access", detail=False), name="access-mine"),
@@ -48,6 +56,11 @@ urlpatterns = [
     *rows("notifications", Notifications, LIST, ONE),
     *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),
     *rows("webhook_deliveries", Deliveries, LIST, ONE, "send_again"),
+    *rows("review_definitions", Definitions, LIST | MAKE, ONE | EDIT, "start", "discontinue"),
+    *rows("reviews", Reviews, LIST, ONE, "stop", "clear", "remind", "reassign", "apply"),
+    *(look("reviews", Reviews, what) for what in ("progress", "results", "evidence")),
+    *rows("review_items", Items, LIST, ONE, "decide", "undo"),
+    *rows("review_decisions", Decisions, LIST | MAKE, ONE, key="int"),
     *rows("tokens", Tokens, LIST | MAKE, ONE | DELETE, "rotate"),
     path("schema", pages.schema, name="schema"),
     path("reference", pages.reference, name="reference"),

@@ -2,7 +2,7 @@
 
 from .answering import answer, reassign, retract
 from .applying import apply_item, finish, request_application
-from .defining import change, define, discontinue, facts_of
+from .defining import change, define, define_each, discontinue, facts_of, hasten, terms_of
 from .running import advance, clear, remind, stop
 from .starting import prepare, take_in
 
@@ -13,9 +13,11 @@ __all__ = [
     "change",
     "clear",
     "define",
+    "define_each",
     "discontinue",
     "facts_of",
     "finish",
+    "hasten",
     "prepare",
     "reassign",
     "remind",
@@ -23,4 +25,5 @@ __all__ = [
     "retract",
     "stop",
     "take_in",
+    "terms_of",
 ]

@@ -119,7 +119,7 @@ def reassign(*, instance: Instance, actor: User | None, reviewer: User, to: User
         NotAllowed. ReviewRefused: ``not_open``; ``nothing_to_do``: the reviewer is asked nothing any more.
         SeriesRefused: ``reviewer_invalid``.
     """
-    require(actor, "reviews.run_instance")
+    require(actor, "reviews.run_instance", at=instance)
     check_reviewers([to])
     check_text(justification, required=True)
     instance = locked(instance)

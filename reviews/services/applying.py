@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts.authority import require
+from accounts.authority import may, require
 from accounts.links import link
 from accounts.models import Group, User
 from approvals import services as approvals
@@ -18,6 +18,7 @@ from assignments.services import lock, update_group
 from audit.services import privileged, record, refusal_code
 from notifications.services import queue, suppress
 from reviews.models import Definition, Instance, Item
+from reviews.results import counts_of
 from reviews.rules import check_can_apply, outcome
 from roles.models import Resource
 
@@ -44,7 +45,7 @@ def settle(instance: Instance, *, actor: User | None, at: datetime) -> None:
     instance.applied_at = at if instance.state == Instance.State.APPLIED else None
     instance.save(update_fields=["state", "ended_at", "remind_at", "was_stopped", "applied_at"])
     suppress("review_started", "review_reminder", about=instance)
-    counts = counts_of(instance)
+    counts = {str(outcome): number for outcome, number in counts_of(instance).items()}
     _tell(instance, counts)
     record("review.closed", actor=actor, target=instance, after=counts)
 
@@ -57,16 +58,13 @@ def _state_after(instance: Instance) -> Instance.State:
     return Instance.State.APPLYING if itself else Instance.State.COMPLETED
 
 
-def counts_of(instance: Instance) -> dict[str, int]:
-    """Return how many items came to which outcome."""
-    outcomes = list(instance.items.order_by().values_list("outcome", flat=True))
-    return {str(each): outcomes.count(each) for each in Item.Outcome}
-
-
 def _tell(instance: Instance, counts: dict[str, int]) -> None:
-    told = {*instance.definition.told.all(), *filter(None, [instance.definition.created_by])}
+    """Tell whom the series names, and who defined it if the results are still theirs to read."""
+    told, maker = {*instance.definition.told.all()}, instance.definition.created_by
+    if maker and may(maker, "reviews.view_instance", at=instance):
+        told.add(maker)
     context = facts_for_mail(instance) | counts | {"itself": instance.state == Instance.State.APPLYING}
-    context["url"] = link("admin:reviews_instance_change", instance.pk)
+    context["url"] = link("reviews:review-results", instance.pk)
     queue("review_closed", to=sorted(told, key=str), about=instance, context=context)
 
 
@@ -77,7 +75,7 @@ def request_application(*, instance: Instance, actor: User | None, justification
     Raises:
         NotAllowed. ReviewRefused: ``not_completed``, ``nothing_to_do``.
     """
-    require(actor, "reviews.run_instance")
+    require(actor, "reviews.run_instance", at=instance)
     instance = locked(instance)
     check_can_apply(instance, left=instance.items.filter(LEFT).exists())
     instance.items.filter(LEFT).update(result=Item.Result.NEW, result_code="")
@@ -118,6 +116,8 @@ def _result_of(code: str) -> Item.Result:
 def _remove(item: Item) -> Item.Result:
     reason = reason_of(item)
     if item.group is not None:
+        if item.instance.definition.of_owners:
+            return Item.Result.BY_HAND  # what else the group gives is not theirs to decide
         return _remove_membership(item.user, item.group)
     if item.eligible_assignment is not None:
         approvals.remove_eligible(eligible=item.eligible_assignment, actor=None, justification=reason)

@@ -1,20 +1,22 @@
 """Series of access reviews: made, changed between two reviews, discontinued."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from django.utils.timezone import now
 
-from accounts.authority import require
+from accounts.authority import may, require
 from accounts.models import User
+from accounts.rules import check_seen
 from audit.services import privileged, record
 from reviews.models import Definition, Instance, Stage
-from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series
+from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series, check_to_come
 
 MANY = ("roles", "groups", "told")
 OF_STAGE = ("people", "groups", "fallback", "fallback_groups")
 PLAIN = tuple(each.name for each in fields(SeriesTerms) if each.name not in (*MANY, "stages"))
+OF_NAME = 80  # the rest is for the name of the role
 RUNNING = (Instance.State.STARTING, Instance.State.IN_PROGRESS)
 
 
@@ -25,34 +27,78 @@ def define(*, actor: User | None, terms: SeriesTerms) -> Definition:
     Raises:
         NotAllowed. SeriesRefused: see `reviews.rules`.
     """
-    require(actor, "reviews.add_definition")
+    of_owners = _asked_by_owner(actor, terms)
     at = now()
     next_at = terms.plan.begins(1)
     check_series(terms, next_at=next_at, at=at)
-    definition = Definition(created_by=actor, created_at=at, next_at=next_at)
+    definition = Definition(created_by=actor, created_at=at, next_at=next_at, of_owners=of_owners)
     _write(definition, terms)
     record("review.defined", actor=actor, target=definition, after=facts_of(terms_of(definition)))
     return definition
 
 
+def _asked_by_owner(actor: User | None, terms: SeriesTerms) -> bool:
+    """Refuse who may not define such a series; return whether they may as an owner of its resource alone."""
+    if actor is None or may(actor, "reviews.add_definition"):
+        return False
+    require(actor, "reviews.add_definition", at=Definition(covers=terms.covers, scope=terms.scope, of_owners=True))
+    return True
+
+
+def define_each(*, actor: User | None, terms: SeriesTerms) -> list[Definition]:
+    """Make a series for each role, named after it, each by itself: what is refused of one is refused of the first.
+
+    Raises:
+        As `define`.
+    """
+    longest = Definition._meta.get_field("name").max_length
+    named = [(f"{terms.name.strip()[:OF_NAME]} · {role.name}"[:longest], role) for role in terms.roles]
+    each = [replace(terms, name=name, roles=(role,)) for name, role in named] if terms.name.strip() else []
+    return [define(actor=actor, terms=asked) for asked in each or [terms]]
+
+
 @privileged("review.changed", target="definition")
-def change(*, definition: Definition, actor: User | None, terms: SeriesTerms) -> Definition:
+def change(*, definition: Definition, actor: User | None, terms: SeriesTerms, seen: str = "") -> Definition:
     """Change a series from its next review on.
 
     A first day from today on gives the series a new beginning; otherwise its reviews go on being counted.
 
+    Args:
+        seen: `accounts.rules.fingerprint` of the `facts_of` what the actor saw; empty: whichever.
+
     Raises:
-        NotAllowed. SeriesRefused: ``in_progress``, ``already_ended``, and as `define`.
+        NotAllowed. ChangedMeanwhile. SeriesRefused: ``in_progress``, ``already_ended``, and as `define`.
     """
-    require(actor, "reviews.change_definition")
+    require(actor, "reviews.change_definition", at=definition)
     definition = locked(definition)
+    about = Definition(covers=terms.covers, scope=terms.scope, of_owners=definition.of_owners)
+    require(actor, "reviews.change_definition", at=about)
     at, before = now(), facts_of(terms_of(definition))
-    check_not_running(definition, running=definition.instances.filter(state__in=RUNNING).exists())
+    check_seen(before, seen)
+    check_not_running(definition, running=_is_running(definition))
     next_at = _next(definition, terms, at=at)
     check_series(terms, next_at=next_at, at=at)
     definition.next_at = next_at
     _write(definition, terms)
     record("review.changed", actor=actor, target=definition, before=before, after=facts_of(terms_of(definition)))
+    return definition
+
+
+@privileged("review.hastened", target="definition")
+def hasten(*, definition: Definition, actor: User | None, justification: str) -> Definition:
+    """Let the review to come begin now instead of when it is planned; those after it begin as planned.
+
+    Raises:
+        NotAllowed. SeriesRefused: ``in_progress``, ``already_ended``; ``nothing_to_begin``: there was the last one.
+    """
+    require(actor, "reviews.change_definition", at=definition)
+    definition, at = locked(definition), now()
+    check_not_running(definition, running=_is_running(definition))
+    check_to_come(definition)
+    planned, definition.next_at = definition.next_at, at
+    definition.save(update_fields=["next_at"])
+    facts: dict[str, Any] = {"before": {"next_at": planned}, "after": {"next_at": at}}
+    record("review.hastened", actor=actor, target=definition, justification=justification, **facts)
     return definition
 
 
@@ -63,13 +109,17 @@ def discontinue(*, definition: Definition, actor: User | None, justification: st
     Raises:
         NotAllowed. SeriesRefused: ``already_ended``.
     """
-    require(actor, "reviews.change_definition")
+    require(actor, "reviews.change_definition", at=definition)
     definition = locked(definition)
     check_not_running(definition, running=False)
     definition.discontinued_at, definition.next_at = now(), None
     definition.save(update_fields=["discontinued_at", "next_at"])
     record("review.discontinued", actor=actor, target=definition, justification=justification)
     return definition
+
+
+def _is_running(definition: Definition) -> bool:
+    return definition.instances.filter(state__in=RUNNING).exists()
 
 
 def locked(definition: Definition) -> Definition:
@@ -90,7 +140,7 @@ def _next(definition: Definition, terms: SeriesTerms, *, at: datetime) -> dateti
 def _write(definition: Definition, terms: SeriesTerms) -> None:
     for name in PLAIN:
         setattr(definition, name, getattr(terms, name))
-    definition.name = definition.name.strip()
+    definition.name, definition.is_narrowed = definition.name.strip(), terms.scope is not None
     definition.full_clean(exclude=["created_by"])
     definition.save()
     for name in MANY:

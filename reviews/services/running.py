@@ -78,7 +78,7 @@ def stop(*, instance: Instance, actor: User | None, justification: str) -> Insta
     Raises:
         NotAllowed. ReviewRefused: ``already_ended``.
     """
-    require(actor, "reviews.run_instance")
+    require(actor, "reviews.run_instance", at=instance)
     instance = locked(instance)
     check_can_end(instance)
     instance.was_stopped = True
@@ -94,7 +94,7 @@ def clear(*, instance: Instance, actor: User | None, justification: str) -> int:
     Raises:
         NotAllowed. ReviewRefused: ``not_open``; ``nothing_to_do``: nobody has answered yet.
     """
-    require(actor, "reviews.run_instance")
+    require(actor, "reviews.run_instance", at=instance)
     instance, at = locked(instance), now()
     check_open(instance, at=at)
     answered = list(instance.items.exclude(verdict=Item.Verdict.NOT_REVIEWED).select_for_update().order_by("pk"))
@@ -124,7 +124,7 @@ def remind(*, instance: Instance, actor: User | None) -> int:
     Raises:
         NotAllowed. ReviewRefused: ``not_open``; ``nothing_to_do``: everybody has answered.
     """
-    require(actor, "reviews.run_instance")
+    require(actor, "reviews.run_instance", at=instance)
     instance, at = locked(instance), now()
     if actor is None and (instance.remind_at is None or instance.remind_at > at):
         return 0

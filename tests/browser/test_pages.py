@@ -76,6 +76,7 @@ CONSOLE = [
     "/console/approvals/emergencyuse/",
     "/console/reviews/definition/",
     "/console/reviews/definition/add/",
+    "/console/reviews/definition/calendar/",
     "/console/reviews/instance/",
     "/console/reviews/item/",
     "/console/alerts/alert/",

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from audit.models import Event
+from reviews import services
 from reviews.models import Definition, Instance
 from reviews.rules import StageTerms
 from reviews.services.defining import terms_of
@@ -107,6 +108,27 @@ def test_series_in_use_is_shown_and_not_changed(console):
 
     assert console.get(of(Definition, "change", made)).status_code == 200
     assert console.post(of(Definition, "change", made), form()).status_code == 403
+
+
+def test_form_makes_a_review_for_each_role(console):
+    reader, writer = RoleFactory(name="Reader"), RoleFactory(name="Writer")
+    asked = {"roles": [reader.pk, writer.pk], "stage1_reviewers": "named", "stage1_people": [UserFactory().pk]}
+
+    console.post(of(Definition, "add"), form(apart="on", **asked))
+
+    assert sorted(Definition.objects.values_list("name", flat=True)) == ["Quarter · Reader", "Quarter · Writer"]
+
+
+def test_calendar_has_what_comes_within_a_year(console):
+    twice = series(first_on=now().date() + timedelta(days=30), recurrence="half_yearly")
+    once = series(first_on=now().date() + timedelta(days=31))
+    services.discontinue(definition=series(), actor=None, justification="Replaced.")
+
+    sections = console.get(of(Definition, "calendar")).context["sections"]
+
+    found = [(str(series), number) for section in sections for _begins, _ends, series, number in section.rows]
+    assert [number for _series, number in found] == [1, 1, 2]
+    assert [str(one.pk) in link for one, (link, _n) in zip((twice, once, twice), found, strict=True)] == [True] * 3
 
 
 @pytest.fixture

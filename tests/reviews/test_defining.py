@@ -92,3 +92,43 @@ def test_discontinued_series_begins_no_more():
         assert services.prepare(definition=made) is None
     with refused("already_ended"):
         services.discontinue(definition=made, actor=None, justification="Again.")
+
+
+def test_each_role_gets_a_series_of_its_own():
+    reader, writer = RoleFactory(name="Reader"), RoleFactory(name="Writer")
+
+    made = services.define_each(actor=None, terms=terms(name="Quarter", roles=(reader, writer)))
+
+    assert [(each.name, list(each.roles.all())) for each in made] == [
+        ("Quarter · Reader", [reader]),
+        ("Quarter · Writer", [writer]),
+    ]
+
+
+def test_each_of_no_role_is_refused_as_one_is():
+    asked = terms(roles=())
+
+    with refused("nothing_to_review"):
+        services.define_each(actor=None, terms=asked)
+
+
+@time_machine.travel(utc(2027, 1, 10), tick=False)
+def test_review_to_come_is_begun_now_and_the_next_one_as_planned():
+    EligibleFactory(role=(role := RoleFactory()))
+    made = series(roles=(role,), first_on=date(2027, 2, 1), recurrence="monthly")
+
+    services.hasten(definition=made, actor=None, justification="Asked for by the auditors.")
+    review = begun(Definition.objects.get())
+
+    assert (review.number, review.ends_at) == (1, utc(2027, 1, 20))
+    assert Definition.objects.get().next_at == utc(2027, 3, 1)
+
+
+@pytest.mark.parametrize(("once", "code"), [("begun", "in_progress"), ("ended", "nothing_to_begin")])
+def test_nothing_to_begin_now_refused(once, code):
+    review = begun(made := series(roles=(EligibleFactory().role,)))
+    if once == "ended":
+        ended(review)
+
+    with refused(code):
+        services.hasten(definition=made, actor=None, justification="At once.")

@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
+from accounts.models import Group
 from audit.models import Event
 from notifications.models import Message
 from notifications.snapshot import decode
@@ -169,6 +170,15 @@ def test_managers_are_asked_and_the_fallback_for_who_has_none(role):
     instance = begun(series(stage("managers", fallback=(fallback,)), roles=(role,)))
 
     assert asked(instance) == [("a", "boss"), ("b", "z"), ("boss2", "z"), ("c", "z")]
+
+
+def test_groups_to_fall_back_on_are_asked_while_they_are_protected(role):
+    EligibleFactory(role=role, user__username="a")
+    deputies, open_group = GroupFactory(members=[UserFactory(username="z")]), GroupFactory(members=[UserFactory()])
+    made = series(stage("managers", fallback=(), fallback_groups=(deputies, open_group)), roles=(role,))
+    Group.objects.filter(pk=open_group.pk).update(is_protected=False)
+
+    assert asked(begun(made)) == [("a", "z")]
 
 
 def test_owners_are_asked(role):

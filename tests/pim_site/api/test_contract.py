@@ -13,11 +13,13 @@ from django.utils.timezone import now
 from accounts.models import User
 from accounts.services import recognise
 from accounts.tokens import Scope
-from pim_site.api import asking, principals, requests, roles, tokens, webhooks
+from pim_site.api import asking, principals, requests, review_series, roles, tokens, webhooks
+from pim_site.api import reviews as api_reviews
 from pim_site.api.examples import METHODS
 from pim_site.api.fields import spelled
 from pim_site.api.schema import document
 from pim_site.models import KeptAnswer, RequestCounter
+from reviews.models import Answer, Definition, Instance, Item
 from roles.models import Role
 from tests.api import Program
 from tests.client import signed_in
@@ -35,6 +37,7 @@ from tests.factories import (
     holder_of,
     root,
 )
+from tests.reviews.making import begun, series
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 UNDESCRIBED = {"/api/v1/schema", "/api/v1/reference", "/api/v1/"}
@@ -129,6 +132,11 @@ FORMS = {
     "PATCH role_settings/{settings}": (roles.SettingsIn, roles.RoleSettings),
     "POST webhook_subscriptions": (webhooks.SubscriptionIn, webhooks.Subscription),
     "PATCH webhook_subscriptions/{subscription}": (webhooks.SubscriptionIn, webhooks.Subscription),
+    "POST review_definitions": (review_series.DefinitionIn, Definition),
+    "PATCH review_definitions/{definition}": (review_series.DefinitionIn, Definition),
+    "POST reviews/{review}/reassign": (api_reviews.ReassignIn, Instance),
+    "POST review_items/{item}/decide": (api_reviews.AnswerIn, Item),
+    "POST review_decisions": (api_reviews.AnswersIn, Answer),
     "POST tokens": (tokens.TokenIn, tokens.ApiToken),
     "POST requests/{request}/cancel": (requests.CancelIn, requests.Request),
     "POST requests/{request}/approve": (requests.ApproveIn, requests.Request),
@@ -137,6 +145,11 @@ FORMS = {
     "POST requests/{request}/claim": (requests.Nothing, requests.Request),
     **{f"POST requests {action}": (form, requests.Request) for action, form in asking.ASKED.items()},
 }
+
+
+def review_of_an_access():
+    review = begun(series(roles=(EligibleFactory().role,)))
+    return {"definition": review.definition_id, "review": review.pk, "item": review.items.get().pk}
 
 
 def undeclared():
@@ -156,6 +169,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin):
         "settings": role.settings.get().pk,
         "request": RequestFactory().pk,
         "subscription": SubscriptionFactory().pk,
+        **review_of_an_access(),
     }
     taken = []
     for name, columns in undeclared():
@@ -279,6 +293,7 @@ def test_token_does_what_its_scope_is_for(scope):
         "assign": ("POST", "requests", {"action": "admin_remove", "justification": "Moved on."}),
         "approve": ("POST", "approvals", {}),
         "configure": ("POST", "roles", {}),
+        "review": ("POST", "review_decisions", {}),
     }
 
     codes = {name: program.send(*request)[1].get("code") for name, request in asked.items()}
@@ -331,6 +346,7 @@ EDITS = {
     "groups": (GroupFactory, {"description": "Other"}),
     "resources": (ResourceFactory, {"description": "Other"}),
     "roles": (RoleFactory, {"description": "Other"}),
+    "review_definitions": (series, {"description": "Other"}),
     "role_settings": (settings_of_a_role, {"ticket_required": True}),
 }
 

@@ -1,0 +1,198 @@
+"""Owners of a resource review what is held there and beneath: what they decide about, and nothing else."""
+
+from dataclasses import replace
+
+import pytest
+from django.urls import reverse
+from django.utils.timezone import now
+
+from assignments.models import EligibleAssignment
+from notifications.models import Message
+from reviews import services
+from reviews.models import Definition, Instance
+from reviews.tasks import apply_due
+from roles.models import Role
+from roles.services import govern_group
+from tests.client import signed_in
+from tests.factories import (
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    ResourceFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+)
+from tests.refusals import refused
+from tests.reviews.making import begun, ended, say, series, stage, terms
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def finance():
+    return ResourceFactory(name="Finance")
+
+
+@pytest.fixture
+def owner(finance):
+    return ActiveFactory(role=RoleFactory(resource=finance, owns_resource=True)).user
+
+
+def defined(owner, scope, *stages, **values):
+    return services.define(actor=owner, terms=terms(*stages, **{"covers": "resource", "scope": scope} | values))
+
+
+def test_owner_reviews_what_is_beneath_and_takes_it_away(owner, finance):
+    held = EligibleFactory(role=RoleFactory(resource=finance), scope=ResourceFactory(parent=finance))
+    made = defined(owner, finance, stage(people=(reviewer := UserFactory(),)))
+    review = begun(made)
+    say(review, reviewer, "denied", review.items.get(user=held.user))
+    review = services.stop(instance=review, actor=owner, justification="Enough is known.")
+
+    services.request_application(instance=review, actor=owner, justification="Looked at it.")
+    apply_due()
+
+    assert made.of_owners
+    assert not EligibleAssignment.objects.lasting(now()).exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"scope": "elsewhere"},
+        {"scope": None, "covers": "roles"},
+        {"scope": "own", "covers": "groups", "groups": "some"},
+    ],
+)
+def test_owner_defines_nothing_that_reaches_further(owner, finance, values):
+    scope = {"elsewhere": ResourceFactory(), "own": finance}.get(values["scope"])
+    groups = (GroupFactory(),) if "groups" in values else ()
+
+    asked = terms(covers=values.get("covers", "resource"), scope=scope, groups=groups)
+
+    with refused("not_allowed"):
+        services.define(actor=owner, terms=asked)
+
+
+def test_series_of_an_owner_leaves_out_what_owners_do_not_decide(owner, finance):
+    """A role that gives rights in this site, and who may join a group for a time."""
+    beneath = EligibleFactory(role=RoleFactory(resource=finance))
+    EligibleFactory(role=Role.objects.built_in(Role.HELPDESK_ADMINISTRATOR), scope=finance)
+    group = GroupFactory(members=[member := UserFactory()])
+    EligibleFactory(user=None, group=group, role=beneath.role)
+    place = govern_group(group=group, actor=None)
+    EligibleFactory(role=Role.objects.get(resource=place, group_part="member"), scope=place)
+
+    review = begun(defined(owner, finance))
+
+    found = {(item.user.username, item.kind) for item in review.items.described()}
+    assert found == {
+        (beneath.user.username, "eligible"),
+        (owner.username, "active"),
+        (member.username, "membership"),
+    }
+
+
+def test_membership_in_a_series_of_an_owner_is_left_to_be_done_by_hand(owner, finance):
+    group = GroupFactory(members=[member := UserFactory()])
+    EligibleFactory(user=None, group=group, role=RoleFactory(resource=finance))
+    govern_group(group=group, actor=None)
+    made = defined(owner, finance, stage(people=(reviewer := UserFactory(),)), applies_itself=True)
+    review = begun(made)
+    say(review, reviewer, "denied", review.items.get(user=member))
+
+    ended(review)
+    apply_due()
+
+    assert review.items.get(user=member).result == "by_hand"
+    assert group.members.get() == member
+
+
+def test_owner_runs_no_series_of_administrators(owner, finance):
+    EligibleFactory(role=RoleFactory(resource=finance))
+    made = series(covers="resource", scope=finance)
+    review = begun(made)
+
+    with refused("not_allowed"):
+        services.stop(instance=review, actor=owner, justification="Enough.")
+    assert not Definition.objects.visible_to(owner, review.began_at).exists()
+    assert not Instance.objects.open_to(owner, review.began_at).exists()
+
+
+def test_owner_does_not_move_a_series_to_another_place(owner, finance):
+    made = defined(owner, finance)
+    elsewhere = replace(services.terms_of(made), scope=ResourceFactory())
+
+    with refused("not_allowed"):
+        services.change(definition=made, actor=owner, terms=elsewhere)
+
+
+def test_who_owns_no_more_runs_no_more(owner, finance):
+    made = defined(owner, finance)
+    owner.active_assignments.update(ends_at=made.created_at)
+
+    with refused("not_allowed"):
+        services.discontinue(definition=made, actor=owner, justification="Done.")
+
+
+def test_narrowed_series_whose_resource_is_gone_reviews_nothing(finance):
+    EligibleFactory(role=(role := RoleFactory()))
+    made = series(roles=(role,), scope=finance)
+    Definition.objects.update(scope=None)
+
+    assert begun(Definition.objects.get(pk=made.pk)).items.count() == 0
+
+
+def test_owner_defines_and_runs_in_the_console(client, owner, finance):
+    signed_in(client, owner)
+    other = series(covers="resource", scope=finance)
+    review = begun(defined(owner, finance))
+
+    assert client.get(reverse("admin:reviews_definition_add")).status_code == 200
+    shown = client.get(reverse("admin:reviews_definition_changelist")).context["cl"].queryset
+    assert list(shown) == [review.definition]
+    assert client.get(reverse("admin:reviews_instance_stop", args=[review.pk])).status_code == 200
+    assert client.get(reverse("admin:reviews_definition_change", args=[other.pk])).status_code == 302
+
+
+# --- results, for those who run a review or are told ----------------------------------------------------------
+
+
+def page(client, review, what="results"):
+    return client.get(reverse(f"reviews:review-{what}", args=[review.pk]))
+
+
+def test_who_is_told_reads_the_results_when_it_has_ended(client):
+    signed_in(client, told := UserFactory())
+    review = begun(series(roles=(EligibleFactory().role,), told=(told,)))
+
+    before = page(client, review).status_code
+    review = ended(review)
+    after = page(client, review)
+
+    assert (before, after.status_code, after.context["sees"], after.context["runs"]) == (404, 200, False, False)
+    assert str(review.items.get().user) in after.content.decode()
+    assert page(client, review, "csv").status_code == page(client, review, "evidence").status_code == 200
+    assert list(client.get(reverse("reviews:review-list")).context["results"]) == [review]
+
+
+def test_owner_sees_how_far_reviewers_are_and_reminds_them(client, owner, finance):
+    EligibleFactory(role=RoleFactory(resource=finance))
+    signed_in(client, owner)
+    review = begun(defined(owner, finance, stage(people=(reviewer := UserFactory(),))))
+
+    assert [(who, far.left) for who, far in page(client, review).context["reviewers"]] == [(reviewer, 2)]
+    answer = client.post(reverse("reviews:review-remind", args=[review.pk]), follow=True)
+    assert "1 reviewer is reminded." in answer.content.decode()
+
+
+def test_maker_without_the_right_is_not_told(finance):
+    maker = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
+    review = begun(services.define(actor=maker, terms=terms(roles=(EligibleFactory().role,))))
+    maker.active_assignments.update(ends_at=review.began_at)
+
+    ended(review)
+
+    assert not Message.objects.filter(kind="review_closed", user_id=maker.pk).exists()
+    assert not Instance.objects.open_to(maker, review.ends_at).exists()
