@@ -278,7 +278,7 @@ class Decisions(Rows):
     def rows(self, user: User) -> QuerySet[Answer]:
         return sight.review_decisions(user)
 
-    @extend_schema(request=AnswersIn, responses={201: AnsweredOut})
+    @extend_schema(request=AnswersIn, responses={200: AnsweredOut})
     def create(self, request: Request) -> Response:
         """Answer several accesses of a review alike, all or none; privileged ones are answered one by one."""
         said = self.read(AnswersIn)
@@ -286,4 +286,4 @@ class Decisions(Rows):
         services.answer(instance=review, items=keys, actor=self.actor, **said)
         rows = sight.review_items(self.actor).filter(pk__in=keys).order_by(*Items.ordering)
         context = self.get_serializer_context()
-        return Response({"items": ItemOut(rows, many=True, context=context).data}, status=201)
+        return Response({"items": ItemOut(rows, many=True, context=context).data})
