@@ -11,16 +11,19 @@ from pathlib import Path
 import schemathesis
 
 COLLECTIONS = {
-    "groups": {"group", "approver_groups", "escalation_groups"},
-    "roles": {"role"},
+    "groups": {"group", "groups", "fallback_groups", "approver_groups", "escalation_groups"},
+    "roles": {"role", "roles"},
     "resources": {"scope", "parent", "resource"},
     "requests": {"request", "requests"},
     "webhook_subscriptions": {"subscription"},
+    "review_definitions": {"definition"},
+    "reviews": {"review"},
+    "review_items": {"item", "items"},
     "active_assignments": {"active_assignment"},
     "eligible_assignments": {"eligible_assignment"},
     "principals": {
         *("principal", "person", "member", "members", "owner", "owners", "manager", "requester", "actor", "subject"),
-        *("approvers", "escalation_approvers", "reviewer", "reviewers", "fallback_reviewers"),
+        *("approvers", "escalation_approvers", "reviewer", "people", "fallback", "told"),
     },
 }
 COLLECTION_OF = {name: collection for collection, names in COLLECTIONS.items() for name in names}

@@ -236,7 +236,7 @@ class Items(Rows):
         return self.answer(self.found(pk))
 
 
-class DecisionOut(serializers.ModelSerializer[Answer]):
+class ReviewDecisionOut(serializers.ModelSerializer[Answer]):
     item = Reference(ItemSummary)
     person = Reference(Summary, allow_null=True)
     at = Moment(source="answered_at")
@@ -269,7 +269,7 @@ class DecisionFilter(RowFilter):
 class Decisions(Rows):
     """Every answer, also those that were changed or taken back since; an item says which one counts."""
 
-    serializer_class = DecisionOut
+    serializer_class = ReviewDecisionOut
     filterset_class = DecisionFilter
     ordering_fields = ["answered_at"]
     ordering = ["-answered_at", "pk"]
