@@ -1,7 +1,6 @@
 """Signs how long the log is and what it hashes to, and puts that where whoever owns the database cannot change it."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audit.files import append_whole
 from audit.keys import origin, signing_keys
 from audit.merkle import Frontier
 from audit.models import Checkpoint
@@ -65,7 +65,7 @@ def file_unfiled() -> int:
         return 0
     filed = 0
     for row in Checkpoint.objects.unfiled():
-        _append(Path(settings.AUDIT_CHECKPOINT_FILE), line_of(row.note))
+        append_whole(Path(settings.AUDIT_CHECKPOINT_FILE), line_of(row.note))
         filed += Checkpoint.objects.filter(pk=row.pk).update(filed_at=timezone.now())
     return filed
 
@@ -107,21 +107,3 @@ def _tail_of(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         return file.read().decode(errors="replace")
-
-
-def _append(path: Path, line: str) -> None:
-    """Write all of the line, to the disk itself, or nothing of it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
-    try:
-        size = os.fstat(descriptor).st_size
-        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        content = (("\n" if torn else "") + line).encode()
-        try:
-            if os.write(descriptor, content) != len(content):
-                raise OSError(_("The disk is full: %(path)s") % {"path": path})
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, size)
-            raise
-    finally:
-        os.close(descriptor)

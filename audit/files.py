@@ -1,5 +1,6 @@
 """Files that are there whole, on the disk itself, or not at all."""
 
+import errno
 import os
 from collections.abc import Iterable
 from hashlib import sha256
@@ -28,6 +29,27 @@ def write_whole(path: Path, lines: Iterable[str]) -> str:
         unfinished.unlink(missing_ok=True)
         raise
     return digest.hexdigest()
+
+
+def append_whole(path: Path, text: str) -> None:
+    """Write all of the text at the end of a file, to the disk itself, or nothing of it. Raises OSError.
+
+    The file is opened anew each time: it can be moved away, and the next text begins a new one.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        content = (("\n" if torn else "") + text).encode()
+        try:
+            if os.write(descriptor, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def digest_of(path: Path) -> str:

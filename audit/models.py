@@ -217,6 +217,9 @@ class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
     def unfiled(self) -> "CheckpointQuerySet":
         return self.filter(filed_at=None).order_by("pk")
 
+    def unposted(self) -> "CheckpointQuerySet":
+        return self.filter(posted_at=None).order_by("pk")
+
     def unmailed(self) -> "CheckpointQuerySet":
         return self.filter(mailed_at=None).order_by("pk")
 
@@ -233,6 +236,7 @@ class Checkpoint(models.Model):
     frontier = models.BinaryField()
     filed_at = models.DateTimeField(_("written to the file at"), null=True)
     mailed_at = models.DateTimeField(_("mailed at"), null=True)
+    posted_at = models.DateTimeField(_("posted at"), null=True)
 
     objects = CheckpointQuerySet.as_manager()
 
@@ -251,9 +255,9 @@ class ReaderQuerySet(models.QuerySet["Reader"]):
         return self.filter(name__in=settings.AUDIT_STREAMS)
 
     def due(self, at: datetime) -> "ReaderQuerySet":
-        """Those that are behind, and whose next attempt may be made."""
-        size = Head.objects.filter(pk=Head.ONLY).values("size")
-        return self.configured().filter(next_attempt_at__lte=at, n__lt=models.Subquery(size))
+        """Those that have not taken an event from before `at`, and whose next attempt may be made."""
+        after = Entry.objects.filter(n=models.OuterRef("n") + 1, event__at__lte=at)
+        return self.configured().filter(models.Exists(after), next_attempt_at__lte=at)
 
 
 class Reader(models.Model):

@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from audit.archiving import LEAST_KEPT
 from audit.keys import signing_keys, verifying_keys
 
+from .siem.destinations import check as check_destination
+
 Findings = Iterator[CheckMessage]
 
 SQLITE = "django.db.backends.sqlite3"
@@ -131,6 +133,11 @@ def audit_keys() -> Findings:
             "Old events cannot be archived as PIM_AUDIT_KEEP_DAYS says.",
             f"Give {LEAST_KEPT.days} days or more, a folder in PIM_AUDIT_ARCHIVE_DIR, and a key in PIM_AUDIT_KEYS.",
         )
+    for address in [*settings.AUDIT_STREAMS, *filter(None, [settings.AUDIT_CHECKPOINT_URL])]:
+        try:
+            check_destination(address)
+        except ValueError as refusal:
+            yield error(25, f"Nothing of the audit can be sent to {address}: {refusal}.", "See docs/siem.md.")
     if not settings.AUDIT_KEYS:
         yield Info(
             "No key signs checkpoints of the audit.",

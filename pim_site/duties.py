@@ -10,7 +10,7 @@ from accounts.models import BrowserSession
 from alerts.models import Alert, Incident
 from approvals.models import EmergencyUse, HookCall, Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from audit.models import Unsealed
+from audit.models import Reader, Unsealed
 from notifications.models import Message
 from reviews.models import Definition, Instance
 from webhooks.models import Delivery, untold
@@ -36,6 +36,7 @@ DUTIES: list[tuple[str, Due]] = [
     ("alerts.tasks.scan_due", Alert.objects.due),
     ("alerts.tasks.scan_due", Incident.objects.untold),
     ("audit.tasks.seal_due", Unsealed.objects.due),
+    ("pim_site.siem.tasks.stream_due", Reader.objects.due),
     ("reviews.tasks.start_due", Definition.objects.due),
     ("reviews.tasks.start_due", Instance.objects.beginning),
     ("reviews.tasks.advance_due", Instance.objects.over),

@@ -1,11 +1,17 @@
-"""Mails the checkpoints of the audit, which itself knows no mail."""
+"""Mails and posts the checkpoints of the audit, which itself knows neither."""
+
+import logging
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.timezone import now
 
 from audit.checkpoints import line_of, note_mailed
 from audit.models import Checkpoint
+from notifications.outgoing import NoAnswer, post
 from notifications.services import queue
+
+log = logging.getLogger("pim.audit")
 
 
 def mail_due() -> int:
@@ -22,3 +28,28 @@ def _mail(row: Checkpoint) -> bool:
         return False
     context = {"count": row.size, "lines": line_of(row.note).strip()}
     return bool(queue("checkpoint_signed", to=settings.AUDIT_CHECKPOINT_MAIL, context=context))
+
+
+def post_due() -> int:
+    """Post each checkpoint to the address that the operator names, oldest first; return how many were taken.
+
+    One that is not taken waits with those after it for the next run. Without an address they count as posted.
+    """
+    posted = 0
+    for row in Checkpoint.objects.unposted():
+        if settings.AUDIT_CHECKPOINT_URL and not _is_taken(row):
+            break
+        posted += Checkpoint.objects.filter(pk=row.pk, posted_at=None).update(posted_at=now())
+    return posted
+
+
+def _is_taken(row: Checkpoint) -> bool:
+    body, secrets = line_of(row.note).encode(), settings.AUDIT_WEBHOOK_SECRETS
+    try:
+        outcome = post(settings.AUDIT_CHECKPOINT_URL, body, secrets, message_id=f"checkpoint_{row.pk}", at=now())
+    except NoAnswer as failure:
+        log.warning("checkpoint %s is not posted: %s", row, failure.code)
+        return False
+    if not outcome.is_success:
+        log.warning("checkpoint %s is not posted: the answer is %s", row, outcome.status)
+    return outcome.is_success

@@ -26,6 +26,8 @@ EVERY_MINUTE = {
     "start": "approvals.tasks.start_due",
     "watch": "approvals.tasks.watch_due",
     "weekly digest": "pim_site.weekly.send_due",
+    "post checkpoints": "pim_site.proof.post_due",
+    "stream events": "pim_site.siem.tasks.stream_due",
     "tell": "webhooks.tasks.deliver_due",
 }
 # What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".

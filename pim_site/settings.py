@@ -158,6 +158,9 @@ AUDIT_KEEP_DAYS = env.int("PIM_AUDIT_KEEP_DAYS", default=0)
 AUDIT_ARCHIVE_DIR = env.str("PIM_AUDIT_ARCHIVE_DIR", default="")
 # Where every event is sent, one after the other: tcp://, tls://, https:// and file:// addresses (docs/siem.md).
 AUDIT_STREAMS = env.list("PIM_AUDIT_STREAMS", default=[])
+# What signs events and checkpoints that go to https:// addresses: whsec_… (Standard Webhooks), newest first.
+AUDIT_WEBHOOK_SECRETS = env.list("PIM_AUDIT_WEBHOOK_SECRETS", default=[])
+AUDIT_CHECKPOINT_URL = env.str("PIM_AUDIT_CHECKPOINT_URL", default="")
 AUDIT_CHECKPOINT_MAIL = env.list("PIM_AUDIT_CHECKPOINT_MAIL", default=[])
 
 SESSION_HOURS = env.int("PIM_SESSION_HOURS", default=12)

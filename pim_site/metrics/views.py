@@ -15,6 +15,7 @@ from django_q.models import OrmQ
 
 from approvals.models import Request
 from assignments.models import ActiveAssignment
+from audit.models import Head, Reader
 from notifications.models import Message
 from pim_site.api.authentication import bearer_of
 from pim_site.duties import DUTIES
@@ -53,6 +54,14 @@ def families(at: datetime) -> Iterator[Family]:
     yield Family("pim_mail_backlog", "gauge", "Mails that were not sent.", mail)
     told = _by(Delivery.objects.all(), "state", (Delivery.State.PENDING, Delivery.State.GIVEN_UP))
     yield Family("pim_webhook_backlog", "gauge", "Webhook messages that were not delivered.", told)
+    yield Family("pim_audit_stream_lag", "gauge", "Numbered events that a destination has not taken.", _lags())
+    failing: list[Sample] = [
+        ("", {"destination": row.name}, (at - row.failing_since).total_seconds() if row.failing_since else 0)
+        for row in Reader.objects.configured()
+    ]
+    yield Family(
+        "pim_audit_stream_failing_seconds", "gauge", "Since a destination takes nothing; 0 if it does.", failing
+    )
     ages: list[Sample] = [("", {"name": beat.name}, (at - beat.at).total_seconds()) for beat in Heartbeat.objects.all()]
     yield Family("pim_heartbeat_age_seconds", "gauge", "Since the worker last showed that it works.", ages)
     yield Family("pim_http_request_duration_seconds", "histogram", "How long requests took.", _latencies())
@@ -71,6 +80,12 @@ def _overdue(at: datetime) -> list[Sample]:
     for task, due in DUTIES:
         counts[task] = counts.get(task, 0) + due(at - OVERDUE).count()
     return [("", {"task": task}, count) for task, count in counts.items()]
+
+
+def _lags() -> list[Sample]:
+    head = Head.objects.filter(pk=Head.ONLY).first()
+    size = head.size if head else 0
+    return [("", {"destination": row.name}, max(0, size - row.n)) for row in Reader.objects.configured()]
 
 
 def _latencies() -> Iterator[Sample]:

@@ -141,7 +141,7 @@ def test_full_disk_leaves_the_file_as_it_was(path, monkeypatch, caplog, writes):
         return real(descriptor, content[:9])
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, "write", full)
+        patch.setattr("audit.files.os.write", full)
         assert checkpoint_due() == 0
     assert path.read_bytes() == before
     assert "cannot be written" in caplog.text

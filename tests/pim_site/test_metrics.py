@@ -9,6 +9,9 @@ from django.http import HttpResponse
 from django.test import RequestFactory as WebRequest
 from django.utils.timezone import now
 
+from audit.models import Reader
+from audit.sealing import seal
+from audit.services import record
 from notifications.models import Message
 from notifications.services import queue
 from pim_site.metrics import latencies
@@ -125,3 +128,17 @@ def test_times_are_written_after_a_while_and_kept_if_that_fails(monkeypatch):
 
     assert (before, sum(latencies.tally.counts.values())) == (1, 0)
     assert sum(RequestTimes.objects.values_list("count", flat=True)) == 2
+
+
+def test_metrics_say_how_far_a_destination_is_behind(client, settings):
+    settings.AUDIT_STREAMS = ["tls://siem.example.org:6514", "tcp://other.example.org:514"]
+    since = {"next_attempt_at": now(), "failing_since": now() - timedelta(minutes=5)}
+    Reader.objects.create(name="tls://siem.example.org:6514", n=0, **since)
+    Reader.objects.create(name="tcp://gone.example.org:514", n=0, **since)
+    for _event in range(3):
+        record("role.created", actor=None, target=None)
+    seal()
+    found = {name: value for name, value in numbers(client).items() if name.startswith("pim_audit_stream")}
+    said = '{destination="tls://siem.example.org:6514"}'
+    assert found.pop(f"pim_audit_stream_failing_seconds{said}") >= 300
+    assert found == {f"pim_audit_stream_lag{said}": 3}

@@ -3,8 +3,10 @@ import pytest
 from audit.checkpoints import checkpoint, notes_in
 from notifications.mail import render
 from notifications.models import Message
-from pim_site.proof import mail_due
+from notifications.outgoing import new_secret
+from pim_site.proof import mail_due, post_due
 from tests.audit.logs import SECRET
+from tests.listener import listening
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +32,29 @@ def test_checkpoints_from_before_an_address_was_named_are_not_mailed(settings):
     settings.AUDIT_CHECKPOINT_MAIL = ["a@example.org"]
     assert mail_due() == 0
     assert not Message.objects.exists()
+
+
+def test_checkpoints_are_posted_once_oldest_first_and_wait_for_who_does_not_answer(settings):
+    settings.OUTGOING_NETWORKS, settings.OUTGOING_HTTP = ["127.0.0.0/8"], True
+    settings.AUDIT_WEBHOOK_SECRETS = [new_secret()]
+    notes = [checkpoint().note for _turn in range(2)]
+    with listening() as listener:
+        settings.AUDIT_CHECKPOINT_URL = listener.url()
+        listener.then(503)
+        assert post_due() == 0
+        listener.then(200)
+        assert (post_due(), post_due()) == (2, 0)
+    assert [list(notes_in(body.decode())) for _path, _headers, body in listener.asked] == [
+        [notes[0]],
+        notes[:1],
+        notes[1:],
+    ]
+    assert listener.asked[0][1]["webhook-id"] == listener.asked[1][1]["webhook-id"]
+
+
+def test_checkpoint_that_cannot_be_posted_waits(settings):
+    settings.AUDIT_WEBHOOK_SECRETS, settings.AUDIT_CHECKPOINT_URL = [new_secret()], "https://127.0.0.1:1/"
+    checkpoint()
+    assert post_due() == 0
+    settings.AUDIT_CHECKPOINT_URL = ""
+    assert post_due() == 1

@@ -1,0 +1,141 @@
+"""Ways to send a batch of events, each of which ends when it was taken, or in StreamFailed."""
+
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from audit.files import append_whole
+from audit.keys import origin
+from notifications.outgoing import AddressRefused, NoAnswer, check_url, post, signature
+
+from .records import Record
+
+SECONDS = 10.0
+
+
+class StreamFailed(Exception):
+    """A batch was not taken, or not known to be. The text is a stable code."""
+
+
+def send(address: str, records: Sequence[Record], *, at: datetime) -> None:
+    """Send the events to an address of the settings, in order. Raises StreamFailed."""
+    parts = urlsplit(address)
+    try:
+        WAYS[parts.scheme](parts, records, at)
+    except TimeoutError as failure:
+        raise StreamFailed("timed_out") from failure
+    except ssl.SSLError as failure:
+        raise StreamFailed("tls_failed") from failure
+    except socket.gaierror as failure:
+        raise StreamFailed("name_unknown") from failure
+    except OSError as failure:
+        raise StreamFailed(f"failed: {failure.strerror or 'connection'}"[:200]) from failure
+
+
+def check(address: str) -> None:
+    """Refuse what could never be sent to. Raises ValueError, which says why."""
+    parts = urlsplit(address)
+    if parts.scheme not in WAYS:
+        raise ValueError(_("the address begins with none of tls://, tcp://, https://, http:// and file://"))
+    if parts.scheme in ("tcp", "tls") and not (parts.hostname and parts.port):
+        raise ValueError(_("a host and a port are needed, such as tls://siem.example.org:6514"))
+    if "@" in parts.netloc or len(address) > 500:
+        raise ValueError(_("an address has no password, and 500 characters at most"))
+    if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
+        raise ValueError(_("a whole path is needed, such as file:///var/log/pim/audit.jsonl"))
+    if parts.scheme in ("https", "http"):
+        _check_web(address)
+
+
+def _check_web(address: str) -> None:
+    try:
+        check_url(address)
+    except AddressRefused as refusal:
+        raise ValueError("; ".join(refusal.messages)) from refusal
+    if not settings.AUDIT_WEBHOOK_SECRETS:
+        raise ValueError(_("PIM_AUDIT_WEBHOOK_SECRETS is not set"))
+    signature(settings.AUDIT_WEBHOOK_SECRETS, message_id="", at=now(), body=b"")
+
+
+def to_file(parts: SplitResult, records: Sequence[Record], at: datetime) -> None:
+    """All of them, to the disk itself, or none. Opened anew each time: whoever rotates it moves it away."""
+    append_whole(Path(parts.path), "".join(record.json + "\n" for record in records))
+
+
+def to_web(parts: SplitResult, records: Sequence[Record], at: datetime) -> None:
+    body = '{"events":[' + ",".join(record.json for record in records) + "]}"
+    name = f"{origin()}/{records[0].n}-{records[-1].n}"
+    try:
+        answer = post(parts.geturl(), body.encode(), settings.AUDIT_WEBHOOK_SECRETS, message_id=name, at=at)
+    except NoAnswer as failure:
+        raise StreamFailed(failure.code) from failure
+    if not answer.is_success:
+        raise StreamFailed(f"http_{answer.status}")
+
+
+def to_syslog(parts: SplitResult, records: Sequence[Record], at: datetime) -> None:
+    """One connection for a batch. Syslog knows no receipt, so it is closed, and the other side has to close it too.
+
+    A receiver closes when it has read everything; one that ends before that, or with something unread, breaks it.
+    """
+    until = monotonic() + SECONDS
+    with closing(_connected(parts, until)) as connection:
+        connection.sendall(b"".join(record.syslog for record in records))
+        plain = _closed_tls(connection, until) if isinstance(connection, ssl.SSLSocket) else connection
+        if plain is None:
+            return
+        with plain:
+            plain.settimeout(_left(until))
+            plain.shutdown(socket.SHUT_WR)
+            while plain.recv(4096):
+                plain.settimeout(_left(until))
+
+
+def _connected(parts: SplitResult, until: float) -> socket.socket:
+    host, port = parts.hostname or "", parts.port or 0
+    connection = socket.create_connection((host, port), timeout=_left(until))
+    if parts.scheme == "tls":
+        try:
+            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+        except BaseException:
+            connection.close()
+            raise
+    connection.settimeout(_left(until))
+    return connection
+
+
+def _closed_tls(connection: ssl.SSLSocket, until: float) -> socket.socket | None:
+    """Say that nothing more comes, and wait for the same; None where the other side just ended the connection.
+
+    It cannot have done that with something unread: its system would have broken the connection, and not ended it.
+    """
+    connection.settimeout(_left(until))
+    try:
+        return connection.unwrap()
+    except ssl.SSLEOFError:
+        return None
+
+
+def _left(until: float) -> float:
+    left = until - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+WAYS: dict[str, Callable[[SplitResult, Sequence[Record], datetime], None]] = {
+    "file": to_file,
+    "http": to_web,
+    "https": to_web,
+    "tcp": to_syslog,
+    "tls": to_syslog,
+}

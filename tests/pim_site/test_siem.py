@@ -1,0 +1,306 @@
+"""Every event reaches the destination, in order, at least once, whatever the destination does meanwhile."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils.timezone import now
+
+from assignments.models import ActiveAssignment
+from audit.merkle import leaf_hash
+from audit.models import Entry, Event, Reader
+from audit.sealing import seal
+from audit.services import record
+from notifications.outgoing import new_secret, signature
+from pim_site.checks import audit_keys
+from pim_site.siem import destinations, streaming
+from pim_site.siem.records import Record, ecs
+from pim_site.siem.tasks import stream_due
+from tests.factories import ActivationFactory, ActiveFactory, EligibleFactory
+from tests.listener import certificate, listening
+from tests.receivers import receiving
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _origin(settings, monkeypatch):
+    settings.AUDIT_ORIGIN, settings.AUDIT_KEYS = "pim.example.org", []
+    monkeypatch.setattr(destinations, "SECONDS", 0.5)
+
+
+def write(count=1, **facts):
+    for n in range(count):
+        record("role.created", actor=None, target=None, ticket=f"INC-{n}", justification="schön\n", **facts)
+    seal()
+
+
+def begin(settings, address):
+    settings.AUDIT_STREAMS = [address]
+    stream_due()
+    return Reader.objects.get(name=address)
+
+
+def numbers(lines):
+    return [json.loads(line)["event"]["sequence"] for line in lines]
+
+
+def told(receiver):
+    return [message.split(b" - ", 1)[1].partition(b"- ")[2] for message in receiver.messages]
+
+
+def later():
+    return time_machine.travel(now() + timedelta(minutes=6))
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def syslog(request, settings, tmp_path, monkeypatch):
+    """A receiver over TCP or TLS, whose certificate a CA of the operator's own has signed, and its address."""
+    context = None
+    if request.param == "tls":
+        file, context = certificate(tmp_path, name="localhost")
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with receiving(context) as receiver:
+        receiver.address = f"{request.param}://localhost:{receiver.port}"
+        yield receiver
+
+
+def test_syslog_gets_each_event_once_and_in_order(syslog, settings, monkeypatch):
+    write(2)
+    reader = begin(settings, syslog.address)
+    assert (reader.n, syslog.messages) == (2, [])  # what was before stands in an export
+    monkeypatch.setattr(streaming, "BATCH", 2)
+    write(5)
+    assert (stream_due(), stream_due()) == (5, 0)
+    assert numbers(told(syslog)) == [3, 4, 5, 6, 7]
+    begins = f"<110>1 {Event.objects.order_by('pk')[2].facts['at']} pim.example.org pim - role.created - {{".encode()
+    assert syslog.messages[0].startswith(begins)
+
+
+@pytest.mark.parametrize("mood", ["stall", "break_off"])
+def test_syslog_that_stalls_or_breaks_gets_everything_when_it_is_back(syslog, settings, mood):
+    begin(settings, syslog.address)
+    write(3)
+    syslog.mood = mood
+    assert stream_due() == 0
+    reader = Reader.objects.get()
+    assert (reader.n, reader.failures, bool(reader.failing_since), bool(reader.last_outcome)) == (0, 1, True, True)
+    assert stream_due() == 0  # left alone for a while
+    assert Reader.objects.get().failures == 1
+    syslog.mood = "take"
+    syslog.over.set()
+    with later():
+        assert stream_due() == 3
+    assert numbers(told(syslog))[-3:] == [1, 2, 3]
+    reader = Reader.objects.get()
+    assert (reader.n, reader.failures, reader.failing_since, reader.last_outcome) == (3, 0, None, "")
+
+
+def test_receiver_that_closes_without_a_word_of_tls_has_taken_everything(settings, tmp_path, monkeypatch):
+    file, context = certificate(tmp_path, name="localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with receiving(context) as receiver:
+        receiver.mood = "take_silently"
+        begin(settings, f"tls://localhost:{receiver.port}")
+        write(2)
+        assert (stream_due(), numbers(told(receiver))) == (2, [1, 2])
+
+
+def test_syslog_over_tls_is_not_spoken_to_without_a_certificate_that_holds(settings, tmp_path, monkeypatch):
+    _file, context = certificate(tmp_path, name="localhost")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with receiving(context) as receiver:
+        begin(settings, f"tls://localhost:{receiver.port}")
+        write()
+        assert (stream_due(), receiver.messages) == (0, [])
+    assert Reader.objects.get().last_outcome == "tls_failed"
+
+
+def test_destination_that_is_down_for_a_day_loses_nothing(settings):
+    with receiving() as closed:
+        address = f"tcp://localhost:{closed.port}"
+    reader = begin(settings, address)
+    start, attempts = now(), 0
+    for hour in range(24):
+        with time_machine.travel(start + timedelta(hours=hour)):
+            write()
+            attempts += stream_due() == 0
+    reader.refresh_from_db()
+    assert (attempts, reader.n, reader.failures) == (24, 0, 24)
+    assert reader.next_attempt_at <= start + timedelta(hours=24)
+
+
+def test_one_that_fails_keeps_no_other_waiting(settings, tmp_path):
+    with receiving() as closed:
+        pass
+    there = f"file://{tmp_path}/audit.jsonl"
+    settings.AUDIT_STREAMS = [f"tcp://localhost:{closed.port}", there]
+    stream_due()
+    write(2)
+    assert stream_due() == 2
+    assert dict(Reader.objects.values_list("name", "n")) == {settings.AUDIT_STREAMS[0]: 0, there: 2}
+
+
+@pytest.fixture
+def file(settings, tmp_path):
+    path = tmp_path / "audit.jsonl"
+    begin(settings, f"file://{path}")
+    return path
+
+
+def test_file_is_begun_anew_when_it_was_moved_away(file):
+    write(2)
+    stream_due()
+    file.rename(file.with_suffix(".1"))
+    write()
+    stream_due()
+    assert numbers(file.with_suffix(".1").read_text().splitlines()) == [1, 2]
+    assert numbers(file.read_text().splitlines()) == [3]
+
+
+def test_full_disk_leaves_the_file_as_it_was(file, monkeypatch):
+    write()
+    stream_due()
+    before = file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.files.os.write", lambda descriptor, content: 9)
+        write()
+        assert stream_due() == 0
+    assert (file.read_bytes(), Reader.objects.get().last_outcome) == (before, "failed: No space left on device")
+    with later():
+        assert stream_due() == 1
+    assert numbers(file.read_text().splitlines()) == [1, 2]
+
+
+def test_kill_after_sending_repeats_the_same_and_leaves_no_gap(file, monkeypatch):
+    """As after kill -9 between the last byte and the row: a lease is waited for, and the same is sent again."""
+    write(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(streaming, "_note_taken", lambda reader, n: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            stream_due()
+    write()
+    assert stream_due() == 0
+    with later():
+        assert stream_due() == 3
+    lines = [json.loads(line)["event"] for line in file.read_text().splitlines()]
+    assert [event["sequence"] for event in lines] == [1, 2, 1, 2, 3]
+    assert lines[0]["id"] == lines[2]["id"] == "pim.example.org/1"
+
+
+def test_two_workers_send_a_batch_once(file, monkeypatch):
+    write()
+    reader = Reader.objects.get()
+    assert streaming._claimed(reader, now())
+    assert (streaming._claimed(reader, now()), stream_due()) == (False, 0)
+
+
+@pytest.fixture
+def hook(settings):
+    settings.OUTGOING_NETWORKS, settings.OUTGOING_HTTP = ["127.0.0.0/8"], True
+    settings.AUDIT_WEBHOOK_SECRETS = [new_secret()]
+    with listening() as listener:
+        begin(settings, listener.url())
+        yield listener
+
+
+def test_webhook_gets_signed_batches_under_a_name_that_stays(hook, settings):
+    write(2)
+    hook.then(503)
+    assert stream_due() == 0
+    assert Reader.objects.get().last_outcome == "http_503"
+    hook.then(200)
+    with later():
+        assert stream_due() == 2
+    (_path, _headers, first), (_path, headers, second) = hook.asked
+    assert (first, [event["event"]["sequence"] for event in json.loads(second)["events"]]) == (second, [1, 2])
+    assert {headers["webhook-id"] for _path, headers, _body in hook.asked} == {"pim.example.org/1-2"}
+    at = now().fromtimestamp(int(headers["webhook-timestamp"]))
+    signed = signature(settings.AUDIT_WEBHOOK_SECRETS, message_id=headers["webhook-id"], at=at, body=second)
+    assert headers["webhook-signature"] == signed
+
+
+def test_webhook_of_a_private_network_is_not_called(hook, settings):
+    settings.OUTGOING_NETWORKS = []
+    write()
+    assert (stream_due(), hook.asked, Reader.objects.get().last_outcome) == (0, [], "address_refused")
+
+
+# --- what is sent ----------------------------------------------------------------------------------------------
+
+
+def sent(action, target, **facts):
+    event = record(action, actor=target.user, subject=target.user, role=target.role, target=target, **facts)
+    return ecs(Record(7, leaf_hash(event.canonical.encode()), event.canonical)), event
+
+
+def test_event_is_sent_with_who_what_and_its_proof():
+    target = ActiveFactory()
+    found, event = sent("assignment.removed", target, ticket="INC-1", justification="Left.", code="", after={})
+    person = {"id": str(target.user.pk), "name": str(target.user)}
+    assert found["event"] == {
+        "id": "pim.example.org/7",
+        "sequence": 7,
+        "kind": "event",
+        "category": ["iam"],
+        "type": ["user", "change"],
+        "action": "assignment.removed",
+        "outcome": "success",
+        "reason": "Left.",
+        "provider": "pim",
+        "dataset": "pim.audit",
+        "original": event.canonical,
+        "hash": leaf_hash(event.canonical.encode()).hex(),
+    }
+    assert (found["user"], found["pim"]["ticket"]) == (person | {"target": person}, "INC-1")
+    assert found["pim"]["role"] == {"id": str(target.role.pk), "name": str(target.role)}
+    assert ("source" in found, "tags" in found, "access" in found["pim"]) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("action", "make", "after", "kind", "types"),
+    [
+        ("assignment.activated", ActivationFactory, {"ends_at": "2026-01-01"}, "activation", ["user", "info"]),
+        ("eligible.assigned", EligibleFactory, {"ends_at": None}, "eligibility", ["user", "info"]),
+        ("active.assigned", ActiveFactory, {"ends_at": "2026-01-01"}, "time_bound_access", ["user", "info"]),
+        ("active.assigned", ActiveFactory, {"ends_at": None}, "standing_access", ["user", "change"]),
+    ],
+)
+def test_only_what_stays_is_sent_as_a_standing_grant(action, make, after, kind, types):
+    found, _event = sent(action, make(), after=after)
+    temporary = kind != "standing_access"
+    assert (found["tags"], found["event"]["type"]) == ([kind], types)
+    assert (found["pim"]["access"]["kind"], found["pim"]["access"]["temporary"]) == (kind, temporary)
+
+
+def test_refusal_is_sent_as_a_failure_that_gives_nothing():
+    found, event = sent("assignment.activated", ActivationFactory(), outcome="refused", code="mfa_required", after={})
+    assert (found["event"]["outcome"], found["event"]["code"], "tags" in found) == ("failure", "mfa_required", False)
+    assert Record(7, b"", event.canonical).syslog.split(b" ")[1] == b"<108>1"
+    assert ActiveAssignment.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("udp://siem.example.org:514", "none of"),
+        ("tls://siem.example.org", "port"),
+        ("tls://user:secret@siem.example.org:6514", "password"),
+        ("file://log/audit.jsonl", "whole path"),
+        ("https://siem.example.org/in", "PIM_AUDIT_WEBHOOK_SECRETS"),
+        ("http://siem.example.org/in", "https://"),
+    ],
+)
+def test_address_that_cannot_be_sent_to_is_told_at_the_start(settings, address, words):
+    settings.AUDIT_STREAMS = [address]
+    assert words in str([finding.msg for finding in audit_keys()])
+
+
+def test_destination_whose_events_were_archived_goes_on_after_them(file, monkeypatch, caplog):
+    write(3)
+    monkeypatch.setattr(streaming.Archive.objects, "first", lambda: type("Row", (), {"last": 2}))
+    assert stream_due() == 1
+    assert numbers(file.read_text().splitlines()) == [3]
+    assert "archives" in caplog.text
+    assert Entry.objects.count() == 3
