@@ -2,7 +2,7 @@ from django.urls import path
 
 from assignments.models import ActiveAssignment, EligibleAssignment
 
-from . import emergency_views, extension_views, several_views, views
+from . import emergency_views, extension_views, history_views, several_views, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("activate/<uuid:pk>/", views.eligible_activate, name="eligible-activate"),
     path("activate/<uuid:pk>/emergency/", emergency_views.eligible_emergency, name="eligible-emergency"),
     path("active/<uuid:pk>/calendar/", views.active_calendar, name="active-calendar"),
+    path("active/<uuid:pk>/events/", history_views.active_events, name="active-events"),
     path("active/<uuid:pk>/end/", views.active_end, name="active-end"),
     path(
         "extend/eligible/<uuid:pk>/",
@@ -39,5 +40,6 @@ urlpatterns = [
     path("delegation/", views.delegation_list, name="delegation-list"),
     path("delegation/<int:pk>/end/", views.delegation_end, name="delegation-end"),
     path("approvals/", views.approval_list, name="approval-list"),
-    path("history/", views.history, name="history"),
+    path("history/", history_views.history, name="history"),
+    path("history/year/", history_views.year, name="year"),
 ]

@@ -1,6 +1,6 @@
 """The pages of everyday work: ask for a role, give it back, decide what others ask for, look back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,8 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -22,15 +21,12 @@ from accounts.sessions import SignedInRequest, prove
 from assignments.calendar import calendar_of
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import allows_emergency
-from audit.exporting import csv_lines
-from audit.models import Archive, Event
 from roles import services as roles
 from roles.models import Delegation, Resource, RoleSettings
 
 from . import services
-from .filters import EventFilter, RequestFilter
+from .filters import RequestFilter
 from .forms import ActivationForm, DecisionForm, DelegationForm, RowForm, place
-from .history import ACTIONS, CAUSES, COLUMNS
 from .models import Decision, Request
 from .outlook import outlook
 from .rules import activation_facts, check_text, decision_facts
@@ -350,33 +346,3 @@ def delegation_end(request: SignedInRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, _("The delegation has ended. Both of you are told by mail."))
     return redirect("approvals:delegation-list")
-
-
-# --- looking back ---------------------------------------------------------------------------------------------
-
-
-@require_safe
-def history(request: SignedInRequest) -> HttpResponseBase:
-    found = EventFilter(request.GET, queryset=Event.objects.about(request.user), request=request)
-    if request.GET.get("format") == "csv":
-        lines = csv_lines(found.qs.iterator(chunk_size=500), COLUMNS)
-        headers = {"Content-Disposition": 'attachment; filename="history.csv"'}
-        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
-    page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
-    rows, archive = _described_events(page.object_list), Archive.objects.first()
-    context = {"form": found.form, "page_obj": page, "rows": rows, "archive": archive}
-    return render(request, "approvals/history.html", context)
-
-
-def _described_events(events: Iterable[Event]) -> list[tuple[Event, Any, Any, Request | None]]:
-    """Return each event with its words, its cause, and the request that it is about, which knows the ticket's page."""
-    found = Request.objects.select_related("settings").in_bulk([each.request_id for each in events if each.request_id])
-    return [
-        (
-            each,
-            ACTIONS.get(each.action, each.action),
-            CAUSES.get(each.code, each.code),
-            found.get(each.request_id) if each.request_id else None,
-        )
-        for each in events
-    ]

@@ -386,6 +386,11 @@ class ActiveAssignment(Assignment):
         ends = [self.ends_at, self.eligible_assignment.ends_at if self.eligible_assignment else None]
         return min((end for end in ends if end is not None), default=None)
 
+    @property
+    def over_at(self) -> datetime | None:
+        """When it was over, or will be; None: it lasts until somebody ends it."""
+        return min((end for end in (self.ended_at, self.carries_until) if end is not None), default=None)
+
     def _state_by_times(self, at: datetime) -> str:
         """An activation is over with its eligibility, and begins no sooner."""
         states = {super()._state_by_times(at)}

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from accounts.days import days_text
 from accounts.links import link
 from alerts.models import Incident
 from approvals.models import Request
@@ -25,7 +26,6 @@ from notifications.services import queue
 from roles.models import Role
 
 from .dashboard.figures import most_held
-from .days import days_text
 from .models import WeeklyDigest
 
 WEEK = timedelta(days=7)

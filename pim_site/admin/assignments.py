@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -17,11 +18,14 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
 from accounts.authority import may
+from accounts.days import span_of
 from accounts.models import Group, User
 from accounts.rules import NotAllowed, StepUpRefused, intent_digest
 from approvals import services
+from approvals.looking_back import within_context
 from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
 from approvals.terms_forms import TermsForm
@@ -29,7 +33,6 @@ from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
 from audit.services import refusal_code
-from pim_site.days import span_of
 from pim_site.templatetags.pim import day, dot, moment
 from roles.models import RoleSettings
 
@@ -40,7 +43,7 @@ from .forms import MOST_HOLDERS, TargetForm, add_refusal
 from .imports import ImportsRows
 from .insights import InsightFilter
 from .many import Outcome, carry_out_each
-from .requests import request_row
+from .requests import WITHIN, request_row, within_links
 
 WORDS = {"active": gettext_lazy("In force"), "scheduled": gettext_lazy("Scheduled"), "ended": gettext_lazy("Ended")}
 
@@ -367,6 +370,23 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = ACTIVE_ACTS
+
+    def links(self, request: HttpRequest, row: ActiveAssignment) -> list[Button]:
+        return within_links(request, row)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("<path:object_id>/events/", "events", self.events_view), *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def events_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what the holder did while an activation was in force."""
+        row = self.found(request, object_id)
+        if not request.user.has_perm("audit.view_event"):
+            raise NotAllowed
+        if not row.is_activated:
+            raise Http404
+        context = within_context(row, now(), request.GET.get("page"))
+        return self.shown(request, "admin/within.html", WITHIN, row=row, **context)
 
     @admin.display(description=gettext_lazy("how"))
     def how(self, row: ActiveAssignment) -> str:

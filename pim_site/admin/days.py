@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy
 
-from pim_site.days import days_text, span_of
+from accounts.days import days_text, span_of
 
 LATELY: tuple[tuple[int, Promise], ...] = (
     (1, gettext_lazy("Today")),

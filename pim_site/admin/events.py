@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timezone import make_aware
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,12 +21,15 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.rules import NotAllowed
+from approvals.looking_back import activated_at
+from assignments.models import ActiveAssignment
 from audit.admin import EventAdmin as StockEventAdmin
 from audit.exporting import csv_of, json_of
 from audit.models import Archive, Event
+from pim_site.templatetags.pim import moment
 from roles.models import Resource, Role
 
-from .base import Button, ConsoleAdmin, actor_of
+from .base import Button, ConsoleAdmin, Section, actor_of, link, page_of
 
 admin.site.unregister(Event)
 
@@ -114,6 +119,10 @@ class FactsFilter(admin.ListFilter):
         return self.form.narrow(queryset)
 
 
+def _events_link(active: ActiveAssignment) -> SafeString:
+    return format_html('<a href="{}">{}</a>', page_of(active, "events"), _("done within it"))
+
+
 FILES: dict[str, tuple[str, Callable[[QuerySet[Event]], Iterator[bytes]]]] = {
     "csv": ("text/csv; charset=utf-8", csv_of),
     "jsonl": ("application/jsonl; charset=utf-8", json_of),
@@ -142,6 +151,17 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
     @admin.display(description=gettext_lazy("Approved by"))
     def approvers_shown(self, event: Event) -> str:
         return ", ".join(event.approvers)
+
+    def sections(self, request: HttpRequest, row: Event) -> list[Section]:
+        """Show what its actor had activated then, each with the way to all that was done meanwhile."""
+        if row.actor_id is None or not actor_of(request).has_perm("assignments.view_activeassignment"):
+            return []
+        heads = [_("Role"), _("Scope"), _("Start"), _("End"), _("Events")]
+        rows = [
+            [link(each, each.role), each.scope, moment(each.starts_at), moment(each.over_at), _events_link(each)]
+            for each in activated_at(row.actor_id, row.at, row.at)
+        ]
+        return [Section(_("Activated by its actor then"), heads, rows)] if rows else []
 
     def get_urls(self) -> list[URLPattern]:
         files = [self.page(f"export.{kind}", f"export_{kind}", self.export_view, kind=kind) for kind in FILES]

@@ -8,17 +8,21 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
 from accounts.links import link as link_to_page
 from accounts.models import EnrolmentTicket, User, default_zone
-from accounts.rules import intent_digest
+from accounts.rules import NotAllowed, intent_digest
 from accounts.services import create_person
+from approvals.looking_back import Year
 from approvals.models import Request
 from assignments.holdings import Holding, active_holdings, eligible_holdings
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
@@ -29,7 +33,7 @@ from roles.models import Delegation
 from roles.services import end_delegation
 
 from .assignments import AssignsMany, assign_links, assignment_row, end_day_of
-from .base import Act, Button, Section, ServiceAdmin, link, list_of
+from .base import Act, Button, Section, ServiceAdmin, link, list_of, page_of
 from .forms import ProvedReasonForm, ReasonForm, ServiceForm
 from .imports import ImportsRows
 from .requests import request_row
@@ -192,7 +196,20 @@ class PersonAdmin(ImportsRows, AssignsMany, ServiceAdmin):
 
     def links(self, request: HttpRequest, row: User) -> list[Button]:
         kinds = ["eligible", "active"] if row.is_person else ["active"]
-        return assign_links(request, kinds, user=row.pk)
+        year = [Button(_("Year"), page_of(row, "year"))] if request.user.has_perm("audit.view_event") else []
+        return [*assign_links(request, kinds, user=row.pk), *year]
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("<path:object_id>/year/", "year", self.year_view), *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def year_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what somebody did and what was done about them, by month."""
+        row = self.found(request, object_id)
+        if not request.user.has_perm("audit.view_event"):
+            raise NotAllowed
+        context = Year.asked(row, request.GET).context(request.GET.get("page"))
+        return self.shown(request, "admin/person_year.html", _("Year"), row=row, **context)
 
     def sections(self, request: HttpRequest, row: User) -> list[Section]:
         may = request.user.has_perm

@@ -14,10 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from approvals.models import Request
 from approvals.services import cancel
+from assignments.models import ActiveAssignment
 from pim_site.templatetags.pim import dot, duration, moment, ticket
 
-from .base import Act, Button, ConsoleAdmin, Section, link
+from .base import Act, Button, ConsoleAdmin, Section, link, page_of
 from .days import DaysFilter
+
+WITHIN = gettext_lazy("Done within it")
 
 # Fields that only some requests have, and the column that says so.
 OPTIONAL = {
@@ -41,6 +44,12 @@ def status_dot(request: Request) -> SafeString:
 def request_row(row: Request) -> list[Any]:
     """Return the cells of a request in a table below something else."""
     return [link(row, row.reference), row.role, row.get_action_display(), moment(row.requested_at), status_dot(row)]
+
+
+def within_links(request: HttpRequest, row: ActiveAssignment | None) -> list[Button]:
+    """Return the way to what was done while an activation was in force, for those who may read the audit."""
+    readable = row is not None and row.is_activated and request.user.has_perm("audit.view_event")
+    return [Button(WITHIN, page_of(row, "events"))] if row and readable else []
 
 
 def what_canceling_does(row: Request) -> Iterator[str]:
@@ -110,7 +119,8 @@ class RequestAdmin(ConsoleAdmin):
         return [name for name in self.fields if name not in missing]
 
     def links(self, request: HttpRequest, row: Request) -> list[Button]:
-        return [Button(_("Open the request"), reverse("approvals:request-detail", args=[row.pk]))]
+        opened = Button(_("Open the request"), reverse("approvals:request-detail", args=[row.pk]))
+        return [opened, *within_links(request, row.active_assignment)]
 
     def sections(self, request: HttpRequest, row: Request) -> list[Section]:
         heads = [_("Person"), _("Verdict"), _("Reason"), _("Decided")]

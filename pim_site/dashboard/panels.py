@@ -8,10 +8,10 @@ from django.utils import dateformat
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from accounts.days import days_text
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.rules import EXTEND_WINDOW
-from pim_site.days import days_text
 from pim_site.pages import list_of, page_of
 from pim_site.templatetags.pim import duration, moment
 from reviews.models import Instance

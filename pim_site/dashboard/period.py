@@ -8,7 +8,7 @@ from django.db.models import DateField
 from django.db.models.functions import Cast, Trunc
 from django.utils import timezone
 
-from pim_site.days import midnight
+from accounts.days import midnight
 
 LENGTHS = (7, 30, 90, 365)
 USUAL = 30

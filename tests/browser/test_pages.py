@@ -38,6 +38,7 @@ SELF_SERVICE = {
         "/",
         "/requests/",
         "/history/",
+        "/history/year/?deed=activated",
         "/security/",
         "/security/apps/add/",
         "/security/recovery-codes/",
