@@ -304,6 +304,18 @@ def acts(page, lists):
         yield from [button.get_attribute("href") for button in buttons.all()]
 
 
+def test_what_people_did_is_sound(visitor):
+    visit = visitor()
+    page = visit.sign_in("global_admin")
+    page.goto("/console/accounts/user/?q=hugo.pier")
+    person = page.locator("#result_list tbody th a").first.get_attribute("href").split("change/")[0]
+    page.goto("/console/assignments/activeassignment/?how=activated")
+    active = page.locator("#result_list tbody th a").first.get_attribute("href").split("change/")[0]
+    paths = [f"{person}year/?deed=activated", f"{active}events/", "/console/dashboard/?days=365"]
+
+    assert [fault for path in paths for fault in faults(visit, path)] == []
+
+
 def test_console_pages_are_sound(visitor):
     visit = visitor()
     paths = [*CONSOLE, *details(visit.sign_in("global_admin"), DETAILS)]
