@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.looking_back import Year, activated_at, within, within_context
-from audit.models import Event
+from audit.models import Archive, Event
 from audit.services import record
 from roles.models import Role
 from tests.client import signed_in
@@ -96,6 +96,15 @@ def test_each_number_opens_so_many_events(at, client):
 def test_year_that_is_none_is_the_present_one(at, client, year):
     signed_in(client, UserFactory())
     assert client.get(f"{reverse('approvals:year')}?year={year}").context["shown"].year == 2026
+
+
+def test_year_says_what_is_in_archives_only(at):
+    newest = datetime(2025, 3, 1, tzinfo=UTC)
+    facts = {"file": "1-9.jsonl", "digest": "", "note": "", "frontier": b"", "at": newest}
+    archive = Archive.objects.create(first=1, last=9, oldest_at=newest, newest_at=newest, **facts)
+    ana = UserFactory()
+
+    assert [Year(ana, year).context(1)["archive"] for year in (2024, 2025, 2026)] == [archive, archive, None]
 
 
 def test_events_within_an_activation(at):
