@@ -139,7 +139,7 @@ class Year:
         """Return how often each deed was done in each month, the first month first; one statement."""
         month = Trunc("at", "month", output_field=DateField())
         numbers = {deed.key: Count("pk", filter=deed.of(self.person)) for deed in DEEDS}
-        rows = self._events(None).order_by().annotate(month=month).values("month").annotate(**numbers)
+        rows: Any = self._events(None).order_by().annotate(month=month).values("month").annotate(**numbers)
         found: dict[int, dict[str, Any]] = {row["month"].month: row for row in rows}
         return [
             Month(date(self.year, number, 1), [(deed, found.get(number, {}).get(deed.key, 0)) for deed in DEEDS])
