@@ -42,6 +42,7 @@ endif
 
 $(V)/.installed: requirements.txt | $(V)/bin/python
 	$(call install,requirements.txt)
+	$(BIN)/python -m pim_site.demo.empty
 	@touch $@
 
 $(V)/.installed-dev: requirements-dev.txt | $(V)/bin/python

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,9 +94,14 @@ def found(at: datetime) -> Cast:
     """The company on its first day: people, groups, resources, roles, and one administrator."""
     cast = Cast(resources={NAME: Resource.objects.get(path="/")})
     cast.roles = {key: Role.objects.built_in(key) for key in RIGHTS}
-    with clock.set_to(at), bind(correlation_id=uuid.uuid4().hex, via="command"):
+    with (
+        clock.set_to(at),
+        bind(correlation_id=uuid.uuid4().hex, via="command"),
+        ThreadPoolExecutor(1) as meanwhile,  # it takes a tenth of the whole, and no database
+    ):
+        password = meanwhile.submit(make_password, PASSWORD)
         hire(cast)
-        enrol(cast.people.values())
+        enrol(cast.people.values(), password.result())
         root = cast.resources[NAME]
         reason = "The first administrator, made on the command line."
         approvals.assign_active(
@@ -123,10 +129,9 @@ def _hire(person: Person, manager: User | None) -> User:
     )
 
 
-def enrol(people: Iterable[User]) -> None:
+def enrol(people: Iterable[User], password: str) -> None:
     """Give each person the demo's password and an authenticator app, as an enrolment link would, but hash once."""
     persons = [person for person in people if person.is_person]
-    password = make_password(PASSWORD)
     for person in persons:
         person.password = password
         record("enrolment.completed", actor=person, target=person, subject=person)
