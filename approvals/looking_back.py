@@ -173,7 +173,7 @@ class Year:
 # --- within an activation -------------------------------------------------------------------------------------
 
 
-class Deeds(NamedTuple):
+class Done(NamedTuple):
     """An event, and which roles its actor had activated then."""
 
     line: Line
@@ -209,7 +209,7 @@ def within_context(active: ActiveAssignment, at: datetime, page: Any) -> dict[st
         "others": [row for row in overlapping if row.pk != active.pk],
         "page_obj": shown,
         "rows": [
-            Deeds(line, [row for row in overlapping if _runs(row, line.event.at, line.event.at)]) for line in lines
+            Done(line, [row for row in overlapping if _runs(row, line.event.at, line.event.at)]) for line in lines
         ],
     }
 

@@ -71,15 +71,19 @@ def site_zone() -> ZoneInfo:
 
 @transaction.atomic
 def _send(row: WeeklyDigest, at: datetime) -> bool:
-    """Claim the weeks since the last digest, and tell of them. Another run that claims them finds them taken."""
     since, until = row.told_until, this_week(at)
-    claimed = WeeklyDigest.objects.filter(pk=row.pk, told_until=since, next_at=row.next_at)
-    if not claimed.update(told_until=until, next_at=morning_after(until)):
+    if not _claim(row, until):
         return False
     people = holders_in_force(*READERS, at=at).filter(weekly_digest=True)
     with timezone.override(site_zone()):
         queue(Kind.WEEKLY_DIGEST, to=people, context=content(since, until, at))
     return True
+
+
+def _claim(row: WeeklyDigest, until: datetime) -> bool:
+    """Take the weeks since the last digest. Another run that saw the same row finds them taken."""
+    unclaimed = WeeklyDigest.objects.filter(pk=row.pk, told_until=row.told_until, next_at=row.next_at)
+    return bool(unclaimed.update(told_until=until, next_at=morning_after(until)))
 
 
 def content(since: datetime, until: datetime, at: datetime) -> dict[str, Any]:
