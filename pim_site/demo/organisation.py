@@ -360,6 +360,7 @@ ELIGIBLE = (
     Held("role_admin", "Directory Administrator", 48, 200),
     Held("approver", "Ledger Database Operator"),
     Held("dina.wave", "Ledger Reader"),
+    Held("helena.cliff", "Ledger Reader", 47, 200),
     Held("dina.wave", "Payments Releaser", 47, 150),
     Held("egon.sand", "Ledger Database Operator", 47, 12),
     Held("egon.sand", "Payroll Clerk", 47),
