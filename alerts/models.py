@@ -31,6 +31,10 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     def due(self, at: datetime) -> Self:
         return self.known().filter(is_enabled=True, next_scan_at__lte=at)
 
+    def to_scan(self, at: datetime) -> Self:
+        """Due, or new: that one waits for the first turn of the worker is no sign that none runs."""
+        return self.known().filter(Q(next_scan_at=None) | Q(next_scan_at__lte=at), is_enabled=True)
+
     def failing(self, at: datetime) -> Self:
         """Whose last scan failed, or was begun a while ago and did not come to its end."""
         return self.known().filter(is_enabled=True, next_scan_at__lte=at + EVERY - UNDERWAY).exclude(failure="")
@@ -50,7 +54,7 @@ class Alert(models.Model):
     severity = models.PositiveSmallIntegerField(_("severity"), choices=Severity.choices)
     is_enabled = models.BooleanField(_("enabled"), default=True)
     thresholds = models.JSONField(_("thresholds"), default=dict)  # those that differ from the defaults, by name
-    next_scan_at = models.DateTimeField(_("next scan"), default=timezone.now)
+    next_scan_at = models.DateTimeField(_("next scan"), null=True)
     scanned_at = models.DateTimeField(_("last scan"), null=True)  # that came to its end
     milliseconds = models.PositiveIntegerField(_("took"), default=0)
     overflows = models.BooleanField(_("more than are listed"), default=False)

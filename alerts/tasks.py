@@ -17,7 +17,7 @@ def scan_due() -> int:
     """Scan every alert that is due, then tell of what is new in one mail; return how many were scanned."""
     sync()
     until = monotonic() + RUN_SECONDS
-    done = each_by_itself(Alert.objects.due(now()), lambda alert: monotonic() < until and _scan(alert))
+    done = each_by_itself(Alert.objects.to_scan(now()), lambda alert: monotonic() < until and _scan(alert))
     tell()
     return done
 

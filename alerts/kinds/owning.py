@@ -23,28 +23,25 @@ def _given(at: datetime) -> list[AssignmentQuerySet]:
     return [each.filter(ORDINARY) for each in rows]
 
 
-def _by_scope(rows: list[AssignmentQuerySet]) -> Counts:
-    """Return how many assignments there are at each scope; one statement for each kind."""
+def _by_scope(rows: list[AssignmentQuerySet], at_least: int = 1) -> Counts:
+    """Return how many assignments there are at each scope with so many; one statement for each kind."""
     counts: Counts = {}
     for each in rows:
         for scope, number in each.order_by().values_list("scope").annotate(number=Count("pk")):
             counts[scope] = counts.get(scope, 0) + number
-    return counts
+    return {scope: number for scope, number in counts.items() if number >= at_least}
 
 
-def _crowded(part: Counts, whole: Counts, *, count: int, share: int) -> dict[Any, dict[str, int]]:
-    """Return the facts of each scope at which both thresholds are reached."""
-    shares = {scope: number * 100 // max(1, whole.get(scope, number)) for scope, number in part.items()}
+def _crowded(part: Counts, whole: Counts, share: int) -> dict[Any, dict[str, int]]:
+    """Return the facts of each scope at which the share of the part is reached."""
+    shares = {scope: number * 100 // max(1, whole[scope]) for scope, number in part.items()}
     return {
-        scope: {"count": number, "share": shares[scope]}
-        for scope, number in part.items()
-        if number >= count and shares[scope] >= share
+        scope: {"count": number, "share": shares[scope]} for scope, number in part.items() if shares[scope] >= share
     }
 
 
 def _listed(rows: list[AssignmentQuerySet], crowded: dict[Any, dict[str, int]]) -> Iterator[Finding]:
-    scopes = sorted(crowded, key=str)[:MOST]
-    found = [row for each in rows for row in each.filter(scope__in=scopes).described().order_by("pk")[: MOST + 1]]
+    found = [row for each in rows for row in each.filter(scope__in=crowded).described().order_by("pk")[: MOST + 1]]
     for row in sorted(found, key=lambda row: str(row.pk)):
         yield of_assignment(row, **crowded[row.scope_id])
 
@@ -66,9 +63,9 @@ def too_many_owners(at: datetime, *, count: int, share: int) -> Iterator[Finding
     """Eligible and active ones count. Both thresholds must be reached."""
     given = _given(at)
     owners = [rows.filter(OWNING) for rows in given]
-    part = _by_scope(owners)
-    whole = _by_scope([rows.filter(scope__in=list(part)[:MOST]) for rows in given])
-    yield from _listed(owners, _crowded(part, whole, count=count, share=share))
+    part = _by_scope(owners, at_least=count)
+    whole = _by_scope([rows.filter(scope__in=part) for rows in given])
+    yield from _listed(owners, _crowded(part, whole, share))
 
 
 @alert(
@@ -88,4 +85,5 @@ def too_many_permanent_owners(at: datetime, *, count: int, share: int) -> Iterat
     """Permanent is what is active, was not activated and has no end. Both thresholds must be reached."""
     owners = [rows.filter(OWNING) for rows in _given(at)]
     permanent = [owners[1].filter(ends_at=None)]
-    yield from _listed(permanent, _crowded(_by_scope(permanent), _by_scope(owners), count=count, share=share))
+    part = _by_scope(permanent, at_least=count)
+    yield from _listed(permanent, _crowded(part, _by_scope(owners), share))

@@ -140,5 +140,5 @@ def no_mfa(at: datetime) -> Iterator[Finding]:
     """The membership of a group that leads to a privileged role is such a role itself."""
     rows = RoleSettings.objects.current().filter(role__is_privileged=True)
     rows = rows.filter(activation_authentication=RoleSettings.Authentication.NONE)
-    for row in rows.select_related("role", "scope").order_by("role", "scope")[: MOST + 1]:
+    for row in rows.select_related("role", "scope").order_by("role_id", "scope_id")[: MOST + 1]:
         yield Finding(f"{row.role_id}:{row.scope_id}", row, {"role": str(row.role), "scope": str(row.scope)})

@@ -54,7 +54,9 @@ def frequent_activations(at: datetime, *, count: int, hours: int) -> Iterator[Fi
     """Of the same role, by the same person, wherever it counts. Nothing can be repaired here: what is over is over."""
     asked = Request.objects.filter(action=Request.Action.SELF_ACTIVATE, prolongs=None, status__in=GRANTED)
     asked = asked.filter(requested_at__gt=at - timedelta(hours=hours), requested_at__lte=at)
-    often = asked.order_by("user", "role").values("user", "role").annotate(times=Count("pk")).filter(times__gte=count)
+    often = (
+        asked.order_by("user_id", "role_id").values("user", "role").annotate(times=Count("pk")).filter(times__gte=count)
+    )
     found = list(often[: MOST + 1])
     people = User.objects.in_bulk({row["user"] for row in found})
     roles = Role.objects.in_bulk({row["role"] for row in found})

@@ -178,7 +178,9 @@ class AlertAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("next scan"))
     def next_scan(self, alert: Alert) -> SafeString | str:
-        return moment(alert.next_scan_at) if alert.is_enabled else "–"
+        if not alert.is_enabled:
+            return "–"
+        return moment(alert.next_scan_at) or _("At the next turn of the worker")
 
     @admin.display(description=gettext_lazy("took"))
     def took(self, alert: Alert) -> str:

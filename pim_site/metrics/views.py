@@ -13,6 +13,8 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 from django_q.models import OrmQ
 
+from alerts.models import Incident
+from alerts.registry import Severity
 from approvals.models import Request
 from assignments.models import ActiveAssignment
 from audit.models import Head, Reader
@@ -54,6 +56,7 @@ def families(at: datetime) -> Iterator[Family]:
     yield Family("pim_mail_backlog", "gauge", "Mails that were not sent.", mail)
     told = _by(Delivery.objects.all(), "state", (Delivery.State.PENDING, Delivery.State.GIVEN_UP))
     yield Family("pim_webhook_backlog", "gauge", "Webhook messages that were not delivered.", told)
+    yield Family("pim_active_incidents", "gauge", "Incidents of alerts that are to be looked at.", _incidents())
     yield Family("pim_audit_stream_lag", "gauge", "Numbered events that a destination has not taken.", _lags())
     failing: list[Sample] = [
         ("", {"destination": row.name}, (at - row.failing_since).total_seconds() if row.failing_since else 0)
@@ -73,6 +76,12 @@ def _by(
     """Count rows for each of these values of a column, those that nothing has included."""
     found = dict(rows.filter(**{f"{column}__in": values}).order_by().values_list(column).annotate(Count("pk")))
     return [("", {column: str(value)}, found.get(str(value), 0)) for value in values]
+
+
+def _incidents() -> list[Sample]:
+    rows = Incident.objects.active().order_by().values_list("alert__severity")
+    counts = dict(rows.annotate(Count("pk")))
+    return [("", {"severity": each.name.lower()}, counts.get(each.value, 0)) for each in Severity]
 
 
 def _overdue(at: datetime) -> list[Sample]:

@@ -193,6 +193,13 @@ def test_alert_is_due_every_quarter_of_an_hour(quiet, time_machine):
     assert "watched" in {row.pk for row in Alert.objects.due(now())}
 
 
+def test_new_alert_is_scanned_at_the_next_turn_and_not_overdue_before(watched):
+    later = now() + timedelta(days=1)
+
+    assert watched.row in Alert.objects.to_scan(now())
+    assert watched.row not in Alert.objects.due(later)
+
+
 def test_alert_that_is_switched_off_is_not_scanned_and_has_nothing_open(watched):
     watched.finds("a").scan()
 

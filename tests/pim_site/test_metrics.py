@@ -18,7 +18,14 @@ from pim_site.metrics import latencies
 from pim_site.metrics.latencies import LatencyMiddleware, Tally
 from pim_site.models import Heartbeat, RequestTimes
 from pim_site.tasks import WORKER, beat
-from tests.factories import ActivationFactory, ActiveFactory, DeliveryFactory, RequestFactory, UserFactory
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    DeliveryFactory,
+    IncidentFactory,
+    RequestFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 TOKEN = "a token for the metrics, long enough"
@@ -61,6 +68,7 @@ def test_metrics_count_what_there_is(client):
     queue("role_ended", to=[UserFactory()], context={})
     Message.objects.update(state=Message.State.FAILED)
     DeliveryFactory(state="given_up")
+    IncidentFactory()
     beat()
     Heartbeat.objects.update(at=now() - timedelta(seconds=50))
 
@@ -74,6 +82,7 @@ def test_metrics_count_what_there_is(client):
         'pim_overdue{task="approvals.tasks.time_out_due"}': 1,
         'pim_mail_backlog{state="failed"}': 1,
         'pim_webhook_backlog{state="given_up"}': 1,
+        'pim_active_incidents{severity="low"}': 1,
     }
     assert 50 <= found[f'pim_heartbeat_age_seconds{{name="{WORKER}"}}'] < 90
     assert found["pim_queue_depth"] == 0
