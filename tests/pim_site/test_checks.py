@@ -1,11 +1,11 @@
-"""What the server refuses to start with. The rows of the first table start real processes."""
+"""What the server refuses to start with."""
 
 import copy
 import os
+import runpy
 import subprocess
 import sys
 from collections import ChainMap
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,32 +65,6 @@ def start(changes=None):
     return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
 
 
-# With these it ends before it looks at anything else, or they change what is looked at.
-ALONE = {"debug", "demo", "no key", "unknown database", "no network", "plain calls to nowhere"}
-
-
-def batches():
-    """The table in as few starts as there can be: each costs seconds, and a refusal names all that was found."""
-    alone = [{name: REFUSED[name][0]} for name in sorted(ALONE)]
-    together = []
-    for name in [name for name in REFUSED if name not in ALONE]:
-        changes = REFUSED[name][0]
-        room = [batch for batch in together if all(changes.keys().isdisjoint(each) for each in batch.values())]
-        if not room:
-            together.append({})
-        (room or together[-1:])[0][name] = changes
-    return alone + together
-
-
-@pytest.fixture(scope="module")
-def starts():
-    """How the start of each row of the table ended."""
-    together = batches()
-    with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(start, [dict(ChainMap(*batch.values())) for batch in together]))
-    return {name: run for batch, run in zip(together, runs, strict=True) for name in batch}
-
-
 def test_shipped_production_settings_start_without_a_word():
     started = start()
     assert (started.returncode, started.stderr) == (0, "")
@@ -100,12 +74,41 @@ def test_demo_starts():
     assert start({"PIM_DEBUG": "1", "PIM_DEMO": "1", "PIM_BASE_URL": "http://localhost:8000"}).returncode == 0
 
 
-@pytest.mark.once
-@pytest.mark.xdist_group("starts")  # one process starts them all
-@pytest.mark.parametrize("name", REFUSED)
-def test_start_refused(starts, name):
-    assert starts[name].returncode == 1
-    assert REFUSED[name][1] in starts[name].stderr
+# A start takes seconds, so few of these are made; the second ends before it looks at anything else.
+@pytest.mark.parametrize("names", [["short key", "any host", "bad audit key"], ["unknown database"]])
+def test_start_refused_by_the_process(names):
+    refused = start(dict(ChainMap(*(REFUSED[name][0] for name in names))))
+    assert refused.returncode == 1
+    assert [name for name in names if REFUSED[name][1] not in refused.stderr] == []
+
+
+@pytest.fixture
+def start_here(monkeypatch):
+    """The same in this process: with the settings that an environment with these `changes` makes."""
+
+    def start_here(changes):
+        for name in [name for name in os.environ if name.startswith("PIM_")]:
+            monkeypatch.delenv(name)
+        for name, value in (PRODUCTION | changes).items():
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        for name, value in runpy.run_path(str(ROOT / "pim_site" / "settings.py")).items():
+            if name.isupper():
+                monkeypatch.setattr(loaded, name, value, raising=False)
+        refuse_unsafe_start()
+
+    return start_here
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"unknown database"}))
+def test_start_refused(start_here, name):
+    changes, word = REFUSED[name]
+    with pytest.raises(ImproperlyConfigured, match=word):
+        start_here(changes)
+
+
+def test_production_settings_not_refused(start_here):
+    start_here({})
 
 
 def changed(name, **values):
