@@ -17,7 +17,7 @@ V := .venv
 BIN := $(V)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # More processes than two cores can run at once: some tests wait most of the time.
-PARALLEL := -n 3 --dist loadgroup
+PARALLEL := --dist loadgroup -n
 # Where it is set, each of the many processes that are started here would compile all of its program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -49,21 +49,23 @@ $(V)/.installed-dev: requirements-dev.txt | $(V)/bin/python
 	$(call install,requirements-dev.txt)
 	@touch $@ $(V)/.installed
 
-test: test-sqlite test-postgres
+# Both at once: where the tests of one wait, those of the other work. Each report comes when it is whole.
+test: $(V)/.installed-dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sqlite test-postgres
 
 # The browser tests run here only: what they look at is the page, and the database is asked by all the others.
 test-sqlite: $(V)/.installed-dev
-	PIM_TEST_DATABASE=sqlite $(BIN)/pytest $(PARALLEL)
+	PIM_TEST_DATABASE=sqlite $(BIN)/pytest $(PARALLEL) 3
 
 # Pages are looked at on SQLite only (tests/conftest.py, PAGES).
 # Nothing may depend on the zone of the database session: of two processes, one works west of UTC and one east of it,
 # off by half an hour; which test falls to which changes from run to run. `make test-zones` runs all of it in both.
 test-postgres: $(V)/.installed-dev
-	PIM_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) -m 'not browser'
+	PIM_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) 2 -m 'not browser'
 
 test-zones: $(V)/.installed-dev
-	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=America/Los_Angeles $(BIN)/pytest $(PARALLEL) -m 'not browser'
-	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=Asia/Kolkata $(BIN)/pytest $(PARALLEL) -m 'not browser'
+	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=America/Los_Angeles $(BIN)/pytest $(PARALLEL) 2 -m 'not browser'
+	PIM_TEST_DATABASE=postgres PIM_TEST_TIME_ZONE=Asia/Kolkata $(BIN)/pytest $(PARALLEL) 2 -m 'not browser'
 
 benchmark: $(V)/.installed-dev
 	PIM_TEST_DATABASE=sqlite $(BIN)/pytest -p tests.conftest benchmarks

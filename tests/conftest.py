@@ -25,7 +25,8 @@ hypothesis.settings.load_profile("any machine")
 
 # What a page shows is looked at on SQLite. The questions that it asks a database are asked on both by the tests of the
 # services and querysets behind it, and odd values are sent to every page on both (`test_odd_requests.py`).
-PAGES = ("test_views", "_views", "test_console", "_console", "test_home", "test_mail_cells")
+PAGES = ("test_views", "_views", "test_console", "_console", "test_home", "test_mail_cells", "test_admin")
+PAGES += ("test_climbing", "test_demo")  # by way of the console; of a site that runs on SQLite only
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 

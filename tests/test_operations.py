@@ -856,6 +856,7 @@ def test_operation_whose_refusal_cannot_be_recorded_changes_nothing(action, audi
 NOT_KEPT = [("a\x00b", "text_invalid"), ("a\ud83d", "text_invalid"), ("a" * 1_000_000, "too_long_text")]
 
 
+@pytest.mark.once  # before the database sees them
 @every_operation
 def test_operation_refuses_texts_that_cannot_be_kept(action):
     arguments = SCENARIOS[action]().arguments

@@ -286,6 +286,7 @@ def test_nonsense_is_refused(user, key, answer):
         prove(user, answer)
 
 
+@pytest.mark.once
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
@@ -304,6 +305,7 @@ def test_parsers_raise_nothing_but_unfit(value):
             pass
 
 
+@pytest.mark.once
 @given(st.binary(max_size=200))
 @settings(max_examples=50)
 def test_signed_data_of_any_shape_is_refused(data):

@@ -24,10 +24,10 @@ FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component
 
 @pytest.hookimpl(tryfirst=True)  # before the parallel run looks at the groups
 def pytest_collection_modifyitems(items):
-    """One process of a parallel run takes them all, because they share one demo."""
+    """Those of one group share one demo in one process. They are two groups, or all else would end before they do."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group("looks" if item.path.stem == "test_pages" else "browser"))
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Demo:
     directory: Path
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
+    seen: list[int] = field(default_factory=list)  # the shapes that pages have shown
 
     def code(self, username):
         """A code of this person that was not used yet; waits where all that would be accepted were."""

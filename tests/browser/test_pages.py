@@ -24,14 +24,29 @@ SHAPES = RULES | {"rules": {name: {"enabled": False} for name in OF_COLOUR}}
 AXE = Axe().axe_script
 VIOLATIONS = """async rules => (await axe.run({exclude: [['[data-alike]']]}, rules)).violations.map(
     violation => `${violation.id}: ${violation.nodes[0].html.slice(0, 160)}`)"""
-# Rows that differ in their words alone look alike: after the first look, one of each kind is enough on either stripe.
-ALIKE = """() => { const seen = new Set(); for (const row of document.querySelectorAll("tbody tr")) {
-    const words = / (?!class|style|disabled)[\\w-]+="[^"]*"|(?<=>)[^<]+/g;
-    const shape = row.rowIndex % 2 + row.outerHTML.replace(words, "");
-    row.toggleAttribute("data-alike", seen.has(shape));
-    seen.add(shape);
-} }"""
-LOOKS = [("light", 1280, SHAPES), ("light", 360, SHAPES), ("light", 1280, COLOURS), ("dark", 1280, COLOURS)]
+# What differs in its words alone looks alike, where it stands in the same place: once looked at, it is left out.
+ALIKE = """([where, seen]) => {
+    const words =
+        / (?:href|name|value|for|title|action|datetime|aria-label\\w*|data-(?!theme)\\w+)="([^"]*)"|(?<=>)([^<]+)/g;
+    const shape = node => node.outerHTML.replace(words, (_, value, text) => (value || text || "").trim() && "x");
+    const digest = text => {
+        let sum = 0;
+        for (let at = 0; at < text.length; at++) sum = Math.imul(sum, 31) + text.charCodeAt(at) | 0;
+        return sum;
+    };
+    const known = new Set(seen);
+    const look = (node, place) => {
+        place += `>${node.tagName}.${node.className}:${node.sectionRowIndex % 2}`;
+        const mark = digest(place + shape(node)), alike = known.has(mark);
+        known.add(mark);
+        node.toggleAttribute("data-alike", alike);
+        if (!alike) for (const child of node.children) look(child, place);
+    };
+    for (const node of document.querySelectorAll(where)) look(node, "");
+    return [...known];
+}"""
+# The first look is at the whole page but for rows that are alike; the others are at what no page before has shown.
+LOOKS = [("light", 1280, SHAPES), ("light", 1280, COLOURS), ("dark", 1280, COLOURS), ("light", 360, SHAPES)]
 
 SELF_SERVICE = {
     "requester": [
@@ -110,10 +125,10 @@ def faults(visit, path):
 
 def faults_here(visit):
     page = visit.page
-    page.set_viewport_size({"width": 1280, "height": 800})
     page.wait_for_load_state()
     found, visit.faults = visit.faults, []
     page.evaluate(AXE)
+    page.evaluate(ALIKE, ["tbody tr", []])
     for scheme, width, rules in LOOKS:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour is measured while it fades
         page.set_viewport_size({"width": width, "height": 800})
@@ -121,7 +136,9 @@ def faults_here(visit):
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             look.append("scrolls sideways")
         found += [f"{scheme} {width}: {fault}" for fault in look]
-        page.evaluate(ALIKE)
+        if rules is SHAPES and width > 360:
+            visit.demo.seen = page.evaluate(ALIKE, ["body", visit.demo.seen])
+    page.set_viewport_size({"width": 1280, "height": 800})
     visit.faults = []  # axe itself tries inline styles
     return found
 
