@@ -24,28 +24,38 @@ SHAPES = RULES | {"rules": {name: {"enabled": False} for name in OF_COLOUR}}
 AXE = Axe().axe_script
 VIOLATIONS = """async rules => (await axe.run({exclude: [['[data-alike]']]}, rules)).violations.map(
     violation => `${violation.id}: ${violation.nodes[0].html.slice(0, 160)}`)"""
-# What differs in its words alone looks alike, where it stands in the same place: once looked at, it is left out.
-ALIKE = """([where, seen]) => {
-    const words =
-        / (?:href|name|value|for|title|action|datetime|aria-label\\w*|data-(?!theme)\\w+)="([^"]*)"|(?<=>)([^<]+)/g;
-    const shape = node => node.outerHTML.replace(words, (_, value, text) => (value || text || "").trim() && "x");
-    const digest = text => {
+WORDS = """/ (?:href|name|value|for|title|action|datetime|aria-label\\w*|data-(?!theme)\\w+)="([^"]*)"|(?<=>)([^<]+)/g,
+    (_, value, text) => (value || text || "").trim() && "x\""""
+NAMES = r"/(?<=[ \"])(?:app|model|field|column)-[\w-]+/g"  # classes that say what is shown, not how
+# Rows that differ in their words alone look alike: one of each kind is enough on either stripe.
+LESS = f"""() => {{ const seen = new Set(); for (const row of document.querySelectorAll("tbody tr")) {{
+    const shape = row.rowIndex % 2 + row.outerHTML.replace({WORDS});
+    if (seen.has(shape)) row.remove();
+    seen.add(shape);
+}} }}"""
+SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+# So does an element with the same attributes beneath the same: `seen` are those that pages before have shown.
+KNOWN = f"""seen => {{
+    const known = new Set(seen);
+    const digest = text => {{
         let sum = 0;
         for (let at = 0; at < text.length; at++) sum = Math.imul(sum, 31) + text.charCodeAt(at) | 0;
         return sum;
-    };
-    const known = new Set(seen);
-    const look = (node, place) => {
-        place += `>${node.tagName}.${node.className}:${node.sectionRowIndex % 2}`;
-        const mark = digest(place + shape(node)), alike = known.has(mark);
+    }};
+    const look = (node, place) => {{
+        const words = [...node.childNodes].some(child => child.nodeType === Node.TEXT_NODE && child.data.trim());
+        const stripe = node.sectionRowIndex % 2;
+        const own = node.cloneNode(false).outerHTML.replace({WORDS}).replace({NAMES}, "");
+        const mark = digest(`${{place}} ${{stripe}} ${{words}} ${{own}}`);
+        const old = [...node.children].map(child => look(child, mark)).every(Boolean) && known.has(mark);
         known.add(mark);
-        node.toggleAttribute("data-alike", alike);
-        if (!alike) for (const child of node.children) look(child, place);
-    };
-    for (const node of document.querySelectorAll(where)) look(node, "");
+        node.toggleAttribute("data-alike", old);
+        return old;
+    }};
+    look(document.body, 0);
     return [...known];
-}"""
-# The first look is at the whole page but for rows that are alike; the others are at what no page before has shown.
+}}"""
+# The first look is at the whole page, the others are at what no page before has shown.
 LOOKS = [("light", 1280, SHAPES), ("light", 1280, COLOURS), ("dark", 1280, COLOURS), ("light", 360, SHAPES)]
 
 SELF_SERVICE = {
@@ -124,23 +134,26 @@ def faults(visit, path):
 
 
 def faults_here(visit):
-    page = visit.page
+    page, fresh = visit.page, None
     page.wait_for_load_state()
-    found, visit.faults = visit.faults, []
+    found, visit.faults = [*visit.faults, *scrolling(page)], []
+    page.evaluate(LESS)
     page.evaluate(AXE)
-    page.evaluate(ALIKE, ["tbody tr", []])
     for scheme, width, rules in LOOKS:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour is measured while it fades
         page.set_viewport_size({"width": width, "height": 800})
-        look = page.evaluate(VIOLATIONS, rules)
-        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            look.append("scrolls sideways")
-        found += [f"{scheme} {width}: {fault}" for fault in look]
-        if rules is SHAPES and width > 360:
-            visit.demo.seen = page.evaluate(ALIKE, ["body", visit.demo.seen])
-    page.set_viewport_size({"width": 1280, "height": 800})
+        found += [f"{scheme} {width}: {fault}" for fault in page.evaluate(VIOLATIONS, rules)]
+        if fresh is None:
+            fresh = visit.demo.seen = page.evaluate(KNOWN, visit.demo.seen)
     visit.faults = []  # axe itself tries inline styles
     return found
+
+
+def scrolling(page):
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        if page.evaluate(SIDEWAYS):
+            yield f"scrolls sideways at {width}"
 
 
 def details(page, lists):
