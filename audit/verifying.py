@@ -20,6 +20,7 @@ from audit.services import columns_of
 # What stands in an event beside its number and its text; the moment comes first.
 COLUMNS = [column.attname for column in Event._meta.concrete_fields if column.attname not in {"id", "canonical"}]
 _in_order = itemgetter(*COLUMNS[1:])
+_decoded = json.JSONDecoder().raw_decode
 MOST_FAULTS = 50
 
 
@@ -216,7 +217,9 @@ def _fault_in(n: int, leaf: bytes, hashed: bytes, canonical: str, columns: list[
 
 def _derived(canonical: str) -> list[Any]:
     """What the columns must hold, from the text; those that it says nothing of are empty."""
-    facts = json.loads(canonical)
+    facts, end = _decoded(canonical)  # `json.loads` looks twice for blanks, of which there are none
+    if end != len(canonical):
+        raise ValueError
     return [facts["at"], *_in_order(columns_of(facts))]
 
 

@@ -13,13 +13,14 @@ from functools import cache
 from unittest import mock
 from uuid import UUID
 
-from audit import verifying
+from audit import exporting, verifying
 from audit.canonical import dumps, moment
 from audit.merkle import Frontier, leaf_hash
-from audit.notes import VerifyingKey
+from audit.models import Archive
+from audit.notes import SigningKey, Statement, VerifyingKey, stated
 from audit.services import columns_of
 
-from .logs import OTHER_SECRET, checkpoint_over, export_of, is_sound
+from .logs import ORIGIN, OTHER_SECRET, SECRET, checkpoint_over, export_of, is_sound
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BEGIN = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -158,14 +159,27 @@ def with_row(rows, place, *instead):
     return [*rows[:place], *instead, *rows[place + 1 :]]
 
 
-def flip_export(log, stride=1):
-    """Flip bits of the exported lines, the checkpoint at the end included."""
-    lines = export_of([row[2] for row in log.rows], log.notes[-1])
+def flip_export(log, stride=1, piece=20):
+    """Flip bits of exported files, statement and checkpoint included; each file has a few events, as archives may."""
     count = passed = 0
-    for place, line in enumerate(lines):
-        for bit in range(place % stride, 8 * len(line), stride):
-            count, passed = count + 1, passed + is_sound(with_row(lines, place, flipped(line, bit)))
+    for start in range(0, len(log.rows), piece):
+        lines = file_of(log.rows, start, start + piece)
+        for place, line in enumerate(lines):
+            for bit in range((start + place) % stride, 8 * len(line), stride):
+                count, passed = count + 1, passed + is_sound(with_row(lines, place, flipped(line, bit)))
     return count, passed
+
+
+def file_of(rows, start, end):
+    """Events `start + 1` to `end` as a file that follows on an archive of those before."""
+    lines = export_of([row[2] for row in rows[:end]], checkpoint(rows, end))[start:]
+    return [beginning(rows, start), *lines] if start else lines
+
+
+def beginning(rows, size):
+    edge, key = Frontier.over(row[1] for row in rows[:size]), SigningKey(ORIGIN, SECRET)
+    said = stated(Statement(ORIGIN, 1, size, edge.root(), "0" * 64, moment(BEGIN)), [key])
+    return exporting._beginning(Archive(note=said, frontier=edge.packed)).encode()
 
 
 # --- rows -------------------------------------------------------------------------------------------------------

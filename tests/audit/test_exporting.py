@@ -96,3 +96,5 @@ def test_file_is_the_same_whoever_writes_it(person, monkeypatch):
     events = Event.objects.all()
     assert b"".join(csv_of(events)).decode() == "".join(csv_lines(found(events)))
     assert b"".join(csv_of(events.filter(ticket=""))).decode() == "".join(csv_lines(found(events.filter(ticket=""))))
+    for nothing in (events.none(), events.filter(pk__in=[]), events.filter(ticket="no such")):
+        assert (b"".join(csv_of(nothing)), b"".join(json_of(nothing))) == (",".join(COLUMNS).encode() + b"\n", b"")
