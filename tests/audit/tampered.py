@@ -86,6 +86,7 @@ def faults(log, *kept):
         "_head": log.read_head,
         "_rows": lambda after, until: sorted(row for row in log.rows if after < row[0] <= until),
         "_outside": lambda: iter(()),
+        "_archives": list,
     }
     with ExitStack() as stack:
         for name, function in read.items():
