@@ -120,7 +120,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
         mine = Q(pk=None)
         for owner, leads in _owners_of_voices(user, at):
             mine |= _voice(owner, user, at, lambda stages: Q(in_use__in=stages.values("settings")), leads=leads)
-        return self._asked().filter(mine)
+        return self.at_their_stage().filter(mine)
 
     def awaiting(self, user: User, at: datetime) -> Self:
         """Waiting for a decision that `user` may give at their stage: never twice, never past their time.
@@ -132,7 +132,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
             mine |= Q(pk__in=_WAITING[leads].subquery(owner, user, at))
         return self.filter(mine)
 
-    def _asked(self) -> Self:
+    def at_their_stage(self) -> Self:
         """Those that people are asked about, with the settings and the stage that count for each now."""
         asked = self.filter(stage__isnull=False).alias(in_use=Subquery(_settings_in_use().values("pk")[:1]))
         return asked.alias(stage_in_use=Subquery(_stage_in_use().values("pk")[:1]))
@@ -164,7 +164,7 @@ def _owners_of_voices(user: User, at: datetime) -> list[tuple[User, bool]]:
 
 def _waiting(owner: User, user: User, at: datetime, *, leads: bool) -> models.QuerySet[Any, Any]:
     """The keys of what waits for a decision that `user` may give with the voice of `owner`."""
-    waiting = Request.objects.pending().filter(expires_at__gt=at, user__is_active=True)._asked()
+    waiting = Request.objects.pending().filter(expires_at__gt=at, user__is_active=True).at_their_stage()
     voice = _voice(owner, user, at, lambda stages: Q(stage_in_use__in=stages.values("pk")), leads=leads)
     used = Q(on_behalf_of=owner) | Q(on_behalf_of=None, person=owner)
     heard = Decision.objects.filter(used | Q(person=user) | Q(on_behalf_of=user), request=OuterRef("pk"))

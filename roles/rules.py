@@ -226,7 +226,7 @@ def check_settings(
     for terms in stages:
         _check_stage(terms)
     if settings.approval_required:
-        _check_reachable(stages, members)
+        check_reachable(stages, members)
 
 
 def _check_stage(terms: StageTerms) -> None:
@@ -245,8 +245,15 @@ def _check_stage(terms: StageTerms) -> None:
         raise SettingsRefused(_("Name the groups of which one each must approve."), code="out_of_range")
 
 
-def _check_reachable(stages: Sequence[StageTerms], members: "Mapping[Group, Collection[User]]") -> None:
-    """Each stage needs its people, others than those who decided in the stages before: nobody counts twice."""
+def check_reachable(stages: Sequence[StageTerms], members: "Mapping[Group, Collection[User]]") -> None:
+    """Refuse stages that could not all be passed: each needs its people, others than those who decided before.
+
+    Args:
+        members: the enabled people of each group that the stages name.
+
+    Raises:
+        SettingsRefused: ``group_not_protected``, ``nobody_could_approve``, ``quorum_unreachable``.
+    """
     if any(not group.is_protected for terms in stages for group in terms.groups):
         raise SettingsRefused(
             _("Only protected groups can approve, because whoever may change a group decides who approves."),

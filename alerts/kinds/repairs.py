@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -51,7 +52,21 @@ def _is_no_service(row: Assignment) -> bool:
     return row.user is None or row.user.is_person
 
 
+def _what_ending_does(row: ActiveAssignment) -> Iterator[str]:
+    yield _("%(holder)s loses %(role)s at %(scope)s at once, and is told so by mail.") % names(row)
+    yield _("They can activate it again: their eligibility stays.")
+
+
+def _end(row: ActiveAssignment, *, actor: User, justification: str) -> None:
+    services.deactivate(active=row, actor=actor, justification=justification)
+
+
+def _is_in_force(row: Assignment) -> bool:
+    return row.state(now()) == "active"
+
+
 REMOVE = Repair(gettext_lazy("Remove the assignment"), _what_removing_does, _remove)
 MAKE_ELIGIBLE = Repair(
     gettext_lazy("Make eligible instead"), _what_making_eligible_does, _make_eligible, fits=_is_no_service
 )
+END = Repair(gettext_lazy("End the activation"), _what_ending_does, _end, fits=_is_in_force)

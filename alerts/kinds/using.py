@@ -1,9 +1,11 @@
-"""How roles are used: not at all, or all the time."""
+"""How roles are used: not at all, all the time, or at night."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, When
+from django.db.models.functions import ExtractHour
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -13,7 +15,7 @@ from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Role
 
-from .repairs import REMOVE, of_assignment
+from .repairs import END, REMOVE, of_assignment
 
 GRANTED = (Request.Status.PROVISIONED, Request.Status.SCHEDULED, Request.Status.REVOKED)
 
@@ -63,3 +65,37 @@ def frequent_activations(at: datetime, *, count: int, hours: int) -> Iterator[Fi
     for row in found:
         facts = {"holder": str(people[row["user"]]), "role": str(roles[row["role"]]), "count": row["times"]}
         yield Finding(f"{row['user']}:{row['role']}", people[row["user"]], facts | {"hours": hours})
+
+
+@alert(
+    "unusual_hours",
+    severity=Severity.LOW,
+    title=_("Activated at unusual hours"),
+    why=_("Whoever has stolen an account likes to use it while its person sleeps."),
+    advice=_("Ask the person whether it was them. If nobody can say, end the activation and disable the account."),
+    sentence=_("%(holder)s activated %(role)s at %(scope)s on %(used_at)s at %(hour)s o'clock in their zone."),
+    thresholds=(
+        Threshold("begin", _("Usual from this hour on, in the person's own zone"), default=6, low=0, high=12),
+        Threshold("end", _("until this hour"), default=21, low=12, high=24),
+        Threshold("days", _("Shown for so many days"), default=7, low=1, high=30),
+    ),
+    repair=END,
+)
+def unusual_hours(at: datetime, *, begin: int, end: int, days: int) -> Iterator[Finding]:
+    """Of privileged roles, by when it was asked for: the person was there then. From 0 to 24 all hours are usual."""
+    asked = Request.objects.filter(action=Request.Action.SELF_ACTIVATE, prolongs=None, status__in=GRANTED)
+    asked = asked.filter(requested_at__gt=at - timedelta(days=days), requested_at__lte=at, role__is_privileged=True)
+    rows = asked.filter(active_assignment__isnull=False).annotate(hour=_hour_of_person(asked))
+    rows = rows.filter(Q(hour__lt=begin) | Q(hour__gte=end)).select_related(
+        "active_assignment", "user", "role", "scope"
+    )
+    for row in rows.order_by("active_assignment")[: MOST + 1]:
+        facts = {"holder": str(row.user), "role": str(row.role), "scope": str(row.scope), "used_at": row.requested_at}
+        yield Finding(str(row.active_assignment_id), row.active_assignment, facts | {"hour": row.hour})  # type: ignore[attr-defined]  # annotated
+
+
+def _hour_of_person(asked: QuerySet[Request]) -> Case:
+    """Return the hour at which each was asked for, as one question: with a branch for each zone of these people."""
+    zones = asked.order_by().values_list("user__time_zone", flat=True).distinct()
+    hours = [When(user__time_zone=zone, then=ExtractHour("requested_at", tzinfo=ZoneInfo(zone))) for zone in zones]
+    return Case(*hours, default=None, output_field=IntegerField())

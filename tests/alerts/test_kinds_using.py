@@ -1,10 +1,12 @@
 """Roles that nobody uses, and those that somebody uses all the time."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils.timezone import now
 
+from accounts.models import User
 from roles.models import Role
 from tests.alerts.finding import found, repaired, rows, words
 from tests.factories import (
@@ -82,3 +84,53 @@ def test_what_was_denied_or_is_longer_ago_is_not_counted():
 
     assert rows("frequent_activations") == set()
     assert rows("frequent_activations", hours=26) == {eligible.user}
+
+
+def asked_at(hour, **values):
+    """A privileged role that somebody in Tokyo activated yesterday, at this hour of theirs."""
+    local = now().astimezone(ZoneInfo("Asia/Tokyo")) - timedelta(days=1)
+    eligible = EligibleFactory(role__is_privileged=values.pop("privileged", True), user__time_zone="Asia/Tokyo")
+    active = ActivationFactory(eligible_assignment=eligible)
+    values = {"status": "provisioned", "requested_at": local.replace(hour=hour, minute=0, second=0)} | values
+    RequestFactory(eligible_assignment=eligible, active_assignment=active, stage=None, expires_at=None, **values)
+    return active
+
+
+def test_privileged_role_activated_while_its_person_sleeps_is_found():
+    night, evening = asked_at(5), asked_at(21)
+
+    assert rows("unusual_hours") == {night, evening}
+    assert rows("unusual_hours", begin=5) == {evening}
+    assert rows("unusual_hours", begin=0, end=24) == set()
+    assert "at 5 o'clock in their zone." in " ".join(words("unusual_hours"))
+
+
+def test_what_was_activated_by_day_of_no_privilege_or_long_ago_is_not_found():
+    asked_at(6)
+    asked_at(20)
+    asked_at(3, privileged=False)
+    asked_at(3, requested_at=now() - timedelta(days=8))
+    asked_at(3, action="admin_assign")
+
+    assert rows("unusual_hours") == set()
+
+
+def test_each_is_judged_in_their_own_zone():
+    far = asked_at(3)
+    near = asked_at(12)
+    User.objects.filter(pk=near.user_id).update(time_zone="America/New_York")  # 22 or 23 o'clock there
+
+    assert rows("unusual_hours") == {far, near}
+
+
+def test_repair_ends_the_activation_and_leaves_the_eligibility():
+    administrator, active = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR), asked_at(3)
+
+    incident = repaired("unusual_hours", about=active, actor=administrator)
+
+    active.refresh_from_db()
+    assert (incident.resolution, active.end_reason, active.eligible_assignment.end_reason) == (
+        "repaired",
+        "deactivated",
+        "",
+    )
