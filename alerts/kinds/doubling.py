@@ -1,13 +1,12 @@
 """Roles that are there twice."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, TextField
+from django.db.models import Count, Max, Min, QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +15,8 @@ from alerts.registry import Finding, Severity, Threshold, alert
 from assignments.models import ActiveAssignment, AssignmentQuerySet, EligibleAssignment
 from roles.models import Role
 
-Looks = dict[UUID, tuple[Any, ...]]
+# Of each role something, by its key.
+Facts = dict[UUID, Any]
 
 
 @alert(
@@ -37,42 +37,44 @@ def duplicate_roles(at: datetime, *, count: int) -> Iterator[Finding]:
     """
     rows = [EligibleAssignment.objects.in_force(at), ActiveAssignment.objects.in_force(at).assigned()]
     looks = [_looks(each) for each in rows]
-    pairs = sorted(_alike(looks, count), key=lambda pair: f"{pair[0].pk}:{pair[1].pk}")
-    for first, other in islice((pair for pair in pairs if _is_same(rows, *pair)), MOST + 1):
+    alike = _alike([role for role in _roles() if _number(looks, role) >= count], looks)
+    marks = [_marks(each, [role for several in alike for role in several]) for each in rows]
+    same = [found for several in alike for found in _alike(several, marks)]
+    pairs = sorted((f"{first.pk}:{other.pk}", first, other) for first, *others in same for other in others)
+    for key, first, other in pairs[: MOST + 1]:
         facts = {"role": str(first), "other": str(other), "scope": str(first.resource)}
-        yield Finding(f"{first.pk}:{other.pk}", first, facts | {"count": _number(looks, first)})
+        yield Finding(key, first, facts | {"count": _number(looks, first)})
 
 
-def _looks(rows: AssignmentQuerySet) -> Looks:
-    """Return of each role how many hold it, and the first and last of them: what is compared before all is."""
+def _roles() -> QuerySet[Role]:
+    ordinary = Role.objects.filter(built_in_key=None, group_part="").select_related("resource")
+    return ordinary.prefetch_related("permissions").order_by("pk")
+
+
+def _alike(roles: Iterable[Role], facts: list[Facts]) -> list[list[Role]]:
+    """Return those of the roles that give the same, and of which both facts are the same, two and more together."""
+    kinds: dict[Any, list[Role]] = defaultdict(list)
+    for role in roles:
+        gives = (role.resource_id, role.owns_resource, frozenset(each.pk for each in role.permissions.all()))
+        kinds[gives, *(each.get(role.pk) for each in facts)].append(role)
+    return [several for several in kinds.values() if len(several) > 1]
+
+
+def _looks(rows: AssignmentQuerySet) -> Facts:
+    """Return of each role how many hold it, and the first and last of them: enough to know most roles apart."""
     holder = Cast(Coalesce("user", "group"), TextField())
     groups = rows.order_by().values_list("role").annotate(number=Count("pk"), first=Min(holder), last=Max(holder))
-    return {role: facts for role, *facts in groups}
+    return {role: tuple(facts) for role, *facts in groups}
 
 
-def _number(looks: list[Looks], role: Role) -> int:
+def _number(looks: list[Facts], role: Role) -> int:
     return sum(each[role.pk][0] for each in looks if role.pk in each)
 
 
-def _alike(looks: list[Looks], count: int) -> Iterator[tuple[Role, Role]]:
-    """Yield roles that look the same: the first of each kind with each other one."""
-    ordinary = Role.objects.filter(built_in_key=None, group_part="").select_related("resource")
-    kinds: dict[Any, list[Role]] = defaultdict(list)
-    for role in ordinary.prefetch_related("permissions").order_by("pk"):
-        if _number(looks, role) >= count:
-            gives = (role.resource_id, role.owns_resource, frozenset(each.pk for each in role.permissions.all()))
-            kinds[gives, *(tuple(each.get(role.pk, ())) for each in looks)].append(role)
-    return ((first, other) for first, *others in kinds.values() for other in others)
-
-
-def _is_same(rows: list[AssignmentQuerySet], first: Role, other: Role) -> bool:
-    """Are the holders of two roles the same? They are as many, so one direction is enough."""
-    held = ("user", "group", "scope")
-    return not any(
-        each.filter(role=first)
-        .order_by()
-        .values_list(*held)
-        .difference(each.filter(role=other).order_by().values_list(*held))
-        .exists()
-        for each in rows
-    )
+def _marks(rows: AssignmentQuerySet, roles: list[Role]) -> Facts:
+    """Return of each role what its holders and their scopes come to: the same number for the same set."""
+    marks: Facts = defaultdict(int)
+    held = rows.filter(role__in=roles).order_by().values_list("role", "user", "group", "scope")
+    for role, *holding in held.iterator(chunk_size=5000):
+        marks[role] ^= hash(tuple(holding))
+    return marks
