@@ -5,11 +5,12 @@
 # make bench-chain  activations with the chain of the audit and without it: PostgreSQL
 # make bench-reviews  how long a review of up to 50,000 accesses takes to begin: PostgreSQL
 # make bench-audit  taking out and verifying a million events, beside what the database alone takes: PostgreSQL
+# make bench-alerts  what a scan of each alert costs: PostgreSQL, a million assignments
 # make bench-tamper  everything that can be done to a log of 200 events, and what both verifiers say of it
 # make benchmark  what is too dear for every run: a CSV file of 10,000 rows
 # make check  format, lint, types, import order, migrations, deployment checks
 .DEFAULT_GOAL := run
-.PHONY: run test test-sqlite test-postgres test-zones fuzz-api bench-access bench-chain bench-reviews bench-audit bench-tamper benchmark check format lock clean
+.PHONY: run test test-sqlite test-postgres test-zones fuzz-api bench-access bench-chain bench-reviews bench-audit bench-alerts bench-tamper benchmark check format lock clean
 
 PORT ?= 8000
 PYTHON ?= python3
@@ -82,6 +83,9 @@ bench-reviews: $(V)/.installed-dev
 
 bench-audit: $(V)/.installed-dev
 	$(BIN)/python -m benchmarks.audit
+
+bench-alerts: $(V)/.installed-dev
+	$(BIN)/python -m benchmarks.alerts
 
 bench-tamper: $(V)/.installed-dev
 	$(BIN)/python -m benchmarks.tamper

@@ -1,0 +1,103 @@
+"""`make bench-alerts`: what a scan of each alert costs on PostgreSQL, with a million active assignments.
+
+Half as many eligible ones beside them; `--rows` for fewer, `--only` for one kind, `--explain` to see what the database
+does. Prints of each kind the time, the statements, the findings and the most memory that Python took; exits with 1
+where a scan takes more than its share of the quarter of an hour, more statements than a few, or memory for the rows.
+"""
+
+import argparse
+import sys
+import time
+import tracemalloc
+from itertools import islice
+
+from benchmarks.access import as_in_production, like, prepare
+
+MOST_SECONDS, MOST_STATEMENTS, MOST_MEGABYTES = 15.0, 30, 64
+
+
+def lay_out(rows):
+    """Beside the active assignments of `benchmarks.access`: people eligible for every other one, and a privileged role
+    in ten; nothing was asked for, so that nothing of it is accounted for.
+    """
+    from django.db import connection
+
+    from accounts.models import User
+    from assignments.models import ActiveAssignment, EligibleAssignment
+    from roles.models import Role
+
+    prepare(rows)
+    held = ActiveAssignment.objects.filter(role__built_in_key=None).first()
+    common = {name: getattr(held, name) for name in ("role", "scope", "starts_at", "created_at")}
+    eligible = EligibleAssignment.objects.create(user=User.objects.get(username="p0"), **common)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE half AS SELECT user_id, role_id FROM pairs"
+            " WHERE abs(hashtextextended(user_id::text || role_id::text, 0)) %% 2 = 0"
+            " AND NOT (user_id = %s AND role_id = %s)",
+            [eligible.user_id, eligible.role_id],
+        )
+        like(cursor, eligible, "half", user_id="n.user_id", role_id="n.role_id")
+    Role.objects.filter(name__endswith="0", built_in_key=None).update(is_privileged=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    print(f"{EligibleAssignment.objects.count()} eligible assignments", flush=True)
+
+
+class Statements:
+    """Every statement of a scan, and where it is asked for, what the database does for it."""
+
+    def __init__(self, explain):
+        self.count, self.explain = 0, explain
+
+    def __call__(self, execute, sql, params, many, context):
+        self.count += 1
+        if self.explain and sql.startswith(("SELECT", "(")):
+            with context["connection"].connection.cursor() as cursor:
+                plan = cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {sql}", params).fetchall()
+            print(sql[:400], *(line for (line,) in plan), sep="\n", flush=True)
+        return execute(sql, params, many, context)
+
+
+def scanned(kind, explain):
+    """Seconds, statements and findings of one scan, and megabytes at its peak in a second one: tracing is slow."""
+    from django.db import connection
+    from django.utils.timezone import now
+
+    from alerts.models import MOST
+
+    limits = {each.name: each.default for each in kind.thresholds}
+    statements, begun = Statements(explain), time.perf_counter()
+    with connection.execute_wrapper(statements):
+        found = len(list(islice(kind.scan(now(), **limits), MOST + 1)))
+    seconds = time.perf_counter() - begun
+    tracemalloc.start()
+    list(islice(kind.scan(now(), **limits), MOST + 1))
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    return seconds, statements.count, found, peak
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.alerts", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--explain", action="store_true")
+    asked = parser.parse_args()
+    as_in_production()
+    from alerts.registry import KINDS
+
+    lay_out(asked.rows)
+    late = []
+    for key, kind in sorted(KINDS.items()):
+        if asked.only in ("", key):
+            seconds, count, found, peak = scanned(kind, asked.explain)
+            print(f"{key:32} {seconds:8.2f} s {count:4} statements {found:4} findings {peak:7.1f} MB", flush=True)
+            if seconds > MOST_SECONDS or count > MOST_STATEMENTS or peak > MOST_MEGABYTES:
+                late.append(key)
+    print("too dear:", ", ".join(late) or "none")
+    return int(bool(late))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
