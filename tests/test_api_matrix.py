@@ -48,6 +48,8 @@ OTHERS = {
     "review_definitions": "definition",
     "webhook_subscriptions": "subscription",
     "webhook_deliveries": "delivery",
+    "alerts": "alert",
+    "incidents": "incident",
     "groups": "group",
     "resources": "resource",
     "roles": "role",
@@ -61,7 +63,9 @@ def operations():
     """Method and address of each operation, as they are written in the table; one for each kind of request."""
     (api,) = [entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/"]
     for entry in api.url_patterns:
-        address = str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<int:pk>", "{id}")
+        address = (
+            str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<slug:pk>", "{id}").replace("<int:pk>", "{id}")
+        )
         if address in UNDESCRIBED:
             continue
         for method in sorted(getattr(entry.callback, "actions", {"get": "", "post": ""}).keys() - {"head"}):
@@ -133,7 +137,7 @@ def body(cast, address, key):
     role, place = str(cast.others["role"]), str(cast.others["place"])
     question = {"principal": str(cast.somebody.pk), "role": role, "scope": str(root().pk)}
     act = address.rpartition("/")[2]
-    if act in ("disable", "enable", "approve", "deny", "cancel"):
+    if act in ("disable", "enable", "approve", "deny", "cancel", "repair"):
         return REASON
     if address.startswith("review"):
         return review_body(cast, address, key)
@@ -158,6 +162,7 @@ def body(cast, address, key):
             "role": role,
             **REASON,
         },
+        "incidents/{id}/dismiss": {"until": (now() + timedelta(days=9)).isoformat(), **REASON},
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
         "webhook_subscriptions": {
@@ -189,6 +194,7 @@ def review_body(cast, address, key):
 CHANGES = {
     "review_definitions/{id}": {"description": "Renamed"},
     "principals/{id}": {"display_name": "Renamed"},
+    "alerts/{id}": {"is_enabled": False},
     "groups/{id}": {"description": "Renamed"},
     "resources/{id}": {"description": "Renamed"},
     "roles/{id}": {"description": "Renamed"},

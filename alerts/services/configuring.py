@@ -7,6 +7,7 @@ from django.utils.timezone import now
 
 from accounts.authority import require
 from accounts.models import User
+from accounts.rules import check_seen
 from alerts.models import Alert, Incident
 from alerts.registry import KINDS
 from alerts.rules import check_thresholds
@@ -32,19 +33,22 @@ def configure(
     is_enabled: bool,
     thresholds: Mapping[str, int],
     justification: str = "",
+    seen: str = "",
 ) -> Alert:
     """Switch an alert on or off and choose its thresholds; it is scanned anew at once.
 
     Args:
         thresholds: by name; those that are left out stay as they are.
+        seen: `accounts.rules.fingerprint` of the `facts_of` that the actor saw; empty: whichever.
 
     Raises:
-        NotAllowed. AlertRefused: ``threshold_unknown``, ``threshold_out_of_range``.
+        NotAllowed. ChangedMeanwhile. AlertRefused: ``threshold_unknown``, ``threshold_out_of_range``.
     """
     require(actor, "alerts.change_alert")
     alert = Alert.objects.select_for_update().get(pk=alert.pk)
-    check_thresholds(alert, thresholds)
     before = facts_of(alert)
+    check_seen(before, seen)
+    check_thresholds(alert, thresholds)
     alert.is_enabled, alert.thresholds = is_enabled, alert.thresholds | dict(thresholds)
     alert.next_scan_at, alert.failure = now(), ""
     alert.save(update_fields=["is_enabled", "thresholds", "next_scan_at", "failure"])
@@ -56,6 +60,7 @@ def configure(
 
 
 def facts_of(alert: Alert) -> dict[str, Any]:
+    """Return what can be chosen about an alert, as it is."""
     return {"enabled": alert.is_enabled} | alert.limits
 
 

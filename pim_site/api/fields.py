@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, UUIDField
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -170,4 +170,7 @@ class ReferenceSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         component: ResolvedComponent = auto_schema.resolve_serializer(self.target.serializer, direction)
-        return {"oneOf": [{"type": "string", "format": "uuid"}, component.ref]}
+        key = {"type": "string"}
+        if isinstance(self.target.serializer.Meta.model._meta.pk, UUIDField):
+            key["format"] = "uuid"
+        return {"oneOf": [key, component.ref]}

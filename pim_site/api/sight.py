@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils.timezone import now
 
 from accounts.models import Group, User
+from alerts.models import Alert, Incident
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
@@ -146,6 +147,16 @@ def review_items(user: User) -> QuerySet[Item]:
 def review_decisions(user: User) -> QuerySet[Answer]:
     rows = Answer.objects.select_related("item", "person")
     return rows.filter(item__in=review_items(user).values("pk"))
+
+
+def alerts(user: User) -> QuerySet[Alert]:
+    rows = Alert.objects.known().counted()
+    return rows if user.has_perm("alerts.view_alert") else rows.none()
+
+
+def incidents(user: User) -> QuerySet[Incident]:
+    rows = Incident.objects.select_related("alert", "dismissed_by")
+    return rows if user.has_perm("alerts.view_incident") else rows.none()
 
 
 def requests(user: User) -> QuerySet[Request]:

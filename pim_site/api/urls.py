@@ -6,6 +6,7 @@ from django.urls import path, re_path
 
 from . import pages
 from .access import Access, access_check
+from .alerts import Alerts, Incidents
 from .assignments import ActiveAssignments, EligibleAssignments
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
@@ -61,6 +62,8 @@ urlpatterns = [
     *(look("reviews", Reviews, what) for what in ("progress", "results", "evidence")),
     *rows("review_items", Items, LIST, ONE, "decide", "undo"),
     *rows("review_decisions", Decisions, LIST | MAKE, ONE, key="int"),
+    *rows("alerts", Alerts, LIST, ONE | EDIT, "scan", key="slug"),
+    *rows("incidents", Incidents, LIST, ONE, "dismiss", "reopen", "repair"),
     *rows("tokens", Tokens, LIST | MAKE, ONE | DELETE, "rotate"),
     path("schema", pages.schema, name="schema"),
     path("reference", pages.reference, name="reference"),

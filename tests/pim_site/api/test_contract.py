@@ -13,6 +13,8 @@ from django.utils.timezone import now
 from accounts.models import User
 from accounts.services import recognise
 from accounts.tokens import Scope
+from alerts.models import Alert
+from pim_site.api import alerts as api_alerts
 from pim_site.api import asking, principals, requests, review_series, roles, tokens, webhooks
 from pim_site.api import reviews as api_reviews
 from pim_site.api.examples import METHODS
@@ -26,6 +28,7 @@ from tests.client import signed_in
 from tests.factories import (
     EligibleFactory,
     GroupFactory,
+    IncidentFactory,
     RequestFactory,
     ResourceFactory,
     RoleFactory,
@@ -50,7 +53,9 @@ def routes():
     """Address and methods of every view of the API."""
     (api,) = [entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/"]
     for entry in api.url_patterns:
-        address = "/api/v1/" + str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<int:pk>", "{id}")
+        address = "/api/v1/" + str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<slug:pk>", "{id}").replace(
+            "<int:pk>", "{id}"
+        )
         yield address, set(getattr(entry.callback, "actions", {"get": "", "post": ""}))
 
 
@@ -135,6 +140,10 @@ FORMS = {
     "POST review_definitions": (review_series.DefinitionIn, Definition),
     "PATCH review_definitions/{definition}": (review_series.DefinitionIn, Definition),
     "POST reviews/{review}/reassign": (api_reviews.ReassignIn, Instance),
+    "PATCH alerts/{alert}": (api_alerts.AlertIn, api_alerts.Alert),
+    "POST alerts/{alert}/scan": (requests.Nothing, api_alerts.Alert),
+    "POST incidents/{incident}/dismiss": (api_alerts.DismissIn, api_alerts.Incident),
+    "POST incidents/{incident}/reopen": (api_alerts.ReopenIn, api_alerts.Incident),
     "POST review_items/{item}/decide": (api_reviews.AnswerIn, Item),
     "POST review_decisions": (api_reviews.AnswersIn, Answer),
     "POST tokens": (tokens.TokenIn, tokens.ApiToken),
@@ -168,6 +177,8 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin):
         "role": role.pk,
         "settings": role.settings.get().pk,
         "request": RequestFactory().pk,
+        "alert": "no_mfa",
+        "incident": IncidentFactory().pk,
         "subscription": SubscriptionFactory().pk,
         **review_of_an_access(),
     }
@@ -348,6 +359,7 @@ EDITS = {
     "roles": (RoleFactory, {"description": "Other"}),
     "review_definitions": (series, {"description": "Other"}),
     "role_settings": (settings_of_a_role, {"ticket_required": True}),
+    "alerts": (lambda: Alert.objects.get(key="no_mfa"), {"is_enabled": False}),
 }
 
 
