@@ -26,7 +26,7 @@ from tests.factories import (
     holder_of,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.postgres]  # that many live there
 
 SMALL, LARGE = 50, 50_000
 

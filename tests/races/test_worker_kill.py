@@ -183,19 +183,16 @@ def done(message, outbox, postbox):
     return took
 
 
-@pytest.mark.parametrize(
-    ("kind", "which"),
-    [
-        ("master", slice(None)),
-        ("sentinel", slice(None)),
-        ("worker", slice(0, 1)),
-        ("worker", slice(1, 2)),
-        ("worker", slice(None)),
-        ("pusher", slice(None)),
-        ("monitor", slice(None)),
-        ("supervisor", slice(None)),
-    ],
-)
+# A process dies alike beside either database. SQLite sees what it does to a lock: of those who work, and of all.
+KILLED = [
+    *[(kind, slice(None)) for kind in ("master", "sentinel", "pusher", "monitor")],
+    *[("worker", slice(number, number + 1)) for number in (0, 1)],
+]
+KILLED = [pytest.param(*each, marks=pytest.mark.postgres) for each in KILLED]
+KILLED += [(kind, slice(None)) for kind in ("worker", "supervisor")]
+
+
+@pytest.mark.parametrize(("kind", "which"), KILLED)
 def test_work_goes_on_after_kill(worker, outbox, postbox, capsys, kind, which):
     wait_for(worker.complete)
     pids = worker.pids(kind)[which]
