@@ -81,6 +81,7 @@ SELF_SERVICE = {
         "/no-console/",
         "/no-such-page/",
     ],
+    "role_admin": ["/reviews/"],
 }
 CONSOLE = [
     "/console/",
