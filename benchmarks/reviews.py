@@ -114,6 +114,7 @@ def floor():
         ends_at=last.ends_at,
     )  # fmt: skip
     with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("SET LOCAL statement_timeout = 0")  # on a machine that others use, it may take longer
         began = time.perf_counter()
         cursor.execute(
             again(Item, {"id": "gen_random_uuid()", "instance_id": f"'{other.pk}'"}) + " WHERE o.instance_id = %s",
