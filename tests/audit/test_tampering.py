@@ -55,4 +55,4 @@ def test_rewrite_by_a_thief_of_the_key_is_seen_by_who_kept_a_checkpoint():
 
 
 def test_untouched_random_logs_raise_no_alarm():
-    assert false_alarms(150) == {"site": 0, "offline": 0}
+    assert false_alarms(50) == {"site": 0, "offline": 0}
