@@ -48,6 +48,7 @@ $(V)/.installed: requirements.txt | $(V)/bin/python
 
 $(V)/.installed-dev: requirements-dev.txt | $(V)/bin/python
 	$(call install,requirements-dev.txt)
+	$(BIN)/python -m pim_site.demo.empty
 	@touch $@ $(V)/.installed
 
 # Both at once: where the tests of one wait, those of the other work. Each report comes when it is whole.
