@@ -5,11 +5,12 @@ nothing is sealed either. Both take turns under the same load, and what counts i
 """
 
 import multiprocessing
-import os
 import statistics
 import sys
 import time
 from datetime import timedelta
+
+from benchmarks.database import make_database, ready
 
 ROUNDS, SECONDS = 10, 3.0
 GOALS = {4: 0.90, 16: 0.80}
@@ -18,26 +19,13 @@ TRIGGER = (
 )
 
 
-def ready():
-    import django
-
-    django.setup()
-
-
-def make_database():
-    os.environ["PIM_TEST_DATABASE"] = "postgres"
-    from tests import environment
-
-    environment.prepare()
-    os.environ["PIM_QUEUE_LOG_LEVEL"] = "ERROR"
-    ready()
-    from django.core.management import call_command
+def make_durable():
+    """A commit costs what it costs for real."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("ALTER SYSTEM SET fsync = on")  # a commit costs what it costs for real
+        cursor.execute("ALTER SYSTEM SET fsync = on")
         cursor.execute("SELECT pg_reload_conf()")
-    call_command("migrate", verbosity=0)
 
 
 def make_eligible(count):
@@ -121,6 +109,7 @@ def measure(processes):
 
 def main():
     make_database()
+    make_durable()
     reached = True
     for processes, goal in GOALS.items():
         without, chained = measure(processes)

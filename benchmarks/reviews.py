@@ -7,12 +7,13 @@ meanwhile.
 """
 
 import multiprocessing
-import os
 import resource
 import statistics
 import sys
 import time
 from datetime import timedelta
+
+from benchmarks.database import make_database, ready
 
 SIZES = (10_000, 25_000, 50_000)
 SECONDS, MEGABYTES = 30, 300
@@ -20,24 +21,6 @@ MANAGERS = 500
 ALONE = 5.0
 GOAL_LINEAR = 1.5  # seconds per item of the largest, by those of the smallest
 GOAL_FELT = 0.5  # seconds that an activation may take at most; a lock that is felt would take the whole start
-
-
-def ready():
-    import django
-
-    django.setup()
-
-
-def make_database():
-    os.environ["PIM_TEST_DATABASE"] = "postgres"
-    from tests import environment
-
-    environment.prepare()
-    os.environ["PIM_QUEUE_LOG_LEVEL"] = "ERROR"
-    ready()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
 
 
 def populate(count):
