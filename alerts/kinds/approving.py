@@ -30,7 +30,7 @@ def _cancel(request: Request, *, actor: User, justification: str) -> None:
     severity=Severity.MEDIUM,
     title=gettext_lazy("Requests that nobody can answer"),
     why=gettext_lazy("Somebody waits for a yes or no that cannot come: all who could say it have left, or have."),
-    advice=gettext_lazy("Name other approvers in the settings of the role: they are asked about it at once."),
+    advice=gettext_lazy("Name other approvers in the settings of the role: they can decide it at once."),
     sentence=gettext_lazy("%(holder)s waits for %(role)s at %(scope)s since %(asked_at)s, and nobody can decide it."),
     repair=Repair(
         gettext_lazy("Cancel the request"), _what_canceling_does, _cancel, fits=lambda request: request.is_pending
