@@ -49,8 +49,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(definition__in=Definition.objects.owned_by(user, at).values("pk"))
 
     def open_to(self, user: User, at: datetime) -> Self:
-        """Those whose results this person may read: once they have ended, also who is told of the end."""
+        """Those whose results this person may read: once they have ended, also who is told of the end.
+
+        That an owner named themselves gives them nothing when they own the resource no more.
+        """
         told = Q(definition__told=user, ended_at__isnull=False)
+        told &= ~Q(definition__of_owners=True, definition__created_by=user)
         seen = Q(pk__in=self.model.objects.visible_to(user, at).values("pk"))
         return self.filter(Q(pk__in=self.model.objects.filter(told).values("pk")) | seen)
 

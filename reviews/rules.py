@@ -30,7 +30,7 @@ class SeriesRefused(ValidationError):
 
     Codes: ``name_required``, ``nothing_to_review``, ``scope_invalid``, ``reviewers_required``, ``fallback_required``,
     ``reviewer_invalid``, ``group_not_protected``, ``stages_invalid``, ``overlaps``, ``schedule_invalid``,
-    ``in_progress``, ``already_ended``, ``nothing_to_begin``.
+    ``in_progress``, ``already_ended``, ``nothing_to_begin``, ``maker_gone``.
     """
 
 
@@ -186,10 +186,20 @@ def check_not_running(definition: Definition, *, running: bool) -> None:
         raise SeriesRefused(text, code="in_progress")
 
 
-def check_to_come(definition: Definition) -> None:
+def check_to_come(definition: Definition, *, backed: bool) -> None:
+    """Refuse unless there is a review that can begin.
+
+    Args:
+        backed: of a series of owners, who defined it still has the right to.
+    """
     if definition.next_at is None:
         text = _("The last review of this series has begun already. Change the series so that there is another.")
         raise SeriesRefused(text, code="nothing_to_begin")
+    if not backed:
+        text = _(
+            "Who defined this series does not own the resource any more, so no review begins. Define a new series."
+        )
+        raise SeriesRefused(text, code="maker_gone")
 
 
 # --- answering ------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from reviews.results import counts_of
 from reviews.rules import check_can_apply, outcome
 from roles.models import Resource
 
+from .defining import is_backed
 from .locking import locked
 from .telling import facts_for_mail
 
@@ -51,18 +52,22 @@ def settle(instance: Instance, *, actor: User | None, at: datetime) -> None:
 
 
 def _state_after(instance: Instance) -> Instance.State:
-    """Where nothing is to be removed, nothing waits for an administrator."""
+    """Where nothing is to be removed, nothing waits for somebody who may apply it."""
     if not instance.items.to_apply().exists():
         return Instance.State.APPLIED
-    itself = instance.definition.applies_itself and not instance.was_stopped
+    definition = instance.definition
+    itself = definition.applies_itself and not instance.was_stopped and is_backed(definition)
     return Instance.State.APPLYING if itself else Instance.State.COMPLETED
 
 
 def _tell(instance: Instance, counts: dict[str, int]) -> None:
     """Tell whom the series names, and who defined it if the results are still theirs to read."""
-    told, maker = {*instance.definition.told.all()}, instance.definition.created_by
+    definition = instance.definition
+    told, maker = {*definition.told.all()}, definition.created_by
     if maker and may(maker, "reviews.view_instance", at=instance):
         told.add(maker)
+    elif definition.of_owners:
+        told.discard(maker)
     context = facts_for_mail(instance) | counts | {"itself": instance.state == Instance.State.APPLYING}
     context["url"] = link("reviews:review-results", instance.pk)
     queue("review_closed", to=sorted(told, key=str), about=instance, context=context)

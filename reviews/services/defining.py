@@ -89,12 +89,13 @@ def hasten(*, definition: Definition, actor: User | None, justification: str) ->
     """Let the review to come begin now instead of when it is planned; those after it begin as planned.
 
     Raises:
-        NotAllowed. SeriesRefused: ``in_progress``, ``already_ended``; ``nothing_to_begin``: there was the last one.
+        NotAllowed. SeriesRefused: ``in_progress``, ``already_ended``; ``nothing_to_begin``: there was the last one;
+            ``maker_gone``.
     """
     require(actor, "reviews.change_definition", at=definition)
     definition, at = locked(definition), now()
     check_not_running(definition, running=_is_running(definition))
-    check_to_come(definition)
+    check_to_come(definition, backed=is_backed(definition))
     planned, definition.next_at = definition.next_at, at
     definition.save(update_fields=["next_at"])
     facts: dict[str, Any] = {"before": {"next_at": planned}, "after": {"next_at": at}}
@@ -116,6 +117,12 @@ def discontinue(*, definition: Definition, actor: User | None, justification: st
     definition.save(update_fields=["discontinued_at", "next_at"])
     record("review.discontinued", actor=actor, target=definition, justification=justification)
     return definition
+
+
+def is_backed(definition: Definition) -> bool:
+    """Does who defined a series of owners still have the right to? What it does by itself is done by that right."""
+    maker = definition.created_by
+    return not definition.of_owners or (maker is not None and may(maker, "reviews.run_instance", at=definition))
 
 
 def _is_running(definition: Definition) -> bool:

@@ -17,7 +17,7 @@ from reviews.schedule import days_after, late_begin
 from reviews.walk import KINDS, Walk, items_of
 
 from .applying import settle
-from .defining import RUNNING
+from .defining import RUNNING, is_backed
 from .defining import locked as locked_series
 from .locking import locked
 from .running import begin_stage
@@ -27,7 +27,8 @@ from .running import begin_stage
 def prepare(*, definition: Definition) -> Instance | None:
     """Make the row of the review that is due, and say when the next one is. None: nothing is due, or one is open.
 
-    Where the worker was down for so long that a review cannot be had before the next one, it is left out.
+    It is left out where the worker was down for so long that it cannot be had before the next one, and where a series
+    of owners was defined by somebody who owns its resource no more.
     """
     definition, at = locked_series(definition), now()
     if definition.instances.filter(state__in=RUNNING).exists():
@@ -36,9 +37,11 @@ def prepare(*, definition: Definition) -> Instance | None:
         number, planned = _move_on(definition)
         days, zone = definition.days, definition.time_zone
         begins = late_begin(planned, days, definition.next_at, zone=zone, at=at)
-        if begins is not None:
+        backed = is_backed(definition)
+        if begins is not None and backed:
             return _begin(definition, number, planned, begins=begins, ends=days_after(begins, days, zone), at=at)
-        record("review.skipped", actor=None, target=definition, after={"number": number, "planned_at": planned})
+        left_out = {"number": number, "planned_at": planned, "cause": "late" if backed else "maker_gone"}
+        record("review.skipped", actor=None, target=definition, after=left_out)
     return None
 
 

@@ -1,12 +1,14 @@
 """Owners of a resource review what is held there and beneath: what they decide about, and nothing else."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils.timezone import now
 
 from assignments.models import EligibleAssignment
+from audit.models import Event
 from notifications.models import Message
 from reviews import services
 from reviews.models import Definition, Instance
@@ -134,6 +136,39 @@ def test_who_owns_no_more_runs_no_more(owner, finance):
 
     with refused("not_allowed"):
         services.discontinue(definition=made, actor=owner, justification="Done.")
+
+
+def owns_no_more(owner):
+    owner.active_assignments.update(ends_at=owner.active_assignments.get().starts_at + timedelta(seconds=1))
+
+
+def test_review_of_who_owns_no_more_is_left_out(owner, finance):
+    EligibleFactory(role=RoleFactory(resource=finance))
+    made = defined(owner, finance)
+    other = ActiveFactory(role=RoleFactory(resource=finance, owns_resource=True)).user
+    owns_no_more(owner)
+
+    with refused("maker_gone"):
+        services.hasten(definition=made, actor=other, justification="Now.")
+    assert services.prepare(definition=made) is None
+    skipped = Event.objects.get(action="review.skipped", target_id=made.pk)
+    assert (skipped.facts["after"]["number"], skipped.facts["after"]["cause"]) == (1, "maker_gone")
+
+
+def test_results_of_who_owns_no_more_wait_for_somebody_who_does(owner, finance):
+    held = EligibleFactory(role=RoleFactory(resource=finance))
+    other = ActiveFactory(role=RoleFactory(resource=finance, owns_resource=True)).user
+    made = defined(owner, finance, stage(people=(reviewer := UserFactory(),)), applies_itself=True, told=(owner, other))
+    review = begun(made)
+    say(review, reviewer, "denied", review.items.get(user=held.user))
+    owns_no_more(owner)
+
+    review = ended(review)
+
+    told = Message.objects.filter(kind="review_closed").values_list("user_id", flat=True)
+    assert (review.state, list(told)) == ("completed", [other.pk])
+    assert not Instance.objects.open_to(owner, review.ended_at).exists()
+    services.request_application(instance=review, actor=other, justification="Looked at it.")
 
 
 def test_narrowed_series_whose_resource_is_gone_reviews_nothing(finance):
