@@ -6,19 +6,23 @@ from typing import Any
 
 from assignments.models import ActiveAssignment, EligibleAssignment
 
-from .models import Item
+from .models import Instance, Item
+from .walk import in_reach
 
 # Who holds more than this is looked at in the console.
 NAMED = 5
 
 
-def others_of(items: list[Item], at: datetime) -> list[tuple[Item, list[str], int]]:
-    """Return each item with what its person holds besides: some in words, and how many more; two statements."""
+def others_of(review: Instance, items: list[Item], at: datetime) -> list[tuple[Item, list[str], int]]:
+    """Return each item of a review with what its person holds besides: some in words, and how many more.
+
+    In a series of owners only what is in their reach. Two statements.
+    """
     users = {item.user_id for item in items}
     held: dict[Any, dict[tuple[Any, Any], str]] = defaultdict(dict)
     for model in (EligibleAssignment, ActiveAssignment):
-        rows: Any = model.objects.lasting(at).assigned().filter(user__in=users).select_related("role", "scope")
-        for row in rows.order_by("role__name", "pk"):
+        rows: Any = model.objects.lasting(at).assigned().filter(in_reach(review.definition), user__in=users)
+        for row in rows.select_related("role", "scope").order_by("role__name", "pk"):
             held[row.user_id][row.role_id, row.scope_id] = f"{row.role} · {row.scope}"
     return [(item, *_besides(item, held[item.user_id])) for item in items]
 

@@ -38,7 +38,8 @@ class ReviewRefused(ValidationError):
     """Something was not done in a review.
 
     Codes: ``not_open``, ``already_ended``, ``not_completed``, ``nothing_to_do``, ``not_asked``, ``own_access``,
-    ``privileged_one_by_one``, ``justification_required``, ``nothing_chosen``, ``too_many``, ``reviewer_invalid``.
+    ``privileged_one_by_one``, ``justification_required``, ``nothing_chosen``, ``too_many``, ``reviewer_invalid``,
+    ``out_of_reach``.
     """
 
 
@@ -249,6 +250,13 @@ def nothing_to_reassign() -> ReviewRefused:
 def check_can_end(instance: Instance) -> None:
     if instance.state not in (Instance.State.STARTING, Instance.State.IN_PROGRESS):
         raise ReviewRefused(_("This review has ended already. Nothing was changed."), code="already_ended")
+
+
+def check_in_reach(*, in_reach: bool) -> None:
+    """A series of owners takes away what owners decide about, as it is when it is taken away."""
+    if not in_reach:
+        text = _("The owners who reviewed this do not decide about it any more. Have an administrator look at it.")
+        raise ReviewRefused(text, code="out_of_reach")
 
 
 def check_can_apply(instance: Instance, *, left: bool) -> None:

@@ -61,7 +61,7 @@ def review_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "is_open": is_open,
         "left_only": left,
         "page_obj": page,
-        "rows": others_of(rows, at),
+        "rows": others_of(review, rows, at),
         "progress": progress_of(review, user),
         "several": sum(not item.is_privileged for item in rows) > 1,
     }

@@ -27,14 +27,25 @@ OF_PERSON = ("user__is_active", "user__kind", *MANAGER)
 
 def covered(definition: Definition) -> Q:
     """Return the condition on assignments that the series is about them; of what is gone since, nothing is left."""
-    beneath = Q(scope__path__startswith=definition.scope.path) if definition.scope else Q(pk__in=())
-    decided = ORDINARY if definition.of_owners else Q()
     match definition.covers:
         case Definition.Covers.ROLES:
-            return Q(role__in=definition.roles.all()) & decided & (beneath if definition.is_narrowed else Q())
+            narrowed = _beneath(definition) if definition.is_narrowed else Q()
+            return Q(role__in=definition.roles.all()) & narrowed & in_reach(definition)
         case Definition.Covers.RESOURCE:
-            return beneath & decided
+            return _beneath(definition) & in_reach(definition)
     return Q(role__resource__group__in=definition.groups.all(), role__group_part=Role.GroupPart.MEMBER)
+
+
+def in_reach(definition: Definition) -> Q:
+    """Return the condition on assignments that the series may show and take away.
+
+    One of owners: what owners decide about, at its resource and beneath; any other: everything.
+    """
+    return ORDINARY & _beneath(definition) if definition.of_owners else Q()
+
+
+def _beneath(definition: Definition) -> Q:
+    return Q(scope__path__startswith=definition.scope.path) if definition.scope else Q(pk__in=())
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class Walk:
         """What is covered itself; and who may be, for a time, in a group that has what is covered."""
         own = covered(self.definition) if self._takes(kind) else Q(pk__in=())
         # Asked once and not in the same question: a database reads the whole table for an "or" with a question in it.
-        itself = self.definition.covers == Definition.Covers.GROUPS or self.definition.of_owners
+        itself = self.definition.covers == Definition.Covers.GROUPS
         groups = [] if itself else list(self._groups().values_list("pk"))
         if not groups:
             return own
@@ -85,7 +96,12 @@ class Walk:
         return groups or self.definition.kinds in (Definition.Kinds.BOTH, kind)
 
     def _groups(self) -> QuerySet[Group]:
-        """The groups whose members are reviewed: those named, or those that hold what is covered."""
+        """The groups whose members are reviewed: those named, or those that hold what is covered.
+
+        None in a series of owners: what else a group gives, and who is in it, is not theirs to see or to decide.
+        """
+        if self.definition.of_owners:
+            return Group.objects.none()
         if self.definition.covers == Definition.Covers.GROUPS:
             return self.definition.groups.all()
         held = Q(pk__in=())
@@ -161,7 +177,9 @@ def _given_by(groups: Iterable[Any], *, at: datetime) -> dict[Any, list[Any]]:
 
 def _judged(item: Item, instance: Instance, row: Any, used_at: datetime | None) -> Item:
     definition = instance.definition
-    item.last_sign_in_at, item.last_used_at = row.seen_at, used_at
+    item.last_used_at = used_at
+    if not definition.of_owners:
+        item.last_sign_in_at = row.seen_at  # anywhere, and so not for owners of one place
     use = Use(
         enabled=row.user__is_active,
         activated=item.kind == Item.Kind.ELIGIBLE,

@@ -292,6 +292,8 @@ class ItemAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("Last sign-in"))
     def signed_in(self, item: Item) -> str:
+        if item.instance.definition.of_owners:
+            return "–"
         return moment(item.last_sign_in_at) or _("never")
 
     def sections(self, request: HttpRequest, row: Item) -> list[Section]:

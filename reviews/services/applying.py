@@ -19,7 +19,8 @@ from audit.services import privileged, record, refusal_code
 from notifications.services import queue, suppress
 from reviews.models import Definition, Instance, Item
 from reviews.results import counts_of
-from reviews.rules import check_can_apply, outcome
+from reviews.rules import check_can_apply, check_in_reach, outcome
+from reviews.walk import in_reach
 from roles.models import Resource
 
 from .defining import is_backed
@@ -96,7 +97,7 @@ def apply_item(*, item: Item) -> bool:
 
     It goes by the same services as any removal, which refuse what must not be: the result says so.
     """
-    item = Item.objects.select_for_update(of=("self",)).select_related("instance__definition").get(pk=item.pk)
+    item = Item.objects.select_for_update(of=("self",)).select_related("instance__definition__scope").get(pk=item.pk)
     if item.outcome != Item.Outcome.REMOVE or item.result != Item.Result.NEW:
         return False
     try:
@@ -115,20 +116,29 @@ def apply_item(*, item: Item) -> bool:
 def _result_of(code: str) -> Item.Result:
     if code == "already_ended":
         return Item.Result.GONE
+    if code == "out_of_reach":
+        return Item.Result.BY_HAND
     return Item.Result.PROTECTED if code in PROTECTING else Item.Result.FAILED
 
 
 def _remove(item: Item) -> Item.Result:
+    check_in_reach(in_reach=_is_in_reach(item))
     reason = reason_of(item)
     if item.group is not None:
-        if item.instance.definition.of_owners:
-            return Item.Result.BY_HAND  # what else the group gives is not theirs to decide
         return _remove_membership(item.user, item.group)
     if item.eligible_assignment is not None:
         approvals.remove_eligible(eligible=item.eligible_assignment, actor=None, justification=reason)
     elif item.active_assignment is not None:
         approvals.remove_active(active=item.active_assignment, actor=None, justification=reason)
     return Item.Result.APPLIED
+
+
+def _is_in_reach(item: Item) -> bool:
+    """Is it still something that its series decides about? A role, and a place, may have become more since."""
+    definition, assignment = item.instance.definition, item.assignment
+    if not definition.of_owners:
+        return True
+    return assignment is not None and type(assignment).objects.filter(in_reach(definition), pk=assignment.pk).exists()
 
 
 def _remove_membership(user: User, group: Group) -> Item.Result:

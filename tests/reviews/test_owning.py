@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -78,10 +79,10 @@ def test_owner_defines_nothing_that_reaches_further(owner, finance, values):
 
 
 def test_series_of_an_owner_leaves_out_what_owners_do_not_decide(owner, finance):
-    """A role that gives rights in this site, and who may join a group for a time."""
+    """A role that gives rights in this site, who is in a group, and who may join one for a time."""
     beneath = EligibleFactory(role=RoleFactory(resource=finance))
     EligibleFactory(role=Role.objects.built_in(Role.HELPDESK_ADMINISTRATOR), scope=finance)
-    group = GroupFactory(members=[member := UserFactory()])
+    group = GroupFactory(members=[UserFactory()])
     EligibleFactory(user=None, group=group, role=beneath.role)
     place = govern_group(group=group, actor=None)
     EligibleFactory(role=Role.objects.get(resource=place, group_part="member"), scope=place)
@@ -92,23 +93,38 @@ def test_series_of_an_owner_leaves_out_what_owners_do_not_decide(owner, finance)
     assert found == {
         (beneath.user.username, "eligible"),
         (owner.username, "active"),
-        (member.username, "membership"),
     }
 
 
-def test_membership_in_a_series_of_an_owner_is_left_to_be_done_by_hand(owner, finance):
-    group = GroupFactory(members=[member := UserFactory()])
-    EligibleFactory(user=None, group=group, role=RoleFactory(resource=finance))
-    govern_group(group=group, actor=None)
-    made = defined(owner, finance, stage(people=(reviewer := UserFactory(),)), applies_itself=True)
-    review = begun(made)
-    say(review, reviewer, "denied", review.items.get(user=member))
+def test_role_that_became_more_than_owners_decide_is_left_to_be_done_by_hand(owner, finance):
+    held = EligibleFactory(role=(role := RoleFactory(resource=finance)))
+    review = begun(defined(owner, finance, stage(people=(reviewer := UserFactory(),)), applies_itself=True))
+    say(review, reviewer, "denied", review.items.get(user=held.user))
+    role.permissions.add(Permission.objects.get(codename="view_event"))
 
     ended(review)
     apply_due()
 
-    assert review.items.get(user=member).result == "by_hand"
-    assert group.members.get() == member
+    item = review.items.get(user=held.user)
+    assert (item.result, item.result_code) == ("by_hand", "out_of_reach")
+    assert EligibleAssignment.objects.lasting(now()).get() == held
+
+
+def test_owner_sees_of_a_person_what_is_beneath_and_nothing_else(client, owner, finance):
+    signed_in(client, reviewer := UserFactory())
+    seen = {"last_sign_in_at": now(), "display_name": "Somebody"}
+    held = EligibleFactory(role=RoleFactory(resource=finance), user=UserFactory(**seen))
+    beside = EligibleFactory(role=RoleFactory(resource=finance, name="Beside"), user=held.user)
+    EligibleFactory(role=RoleFactory(name="Elsewhere"), user=held.user)
+    EligibleFactory(role=Role.objects.built_in(Role.HELPDESK_ADMINISTRATOR), scope=finance, user=held.user)
+    review = begun(defined(owner, finance, stage(people=(reviewer,)), covers="roles", roles=(held.role,)))
+
+    shown = client.get(reverse("reviews:review-detail", args=[review.pk]))
+
+    ((item, others, _more),) = shown.context["rows"]
+    assert others == [f"{beside.role} · {finance}"]
+    assert (item.last_sign_in_at, item.cause) == (None, "new")
+    assert "signed in" not in shown.content.decode()
 
 
 def test_owner_runs_no_series_of_administrators(owner, finance):
