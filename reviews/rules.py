@@ -187,6 +187,14 @@ def check_not_running(definition: Definition, *, running: bool) -> None:
         raise SeriesRefused(text, code="in_progress")
 
 
+def check_stays(definition: Definition, terms: SeriesTerms) -> None:
+    """A series of owners stays at its resource: its reviews would be shown to the owners of another."""
+    stays = terms.covers != Definition.Covers.GROUPS and terms.scope is not None and terms.scope == definition.scope
+    if definition.of_owners and not stays:
+        text = _("This series is of the owners of its resource, and stays there. Define a new one for anything else.")
+        raise SeriesRefused(text, code="scope_invalid")
+
+
 def check_to_come(definition: Definition, *, backed: bool) -> None:
     """Refuse unless there is a review that can begin.
 

@@ -27,7 +27,8 @@ class DefinitionQuerySet(models.QuerySet["Definition"]):
 
     def owned_by(self, user: User, at: datetime) -> Self:
         """Of owners of a resource, this person among them."""
-        return self.filter(within(owned_scopes(user, at), "scope__path"), of_owners=True)
+        theirs = self.filter(of_owners=True).exclude(covers=Definition.Covers.GROUPS)
+        return theirs.filter(within(owned_scopes(user, at), "scope__path"))
 
     def visible_to(self, user: User, at: datetime) -> Self:
         """All with the right to see series, otherwise those of what the person owns."""

@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.rules import check_seen
 from audit.services import privileged, record
 from reviews.models import Definition, Instance, Stage
-from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series, check_to_come
+from reviews.rules import SeriesTerms, StageTerms, check_not_running, check_series, check_stays, check_to_come
 
 MANY = ("roles", "groups", "told")
 OF_STAGE = ("people", "groups", "fallback", "fallback_groups")
@@ -67,7 +67,8 @@ def change(*, definition: Definition, actor: User | None, terms: SeriesTerms, se
         seen: `accounts.rules.fingerprint` of the `facts_of` what the actor saw; empty: whichever.
 
     Raises:
-        NotAllowed. ChangedMeanwhile. SeriesRefused: ``in_progress``, ``already_ended``, and as `define`.
+        NotAllowed. ChangedMeanwhile. SeriesRefused: ``in_progress``, ``already_ended``; ``scope_invalid``: a series of
+            owners would leave its resource; and as `define`.
     """
     require(actor, "reviews.change_definition", at=definition)
     definition = locked(definition)
@@ -76,6 +77,7 @@ def change(*, definition: Definition, actor: User | None, terms: SeriesTerms, se
     at, before = now(), facts_of(terms_of(definition))
     check_seen(before, seen)
     check_not_running(definition, running=_is_running(definition))
+    check_stays(definition, terms)
     next_at = _next(definition, terms, at=at)
     check_series(terms, next_at=next_at, at=at)
     definition.next_at = next_at

@@ -146,6 +146,23 @@ def test_owner_does_not_move_a_series_to_another_place(owner, finance):
         services.change(definition=made, actor=owner, terms=elsewhere)
 
 
+@pytest.mark.parametrize("covers", ["groups", "resource", "roles"])
+def test_series_of_owners_stays_at_its_resource(owner, finance, covers):
+    made = defined(owner, finance)
+    elsewhere = {"groups": finance, "resource": ResourceFactory(), "roles": None}[covers]
+    values = {"covers": covers, "scope": elsewhere, "groups": (GroupFactory(),), "roles": (RoleFactory(),)}
+
+    with refused("scope_invalid"):
+        services.change(definition=made, actor=None, terms=replace(services.terms_of(made), **values))
+
+
+def test_owner_sees_no_series_about_groups(owner, finance):
+    made = defined(owner, finance)
+    Definition.objects.update(covers="groups")
+
+    assert not Definition.objects.visible_to(owner, made.created_at).exists()
+
+
 def test_who_owns_no_more_runs_no_more(owner, finance):
     made = defined(owner, finance)
     owner.active_assignments.update(ends_at=made.created_at)
