@@ -35,7 +35,8 @@ LEAST_KEPT = timedelta(days=90)
 class ArchiveRefused(ValidationError):
     """Nothing is deleted.
 
-    Codes: ``no_key``, ``too_young``, ``file_exists``, ``file_differs``, ``log_broken``, ``changed_meanwhile``.
+    Codes: ``no_key``, ``too_young``, ``file_exists``, ``file_differs``, ``log_broken``, ``not_signed``,
+    ``changed_meanwhile``.
     """
 
 
@@ -77,7 +78,7 @@ def _archived() -> int:
 
 def _kept(end: Checkpoint, folder: Path) -> Archive:
     """Write the file, read it back from the disk, and note it."""
-    before = archived_edge()
+    before = _edge()
     path = folder.resolve() / f"audit-{before.size + 1:010}-{end.size:010}.jsonl"
     was_there = path.exists()  # written before an interruption, then: it must be the same to the last bit
     if not was_there:
@@ -144,8 +145,18 @@ def _span(first: int, last: int) -> dict[str, Any]:
     )
 
 
+def _edge() -> Frontier:
+    """The edge of the tree over all that is in archives, each of which is signed and follows on the one before."""
+    try:
+        return archived_edge()
+    except NoteRefused as refusal:
+        text = _("What is said of an archive is not what was signed: %(text)s See what manage.py audit_verify says.")
+        raise ArchiveRefused(text % {"text": refusal}, code="not_signed") from refusal
+
+
 def _removed(archive: Archive) -> Archive:
-    """Delete the rows, some at a time, while the file is what was signed."""
+    """Delete the rows, some at a time, where that is signed and the file is what was signed."""
+    _edge()
     path = Path(archive.file)
     if not path.exists() or digest_of(path) != archive.digest:
         text = _("%(path)s is not there, or not what was written: bring it back. Nothing more is deleted.")

@@ -82,13 +82,14 @@ class _Verification:
         except ValueError:  # then it cannot be begun there, and all is read
             self.since, self.frontier = None, Frontier()
         self.promised: dict[int, list[Note]] = {}
-        self.checkpoints = self.archived = self.archives = 0
+        self.checkpoints = self.archived = self.gone = self.archives = 0
 
     def faults(self, notes: Iterable[str]) -> Iterator[Fault]:
         yield from self.read_checkpoints(notes)
         size, edge, last = _head()  # after the checkpoints: none of them can be of more than this
         yield from self.pass_archives()
         yield from self.compare_root()
+        yield from self.read_left()
         yield from self.read_log(size)
         if last > size:
             yield Fault("beyond_head", _("There are events after number %(n)s, the last one.") % {"n": size})
@@ -117,9 +118,18 @@ class _Verification:
             except NoteRefused as refusal:
                 yield Fault("archive_refused", _("Archive %(row)s: %(text)s") % {"row": row, "text": refusal})
                 break
-        self.archived = edge.size
+            self.archived, self.gone = edge.size, edge.size if row.removed_at else self.gone
         if edge.size > self.frontier.size:
             self.frontier = edge
+
+    def read_left(self) -> Iterator[Fault]:
+        """What is here under numbers in archives: nothing where the rows went, and what was written while they go."""
+        if (n := _last_number(self.gone)) is not None:
+            text = _("There is an event of number %(n)s, but those that are here begin after %(gone)s.")
+            yield Fault("before_begin", text % {"n": n, "gone": self.gone})
+        for n, leaf, canonical, *columns in _rows(after=self.gone, until=self.archived):
+            if fault := _fault_in(n, leaf, leaf_hash(canonical.encode()), canonical, columns):
+                yield fault
 
     def read_log(self, size: int) -> Iterator[Fault]:
         expected = self.frontier.size + 1
@@ -194,6 +204,10 @@ def _head() -> tuple[int, bytes, int]:
     newest = Subquery(Entry.objects.order_by("-n").values("n")[:1])
     head = Head.objects.filter(pk=Head.ONLY).values_list("size", "frontier", newest).first()
     return (head[0], bytes(head[1]), head[2] or 0) if head else (0, b"", Entry.objects.aggregate(n=Max("n"))["n"] or 0)
+
+
+def _last_number(until: int) -> int | None:
+    return Entry.objects.filter(n__lte=until).order_by("-n").values_list("n", flat=True).first()
 
 
 def _rows(*, after: int, until: int) -> Iterator[tuple[Any, ...]]:

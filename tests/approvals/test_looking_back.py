@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from approvals.looking_back import Year, activated_at, within, within_context
-from audit.models import Archive, Event
+from audit.models import Archive, Event, Head
 from audit.services import record
 from roles.models import Role
 from tests.client import signed_in
@@ -101,6 +101,7 @@ def test_year_that_is_none_is_the_present_one(at, client, year):
 def test_year_says_what_is_in_archives_only(at):
     newest = datetime(2025, 3, 1, tzinfo=UTC)
     facts = {"file": "1-9.jsonl", "digest": "", "note": "", "frontier": b"", "at": newest}
+    Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 9})
     archive = Archive.objects.create(first=1, last=9, oldest_at=newest, newest_at=newest, **facts)
     ana = UserFactory()
 

@@ -87,6 +87,7 @@ def faults(log, *kept):
         "_rows": lambda after, until: sorted(row for row in log.rows if after < row[0] <= until),
         "_outside": lambda: iter(()),
         "_archives": list,
+        "_last_number": lambda until: max((row[0] for row in log.rows if row[0] <= until), default=None),
     }
     with ExitStack() as stack:
         for name, function in read.items():

@@ -18,7 +18,8 @@ from audit import archiving, exporting, files
 from audit.archiving import ArchiveRefused, archive_next
 from audit.checkpoints import checkpoint
 from audit.exporting import lines
-from audit.models import Archive, Checkpoint, Entry, Event, Reader
+from audit.merkle import leaf_hash
+from audit.models import Archive, Checkpoint, Entry, Event, Reader, Unsealed
 from audit.proving import ProofRefused, consistency_proof, inclusion_proof
 from audit.services import record
 from audit.tasks import archive_due
@@ -209,6 +210,60 @@ def test_nothing_more_is_deleted_once_the_file_is_gone(notes, tmp_path, monkeypa
     assert (refusal(tmp_path), Entry.objects.count()) == ("file_differs", 8 - 1)
     path.write_bytes(content)
     assert archive(tmp_path).removed_at is not None
+
+
+@pytest.fixture
+def forged(notes, tmp_path, settings):
+    """A row that says of the first five events that they are in a file, which it digests rightly, signed by nobody."""
+    path = tmp_path / "forged.jsonl"
+    path.write_text("nothing")
+    facts = {"file": str(path), "digest": files.digest_of(path), "frontier": bytes(notes[1].frontier)}
+    moments = dict.fromkeys(("at", "oldest_at", "newest_at"), now())
+    settings.AUDIT_ARCHIVE_DIR, settings.AUDIT_KEEP_DAYS = str(tmp_path), 365
+    return Archive.objects.create(first=1, last=5, note=notes[1].note, **facts, **moments)
+
+
+def test_forged_archive_lets_the_worker_and_the_command_delete_nothing(forged, tmp_path, caplog):
+    assert (archive_due(), "not what was signed" in caplog.text) == (0, True)
+    with pytest.raises(CommandError, match="not what was signed"):
+        call_command("audit_archive", before="2020-01-01", to=str(tmp_path))
+    assert refusal(tmp_path) == "not_signed"
+    assert (Entry.objects.count(), Archive.objects.get().removed_at) == (7, None)
+
+
+@pytest.mark.parametrize("change", [{"first": 5}, {"first": 7}, {"last": 99}, {"last": 5}, {"removed_at": now()}])
+def test_database_takes_no_archive_that_does_not_follow_on(notes, tmp_path, change):
+    made = Archive.objects.filter(pk=archive(tmp_path).pk).values().get()
+    row = made | {"id": None, "first": 6, "last": 7, "removed_at": None}
+    with transaction.atomic():
+        Archive.objects.create(**row)
+        transaction.set_rollback(True)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Archive.objects.create(**row | change)
+
+
+@pytest.mark.parametrize("n", [-1, 0, 2])
+def test_event_under_a_number_that_was_archived_is_seen(notes, tmp_path, n):
+    event = Event.objects.get(entry__n=2)
+    archive(tmp_path)
+    event.pk = None
+    event._state.adding = True
+    event.save()
+    Unsealed.objects.filter(event_id=event.pk).delete()
+    Entry.objects.create(n=n, event_id=event.pk, leaf=leaf_hash(event.canonical.encode()))
+    assert codes() == codes(since=Checkpoint.objects.first()) == ["before_begin"]
+
+
+def test_rows_that_an_unfinished_archive_left_are_looked_at(notes, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(archiving, "_remove_some", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            archive(tmp_path)
+    assert codes() == []
+    with tampering():
+        Event.objects.filter(entry__n=2).update(canonical="{}")
+        Event.objects.filter(entry__n=4).update(code="x")
+        assert codes() == ["record_differs", "column_differs"]
 
 
 def test_another_file_of_that_name_is_not_touched(notes, tmp_path):

@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from audit.models import Change, Event
+from audit.sealing import seal
 from audit.services import record
 from tests.environment import POSTGRES
 
@@ -86,6 +87,29 @@ def test_triggers_go_and_come_back_with_their_migration(event):
         migration.append_only(None, editor)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Event.objects.update(code="y")
+
+
+@pytest.mark.skipif(not POSTGRES, reason="SQLite looks for what a trigger names beside the trigger's table")
+def test_temporary_tables_do_not_stand_in_for_those_that_triggers_look_into(event):
+    """An archive of all events that is none lets no row go, and an event that is written waits for its number."""
+    with connection.cursor() as cursor:
+        home = cursor.execute("SELECT relnamespace::regnamespace FROM pg_class WHERE oid = 'audit_event'::regclass")
+        home = home.fetchone()[0]
+        seal()
+        record("role.created", actor=None, target=None)
+        for name in ("event", "entry", "archive", "unsealed", "head"):
+            cursor.execute(f"CREATE TEMP TABLE audit_{name} (LIKE {home}.audit_{name})")
+        cursor.execute("INSERT INTO pg_temp.audit_head (id, size, frontier) VALUES (1, 99999, '')")
+        archive = """audit_archive (id, first, last, oldest_at, newest_at, file, digest, note, frontier, at)
+            VALUES (1, 1, 99999, now(), now(), '', '', '', '', now())"""
+        cursor.execute(f"INSERT INTO pg_temp.{archive}")
+        cursor.execute(f"INSERT INTO pg_temp.audit_entry (n, event_id, leaf) SELECT id, id, '' FROM {home}.audit_event")
+        statements = [f"DELETE FROM {home}.audit_event", f"DELETE FROM {home}.audit_entry"]
+        for statement in [*statements, f"INSERT INTO {home}.{archive}"]:
+            with pytest.raises(IntegrityError), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute(f"SELECT (SELECT count(*) FROM {home}.audit_unsealed), (SELECT count(*) FROM audit_unsealed)")
+        assert cursor.fetchone() == (1, 0)
 
 
 def test_about_finds_actor_and_subject(person, colleague):

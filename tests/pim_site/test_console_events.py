@@ -8,7 +8,7 @@ import time_machine
 from django.urls import reverse
 from django.utils.timezone import now
 
-from audit.models import Archive, Event
+from audit.models import Archive, Event, Head
 from audit.services import record
 from tests.client import signed_in
 from tests.factories import RequestFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
@@ -118,7 +118,8 @@ def test_files_are_refused_without_the_right(client, event):
 def test_list_says_where_older_events_are(console, event):
     assert "no longer here" not in console.get(LIST).content.decode()
     at = now()
-    moments = {"at": at, "oldest_at": at, "newest_at": at, "removed_at": at}
+    moments = {"at": at, "oldest_at": at, "newest_at": at}
+    Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 77})
     Archive.objects.create(first=1, last=77, file="/srv/audit-1-77.jsonl", digest="0", note="", frontier=b"", **moments)
     page = console.get(LIST).content.decode()
     assert ("up to number 77" in page, "/srv/audit-1-77.jsonl" in page) == (True, True)
