@@ -16,7 +16,7 @@ from assignments.services import update_group
 from roles.models import Role
 from roles.services import create_role
 from tests.alerts.finding import repaired, rows, words
-from tests.factories import ActiveFactory, EligibleFactory, RoleFactory, UserFactory, holder_of, root
+from tests.factories import ActiveFactory, EligibleFactory, RequestFactory, RoleFactory, UserFactory, holder_of, root
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,41 @@ def test_what_was_given_here_by_any_way_is_not_found(administrator):
     services.activate(eligible=eligible, actor=eligible.user, duration=timedelta(hours=1), justification="Work.")
 
     assert rows("assigned_outside") == set()
+
+
+def test_what_is_activated_extended_or_changed_here_was_not_given_here(administrator):
+    outside = EligibleFactory(ends_at=now() + timedelta(days=5))
+    services.activate(eligible=outside, actor=outside.user, duration=timedelta(hours=1), justification="Work.")
+    asked = services.self_extend(assignment=outside, actor=outside.user, justification="Longer.")
+    decided = {"actor": administrator, "justification": "Granted.", "ends_at": now() + timedelta(days=9)}
+    assert rows("assigned_outside") == {outside}
+
+    services.grant_extension(request=asked, **decided)
+    services.update(assignment=outside, **decided)
+
+    assert rows("assigned_outside") == {outside}
+
+
+def test_what_was_renewed_or_given_as_the_other_kind_was_given_here(administrator, time_machine):
+    ends_at = now() + timedelta(days=5)
+    first, second = (given(administrator, ends_at=ends_at).eligible_assignment for _each in range(2))
+    asked = services.self_extend(assignment=first, actor=first.user, justification="Longer.")
+    later = {"actor": administrator, "justification": "Granted.", "ends_at": ends_at + timedelta(days=5)}
+    services.grant_extension(request=asked, eligible=False, **later)
+    time_machine.move_to(ends_at + timedelta(hours=1))
+    services.renew(assignment=second, **later)
+
+    assert (rows("assigned_outside"), len(ActiveAssignment.objects.lasting(now()))) == (set(), 2)
+
+
+def test_what_is_older_than_the_audit_was_made_by_a_request_that_is_older_too(administrator):
+    made_at = now() - timedelta(hours=3)
+    outside, given_then = EligibleFactory.create_batch(2, created_at=made_at)
+    common = {"status": "provisioned", "stage": None, "expires_at": None}
+    RequestFactory(eligible_assignment=outside, requested_at=made_at + timedelta(hours=1), **common)
+    RequestFactory(eligible_assignment=given_then, action="admin_assign", requested_at=made_at, **common)
+
+    assert rows("assigned_outside") == {outside}
 
 
 def test_request_that_the_audit_knows_nothing_of_is_no_request(administrator):
