@@ -1,6 +1,7 @@
 """What several kinds can do about an assignment, and how they name it."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.timezone import now
@@ -11,6 +12,7 @@ from accounts.models import User
 from alerts.registry import Finding, Repair
 from approvals import services
 from assignments.models import ActiveAssignment, AnyAssignment, Assignment
+from assignments.services import settings_for
 
 
 def of_assignment(row: AnyAssignment, **facts: Any) -> Finding:
@@ -39,12 +41,24 @@ def _remove(row: AnyAssignment, *, actor: User | None, justification: str) -> No
 
 
 def _what_making_eligible_does(row: ActiveAssignment) -> Iterator[str]:
-    yield _("%(holder)s becomes eligible for %(role)s at %(scope)s, as long as the settings allow.") % names(row)
+    settings, facts = settings_for(row.role, row.scope), names(row)
+    if settings.permanent_eligible_allowed:
+        yield _("%(holder)s becomes eligible for %(role)s at %(scope)s for good.") % facts
+    else:
+        text = _("%(holder)s becomes eligible for %(role)s at %(scope)s for %(days)s days, the longest allowed.")
+        yield text % (facts | {"days": str(settings.eligible_max_days)})
     yield _("The active assignment ends at once: from then on the role must be activated to be used.")
 
 
 def _make_eligible(row: ActiveAssignment, *, actor: User | None, justification: str) -> None:
-    services.make_eligible(active=row, actor=actor, justification=justification)
+    ends_at = _longest_eligible(row, now())
+    services.make_eligible(active=row, ends_at=ends_at, actor=actor, justification=justification)
+
+
+def _longest_eligible(row: ActiveAssignment, at: datetime) -> datetime | None:
+    """Return the end of the longest eligibility that the settings allow from now on; None where it may be permanent."""
+    settings = settings_for(row.role, row.scope)
+    return None if settings.permanent_eligible_allowed else at + timedelta(days=settings.eligible_max_days)
 
 
 def _is_no_service(row: Assignment) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils.timezone import now
 
+from alerts.registry import KINDS
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Role, RoleSettings
 from roles.services import govern_group
@@ -156,7 +157,18 @@ def test_repair_makes_eligible_instead(administrator, privileged):
 
     assert repaired("permanent_active", about=row, actor=administrator).resolution == "repaired"
     assert ActiveAssignment.objects.get(pk=row.pk).end_reason == "removed"
-    assert EligibleAssignment.objects.get(user=row.user).role == privileged
+    made = EligibleAssignment.objects.get(user=row.user)
+    assert (made.role, made.ends_at) == (privileged, None)
+
+
+def test_repair_makes_eligible_for_as_long_as_the_settings_allow(administrator, privileged, time_machine):
+    time_machine.move_to(now().replace(microsecond=0), tick=False)
+    privileged.settings.update(permanent_eligible_allowed=False, eligible_max_days=90)
+    row = ActiveFactory(role=privileged)
+    assert next(iter(KINDS["permanent_active"].repair.says(row))).endswith("for 90 days, the longest allowed.")
+
+    assert repaired("permanent_active", about=row, actor=administrator).resolution == "repaired"
+    assert EligibleAssignment.objects.get(user=row.user).ends_at == now() + timedelta(days=90)
 
 
 # --- no proof -------------------------------------------------------------------------------------------------
