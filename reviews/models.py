@@ -127,6 +127,10 @@ class Instance(models.Model):
         """Does it take answers?"""
         return self.state == self.State.IN_PROGRESS and self.stage_ends_at is not None and at < self.stage_ends_at
 
+    def can_be_applied(self) -> bool:
+        """Has it ended, and are removals left to be done?"""
+        return self.state in (self.State.COMPLETED, self.State.APPLIED) and self.items.left().exists()
+
 
 class ItemQuerySet(models.QuerySet["Item"]):
     def asked_of(self, user: User) -> Self:
@@ -147,6 +151,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
 
     def to_apply(self) -> Self:
         return self.filter(outcome=Item.Outcome.REMOVE, result=Item.Result.NEW)
+
+    def left(self) -> Self:
+        """Removals that are not done, or have failed: what applying does, for the first time or again."""
+        return self.filter(outcome=Item.Outcome.REMOVE, result__in=[Item.Result.NEW, Item.Result.FAILED])
 
     def worst_first(self) -> Self:
         return self.order_by("-weight", "since", "pk")

@@ -71,7 +71,7 @@ def what_clearing_does(review: Instance) -> Iterator[str]:
 
 
 def what_applying_does(review: Instance) -> Iterator[str]:
-    left = review.items.filter(services.applying.LEFT)
+    left = review.items.left()
     text = ngettext("%(count)d access is removed.", "%(count)d accesses are removed.", left.count())
     yield text % {"count": left.count()}
     for item in left.described().worst_first()[:SHOWN]:
@@ -84,8 +84,7 @@ def _is_open(review: Instance, at: datetime) -> bool:
 
 
 def _can_apply(review: Instance, at: datetime) -> bool:
-    over = review.state in (Instance.State.COMPLETED, Instance.State.APPLIED)
-    return over and review.items.filter(services.applying.LEFT).exists()
+    return review.can_be_applied()
 
 
 RUNS = ("reviews.run_instance",)

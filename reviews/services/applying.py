@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -29,7 +28,6 @@ from .telling import facts_for_mail
 
 # What is left as it is, whatever was answered, and told to whoever looks at the results.
 PROTECTING = {"emergency_access", "last_administrator"}
-LEFT = Q(outcome=Item.Outcome.REMOVE, result__in=[Item.Result.NEW, Item.Result.FAILED])
 
 
 def settle(instance: Instance, *, actor: User | None, at: datetime) -> None:
@@ -83,8 +81,8 @@ def request_application(*, instance: Instance, actor: User | None, justification
     """
     require(actor, "reviews.run_instance", at=instance)
     instance = locked(instance)
-    check_can_apply(instance, left=instance.items.filter(LEFT).exists())
-    instance.items.filter(LEFT).update(result=Item.Result.NEW, result_code="")
+    check_can_apply(instance, left=instance.items.left().exists())
+    instance.items.left().update(result=Item.Result.NEW, result_code="")
     instance.state = Instance.State.APPLYING
     instance.save(update_fields=["state"])
     record("review_application.requested", actor=actor, target=instance, justification=justification)
