@@ -17,8 +17,9 @@ from notifications.snapshot import decode
 from .registry import KINDS, Kind, Severity, Words
 
 EVERY = timedelta(minutes=15)
-# So long a scan may take, and counts as failed before it is done.
+# A scan that goes on for longer than this will not come to its end.
 UNDERWAY = timedelta(minutes=2)
+UNENDED = _("The scan did not come to its end.")
 # Nobody works through more findings of one kind; that there are more is said.
 MOST = 200
 
@@ -37,7 +38,7 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
     def failing(self, at: datetime) -> Self:
         """Whose last scan failed, or was begun a while ago and did not come to its end."""
-        return self.known().filter(is_enabled=True, next_scan_at__lte=at + EVERY - UNDERWAY).exclude(failure="")
+        return self.known().filter(~Q(failure="") | Q(begun_at__lte=at - UNDERWAY), is_enabled=True)
 
     def counted(self) -> Self:
         """With `active`, how many incidents are to be looked at."""
@@ -55,6 +56,7 @@ class Alert(models.Model):
     is_enabled = models.BooleanField(_("enabled"), default=True)
     thresholds = models.JSONField(_("thresholds"), default=dict)  # those that differ from the defaults, by name
     next_scan_at = models.DateTimeField(_("next scan"), null=True)
+    begun_at = models.DateTimeField(_("scan begun"), null=True)  # while one goes on
     scanned_at = models.DateTimeField(_("last scan"), null=True)  # that came to its end
     milliseconds = models.PositiveIntegerField(_("took"), default=0)
     overflows = models.BooleanField(_("more than are listed"), default=False)
@@ -78,6 +80,11 @@ class Alert(models.Model):
     @property
     def title(self) -> Words:
         return self.kind.title if self.kind else self.key
+
+    def cause(self, at: datetime) -> str:
+        """Return why the last scan failed; empty if it did not, or goes on."""
+        lost = self.begun_at is not None and self.begun_at <= at - UNDERWAY
+        return str(UNENDED) if lost else self.failure
 
     @property
     def limits(self) -> dict[str, int]:

@@ -54,4 +54,4 @@ def emergency_account_signed_in(at: datetime, *, days: int) -> Iterator[Finding]
 )
 def alert_failing(at: datetime) -> Iterator[Finding]:
     for row in Alert.objects.failing(at):
-        yield Finding(row.pk, row, {"title": str(row.title), "failure": row.failure})
+        yield Finding(row.pk, row, {"title": str(row.title), "failure": row.cause(at)})

@@ -50,8 +50,8 @@ def configure(
     check_seen(before, seen)
     check_thresholds(alert, thresholds)
     alert.is_enabled, alert.thresholds = is_enabled, alert.thresholds | dict(thresholds)
-    alert.next_scan_at, alert.failure = now(), ""
-    alert.save(update_fields=["is_enabled", "thresholds", "next_scan_at", "failure"])
+    alert.next_scan_at, alert.begun_at, alert.failure = now(), None, ""
+    alert.save(update_fields=["is_enabled", "thresholds", "next_scan_at", "begun_at", "failure"])
     if not is_enabled:
         _switch_off(alert)
     after = facts_of(alert)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import User
-from alerts.models import EVERY, MOST, Alert, Incident
+from alerts.models import EVERY, MOST, UNENDED, Alert, Incident
 from alerts.registry import Finding
 from alerts.rules import AlertRefused, check_scannable
 from audit.services import privileged, record
@@ -29,11 +29,13 @@ Findings = dict[str, Finding]
 def claim(*, alert: Alert) -> bool:
     """Take an alert to scan it, before the scan: one that kills its worker is not due again at once.
 
-    Until the scan is done it counts as failed. Return False if another worker has taken it.
+    What is begun and not done after a while counts as failed, also while it is tried again. Return False if another
+    worker has taken it.
     """
-    failure = _("The scan did not come to its end.")
+    at = now()
+    failure = alert.failure if alert.begun_at is None else str(UNENDED)
     mine = Alert.objects.filter(pk=alert.pk, next_scan_at=alert.next_scan_at)
-    return bool(mine.update(next_scan_at=now() + EVERY, failure=failure))
+    return bool(mine.update(next_scan_at=at + EVERY, begun_at=at, failure=failure))
 
 
 @privileged("alert.scanned", target="alert")
@@ -52,7 +54,7 @@ def scan(*, alert: Alert, actor: User | None) -> Alert:
         raise AlertRefused(_("It is being scanned at this moment. Look again soon."), code="already_scanning")
     check_scannable(locked)
     at, began = now(), monotonic()
-    locked.next_scan_at = at + EVERY
+    locked.next_scan_at, locked.begun_at = at + EVERY, None
     try:
         findings, overflows = _found(locked, at)
     except Exception as error:
@@ -62,7 +64,7 @@ def scan(*, alert: Alert, actor: User | None) -> Alert:
         _compare(locked, findings, overflows, at)
         locked.scanned_at, locked.overflows, locked.failure = at, overflows, ""
     locked.milliseconds = round((monotonic() - began) * 1000)
-    locked.save(update_fields=["next_scan_at", "scanned_at", "overflows", "failure", "milliseconds"])
+    locked.save(update_fields=["next_scan_at", "begun_at", "scanned_at", "overflows", "failure", "milliseconds"])
     if actor is not None:
         after = {"incidents": locked.incidents.active().count(), "failure": locked.failure}
         record("alert.scanned", actor=actor, target=locked, after=after)

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import make_aware
+from django.utils.timezone import make_aware, now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -168,8 +168,8 @@ class AlertAdmin(ConsoleAdmin):
     def how_it_goes(self, alert: Alert) -> SafeString:
         if not alert.is_enabled:
             return _toned("ended", _("Switched off"))
-        if alert.failure:
-            return _toned("failed", _("Could not be scanned: %(cause)s") % {"cause": alert.failure[:200]})
+        if cause := alert.cause(now()):
+            return _toned("failed", _("Could not be scanned: %(cause)s") % {"cause": cause[:200]})
         return _toned("ok", _("Working")) if alert.scanned_at else _toned("waiting", _("Not scanned yet"))
 
     @admin.display(description=gettext_lazy("last scan"), ordering="scanned_at")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.timezone import now
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -63,7 +64,7 @@ class AlertOut(AlertSummary):
     scanned_at = Moment(allow_null=True, help_text="The last scan that came to its end.")
     next_scan_at = Moment()
     milliseconds = serializers.IntegerField(read_only=True, help_text="How long the last scan took.")
-    failure = serializers.CharField(read_only=True, help_text="Why the last scan failed; empty if it did not.")
+    failure = serializers.SerializerMethodField(help_text="Why the last scan failed; empty if it did not.")
 
     class Meta:
         model = Alert
@@ -72,6 +73,9 @@ class AlertOut(AlertSummary):
             *("scanned_at", "next_scan_at", "milliseconds", "failure"),
         ]
         read_only_fields = fields
+
+    def get_failure(self, alert: Alert) -> str:
+        return alert.cause(now())
 
     @extend_schema_field(ThresholdOut(many=True))
     def get_thresholds(self, alert: Alert) -> list[dict[str, Any]]:

@@ -165,8 +165,6 @@ def test_failing_kind_stops_no_other_and_raises_an_alert_of_its_own(quiet, time_
     Alert.objects.update(next_scan_at=now() - timedelta(minutes=1))
 
     assert scan_due() == len(KINDS)
-    time_machine.move_to(now() + EVERY)
-    Alert.objects.filter(pk="watched").update(next_scan_at=now() - timedelta(minutes=10))
     scan(alert=Alert.objects.get(key="alert_failing"), actor=None)
 
     words = Incident.objects.get(alert="alert_failing").words
@@ -180,6 +178,25 @@ def test_scan_that_never_ended_counts_as_failed(watched, time_machine):
     time_machine.move_to(now() + timedelta(minutes=3))
 
     assert list(Alert.objects.failing(now()).values_list("key", flat=True)) == ["watched"]
+
+
+def test_scan_that_failed_counts_at_once_also_while_the_next_goes_on(watched):
+    watched.findings = ZeroDivisionError("of days by nothing")
+    watched.scan()
+    claim(alert=watched.row)
+
+    assert [row.cause(now()) for row in Alert.objects.failing(now())] == ["ZeroDivisionError: of days by nothing"]
+
+
+def test_scan_that_never_ends_counts_as_failed_also_while_it_is_tried_again(watched, time_machine):
+    claim(alert=watched.row)
+    time_machine.move_to(now() + EVERY)
+    claim(alert=watched.row)
+    assert [row.cause(now()) for row in Alert.objects.failing(now())] == ["The scan did not come to its end."]
+
+    watched.scan()
+
+    assert not Alert.objects.failing(now() + EVERY).filter(pk="watched").exists()
 
 
 def test_alert_is_claimed_once(watched):
