@@ -89,7 +89,7 @@ def unusual_hours(at: datetime, *, begin: int, end: int, days: int) -> Iterator[
     rows = rows.filter(Q(hour__lt=begin) | Q(hour__gte=end)).select_related(
         "active_assignment", "user", "role", "scope"
     )
-    for row in rows.order_by("active_assignment")[: MOST + 1]:
+    for row in rows.order_by("active_assignment_id")[: MOST + 1]:
         facts = {"holder": str(row.user), "role": str(row.role), "scope": str(row.scope), "used_at": row.requested_at}
         yield Finding(str(row.active_assignment_id), row.active_assignment, facts | {"hour": row.hour})  # type: ignore[attr-defined]  # annotated
 

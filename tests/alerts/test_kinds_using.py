@@ -7,6 +7,7 @@ import pytest
 from django.utils.timezone import now
 
 from accounts.models import User
+from assignments.models import ActiveAssignment
 from roles.models import Role
 from tests.alerts.finding import found, repaired, rows, words
 from tests.factories import (
@@ -113,6 +114,13 @@ def test_what_was_activated_by_day_of_no_privilege_or_long_ago_is_not_found():
     asked_at(3, action="admin_assign")
 
     assert rows("unusual_hours") == set()
+
+
+def test_unusual_hours_are_found_in_the_order_of_their_keys():
+    keys = sorted(str(asked_at(3).pk) for _each in range(2))
+    ActiveAssignment.objects.filter(pk=keys[0]).update(starts_at=ago(minutes=9))  # the newest are listed first
+
+    assert list(found("unusual_hours")) == keys
 
 
 def test_each_is_judged_in_their_own_zone():
