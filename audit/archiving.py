@@ -5,6 +5,9 @@ is said of it is signed: without that, rows that are gone are rows that are miss
 power cut; whoever comes next goes on from there.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from audit.canonical import moment
 from audit.exporting import lines, lines_around
-from audit.files import digest_of, write_whole
+from audit.files import digest_of, sync, write_new
 from audit.keys import origin, signing_keys, verifying_keys
 from audit.merkle import Frontier, leaf_hash
 from audit.models import PAGE, Archive, Checkpoint, Entry, Event, Reader
@@ -30,13 +33,15 @@ from audit.verifying import archived_edge
 LARGEST = 50_000
 # What pages, reviews of access and alerts look back at.
 LEAST_KEPT = timedelta(days=90)
+# Held by whoever archives into the folder that it lies in; it stays there.
+LOCK = ".archiving"
 
 
 class ArchiveRefused(ValidationError):
     """Nothing is deleted.
 
     Codes: ``no_key``, ``too_young``, ``file_exists``, ``file_differs``, ``log_broken``, ``not_signed``,
-    ``changed_meanwhile``.
+    ``changed_meanwhile``, ``in_use``.
     """
 
 
@@ -45,12 +50,24 @@ def archive_next(*, before: datetime, folder: Path) -> Archive | None:
 
     Raises ArchiveRefused, and OSError where the file cannot be written: then it is not there, and nothing is deleted.
     """
-    unfinished = Archive.objects.filter(removed_at=None).first()
-    if unfinished:
-        return _removed(unfinished)
-    _check(before)
-    end = _end(before)
-    return _removed(_kept(end, folder)) if end else None
+    with _alone_in(folder):
+        unfinished = Archive.objects.filter(removed_at=None).first()
+        if unfinished:
+            return _removed(unfinished)
+        _check(before)
+        end = _end(before)
+        return _removed(_kept(end, folder)) if end else None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with (folder / LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            text = _("Somebody else archives into %(folder)s at this moment.") % {"folder": folder}
+            raise ArchiveRefused(text, code="in_use") from taken
+        yield
 
 
 def _check(before: datetime) -> None:
@@ -81,16 +98,32 @@ def _kept(end: Checkpoint, folder: Path) -> Archive:
     before = _edge()
     path = folder.resolve() / f"audit-{before.size + 1:010}-{end.size:010}.jsonl"
     was_there = path.exists()  # written before an interruption, then: it must be the same to the last bit
-    if not was_there:
-        write_whole(path, lines(end))
+    if was_there:
+        sync(path)
+    else:
+        _clear(path)
+        write_new(path, lines(end))
     edge = _read_back(path, before, end)
     if edge is None and was_there:
         raise ArchiveRefused(_("Another file is there already: %(path)s") % {"path": path}, code="file_exists")
     if edge is None:
-        path.unlink()
+        _discard(path)
         text = _("The events are not those of the checkpoint over %(n)s. See what manage.py audit_verify says.")
         raise ArchiveRefused(text % {"n": end.size}, code="log_broken")
     return note_archive(actor=None, first=before.size + 1, edge=edge, path=path, digest=digest_of(path))
+
+
+def _clear(path: Path) -> None:
+    """Take away what was left of that file by who was killed while writing it."""
+    for left in path.parent.glob(f"{path.name}.*.part"):
+        left.unlink(missing_ok=True)
+
+
+@transaction.atomic
+def _discard(path: Path) -> None:
+    locked_head()  # as for the note of an archive: meanwhile nobody says that the file is one
+    if not Archive.objects.filter(file=str(path)).exists():
+        path.unlink()
 
 
 def _read_back(path: Path, before: Frontier, end: Checkpoint) -> Frontier | None:

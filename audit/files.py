@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 
 def write_whole(path: Path, lines: Iterable[str]) -> str:
@@ -13,21 +14,29 @@ def write_whole(path: Path, lines: Iterable[str]) -> str:
     What is there under that name already stays until the new one is on the disk. Raises OSError, a full disk among
     others: then nothing is left behind.
     """
-    unfinished = path.with_name(path.name + ".part")
+    return _written(path, lines, os.replace)
+
+
+def write_new(path: Path, lines: Iterable[str]) -> str:
+    """The same, where nothing is under that name. Raises FileExistsError, and leaves what is there by then."""
+    return _written(path, lines, os.link)
+
+
+def _written(path: Path, lines: Iterable[str], publish: Callable[[Path, Path], None]) -> str:
+    unfinished = path.with_name(f"{path.name}.{token_hex(8)}.part")
     digest = sha256()
     try:
-        with unfinished.open("wb") as file:
+        with unfinished.open("xb") as file:
             for line in lines:
                 content = line.encode()
                 digest.update(content)
                 file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        publish(unfinished, path)
         _sync_names(path.parent)
-    except OSError:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
     return digest.hexdigest()
 
 
@@ -50,6 +59,13 @@ def append_whole(path: Path, text: str) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def sync(path: Path) -> None:
+    """Force a file that is there, and its name, to the disk itself. Raises OSError."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    _sync_names(path.parent)
 
 
 def digest_of(path: Path) -> str:
