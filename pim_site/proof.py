@@ -1,6 +1,7 @@
 """Mails and posts the checkpoints of the audit, which itself knows neither."""
 
 import logging
+from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
@@ -8,6 +9,7 @@ from django.utils.timezone import now
 
 from audit.checkpoints import line_of, note_mailed
 from audit.models import Checkpoint
+from audit.tasks import RUN_SECONDS
 from notifications.outgoing import NoAnswer, post
 from notifications.services import queue
 
@@ -33,11 +35,15 @@ def _mail(row: Checkpoint) -> bool:
 def post_due() -> int:
     """Post each checkpoint to the address that the operator names, oldest first; return how many were taken.
 
-    One that is not taken waits with those after it for the next run. Without an address they count as posted.
+    One that is not taken waits with those after it for the next run, as do those that are left after a while. Without
+    an address they count as posted.
     """
-    posted = 0
-    for row in Checkpoint.objects.unposted():
-        if settings.AUDIT_CHECKPOINT_URL and not _is_taken(row):
+    unposted = Checkpoint.objects.unposted()
+    if not settings.AUDIT_CHECKPOINT_URL:
+        return unposted.update(posted_at=now())
+    until, posted = monotonic() + RUN_SECONDS, 0
+    for row in unposted:
+        if monotonic() > until or not _is_taken(row):
             break
         posted += Checkpoint.objects.filter(pk=row.pk, posted_at=None).update(posted_at=now())
     return posted

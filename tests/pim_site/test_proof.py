@@ -1,9 +1,11 @@
 import pytest
 
 from audit.checkpoints import checkpoint, notes_in
+from audit.models import Checkpoint
 from notifications.mail import render
 from notifications.models import Message
 from notifications.outgoing import new_secret
+from pim_site import proof
 from pim_site.proof import mail_due, post_due
 from tests.audit.logs import SECRET
 from tests.listener import listening
@@ -50,6 +52,16 @@ def test_checkpoints_are_posted_once_oldest_first_and_wait_for_who_does_not_answ
         notes[1:],
     ]
     assert listener.asked[0][1]["webhook-id"] == listener.asked[1][1]["webhook-id"]
+
+
+def test_history_is_not_posted_in_one_run_without_end(settings, monkeypatch):
+    settings.AUDIT_CHECKPOINT_URL = "https://witness.example.org/"
+    for _turn in range(3):
+        checkpoint()
+    seconds = iter(range(0, 100, 20))
+    monkeypatch.setattr(proof, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(proof, "_is_taken", lambda row: True)
+    assert (post_due(), Checkpoint.objects.unposted().count()) == (1, 2)
 
 
 def test_checkpoint_that_cannot_be_posted_waits(settings):
