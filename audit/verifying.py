@@ -39,7 +39,8 @@ class Fault:
 class Report:
     """What was found: a log of `size` events with this root, `checkpoints` that hold, and events without a number.
 
-    Of those, the first `archived` are in files; `removable` rows of them are still here.
+    Of those, the first `archived` are in files; `removable` rows of them are still here, and with `uncompared` of the
+    checkpoints from elsewhere only the files can be compared.
     """
 
     size: int = 0
@@ -47,6 +48,7 @@ class Report:
     removable: int = 0
     root: bytes = b""
     checkpoints: int = 0
+    uncompared: int = 0
     waiting: int = 0
     faults: list[Fault] = field(default_factory=list)
 
@@ -69,6 +71,7 @@ def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Rep
         removable=_removable(verification.archived),
         root=frontier.root(),
         checkpoints=verification.checkpoints,
+        uncompared=verification.uncompared(notes),
         waiting=Unsealed.objects.count(),
         faults=faults,
     )
@@ -119,8 +122,9 @@ class _Verification:
                 yield Fault("archive_refused", _("Archive %(row)s: %(text)s") % {"row": row, "text": refusal})
                 break
             self.archived, self.gone = edge.size, edge.size if row.removed_at else self.gone
-        if edge.size > self.frontier.size:
-            self.frontier = edge
+            if edge.size > self.frontier.size:
+                self.frontier = edge
+                yield from self.compare_root()
 
     def read_left(self) -> Iterator[Fault]:
         """What is here under numbers in archives: nothing where the rows went, and what was written while they go."""
@@ -163,6 +167,11 @@ class _Verification:
                 "By a checkpoint of %(at)s there are %(size)s events, here %(end)s: cut at the end, or an old copy."
             )
             yield Fault("too_short", text % {"at": notes[0].at, "size": size, "end": self.frontier.size})
+
+    def uncompared(self, notes: Iterable[str]) -> int:
+        """How many of these checkpoints are of events in archives, and not of just all in one and those before it."""
+        inside = {note.text for size, left in self.promised.items() if size < self.archived for note in left}
+        return sum(note.partition("\n\n")[0] + "\n" in inside for note in notes)
 
 
 def _notes_here(since: Checkpoint | None) -> list[str]:

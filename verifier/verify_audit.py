@@ -28,7 +28,7 @@ class Broken(Exception):
 
 
 class Unreadable(Exception):
-    """A file or a key is none."""
+    """A file or a key is none, or what a checkpoint is of was not given."""
 
 
 # --- Ed25519, RFC 8032 section 6 --------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def verify_export(
 ) -> Tree:
     """The tree of archives and of an export, each of which ends with its checkpoint, and which hold to the others.
 
-    Raises Broken with what does not.
+    Raises Broken with what does not, and Unreadable where a checkpoint is of events in archives that were not given.
     """
     promised: dict[int, list[bytes]] = {}
     for note in others:
@@ -265,6 +265,9 @@ def verify_export(
         read_file(iter(part), tree, promised, keys)
     if left := [size for size in promised if size > tree.begin]:
         raise Broken(f"A checkpoint says {max(left)} events: the export was cut, or is older than the checkpoint.")
+    if count := sum(map(len, promised.values())):
+        text = "checkpoints that you gave are of events in archives and were not compared"
+        raise Unreadable(f"{count} {text}: give those files with --archive.")
     return tree
 
 

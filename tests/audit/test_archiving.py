@@ -25,7 +25,7 @@ from audit.services import record
 from audit.tasks import archive_due
 from audit.verifying import verify
 
-from .logs import OTHER_SECRET, SECRET, offline, offline_keys
+from .logs import OTHER_SECRET, SECRET, checkpoint_over, offline, offline_keys
 from .test_verifying import codes, tampering
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +62,10 @@ def refusal(folder, days=365):
     with pytest.raises(ArchiveRefused) as refused:
         archive(folder, days)
     return refused.value.error_list[0].code
+
+
+def names_in(folder):
+    return [path.name for path in folder.iterdir() if path.name != archiving.LOCK]
 
 
 def offline_says(export, *archives, others=()):
@@ -113,10 +117,30 @@ def test_offline_verifier_reads_archives_and_the_rest_as_one_log(two, notes):
     fresh, paths = checkpoint(), [row.file for row in two]
     others = [row.note for row in notes]
     assert offline_says(fresh, *paths, others=others) == ""
-    assert offline_says(fresh, others=others) == ""  # what is here, and a signed word on the rest
+    assert offline_says(fresh) == ""  # what is here, and a signed word on the rest
     assert offline_says(fresh, paths[1], others=others) == ""
     assert "not follow" in offline_says(fresh, paths[0])
     assert "not follow" in offline_says(fresh, *reversed(paths))
+
+
+def test_checkpoints_within_archives_are_told_and_compared_with_those(notes, tmp_path, capsys):
+    """Nobody is to believe that a checkpoint held which nothing was compared with."""
+    inner, row = notes[0].note, archive(tmp_path)
+    kept, words = tmp_path / "kept", "1 checkpoints that you gave are of events in archives and were not compared"
+    kept.write_text(inner)
+    call_command("audit_verify", str(kept))
+    assert words in capsys.readouterr().out
+    assert [verify([note]).uncompared for note in (inner, notes[1].note, notes[2].note)] == [1, 0, 0]
+    with pytest.raises(offline.Unreadable, match=words):
+        offline_says(notes[2], others=[inner])
+    assert offline_says(notes[2], row.file, others=[inner]) == ""
+
+
+def test_log_is_compared_with_checkpoints_at_the_end_of_each_archive(two, notes):
+    report = verify([row.note for row in notes])
+    assert (report.faults, report.checkpoints, report.uncompared) == ([], 6, 0)
+    other = checkpoint_over(["{}"] * 3, now())
+    assert codes(other) == ["root_differs"]
 
 
 def test_offline_verifier_sees_what_is_done_to_an_archive(two):
@@ -171,15 +195,15 @@ def test_rows_that_nobody_archived_are_missing(notes, tmp_path):
         assert codes()[0] == "missing"
 
 
-@pytest.mark.parametrize("point", ["write_whole", "note_archive", "_removed", "_remove_some"])
+@pytest.mark.parametrize("point", ["write_new", "note_archive", "_removed", "_remove_some"])
 def test_interrupted_archiving_goes_on(notes, tmp_path, monkeypatch, point):
     """As after a kill: at each step, nothing is lost, the log verifies, and the next run ends with the same."""
     real, calls = getattr(archiving, point), []
 
     def killed(*arguments, **named):
         calls.append(point)
-        if point == "write_whole":
-            (tmp_path / "audit-0000000001-0000000005.jsonl.part").write_text("half a li")
+        if point == "write_new":
+            (tmp_path / "audit-0000000001-0000000005.jsonl.0a.part").write_text("half a li")
         if point == "_remove_some" and len(calls) == 1:
             return real(*arguments, **named)
         raise KeyboardInterrupt
@@ -194,7 +218,7 @@ def test_interrupted_archiving_goes_on(notes, tmp_path, monkeypatch, point):
     assert kept == {"_remove_some": 3}.get(point, 5)
     assert archive(tmp_path).last == 5
     assert (codes(notes[-1].note), Entry.objects.filter(n__lte=5).count()) == ([], 0)
-    assert [path.name for path in tmp_path.iterdir()] == ["audit-0000000001-0000000005.jsonl"]
+    assert names_in(tmp_path) == ["audit-0000000001-0000000005.jsonl"]
     assert Event.objects.filter(action="log.archived").count() == 1
 
 
@@ -273,11 +297,48 @@ def test_another_file_of_that_name_is_not_touched(notes, tmp_path):
     assert (path.read_text(), Entry.objects.count()) == ("something else", 7)
 
 
+def test_two_do_not_archive_into_one_folder(notes, tmp_path):
+    with archiving._alone_in(tmp_path):
+        assert refusal(tmp_path) == "in_use"
+        assert (Entry.objects.count(), names_in(tmp_path)) == (7, [])
+    assert archive(tmp_path).last == 5
+
+
+def test_file_that_another_wrote_meanwhile_is_not_replaced(notes, tmp_path, monkeypatch):
+    path = tmp_path / "audit-0000000001-0000000005.jsonl"
+
+    def meanwhile(end):
+        yield from lines(end)
+        path.write_text("of another")
+
+    monkeypatch.setattr(archiving, "lines", meanwhile)
+    with pytest.raises(FileExistsError):
+        archive(tmp_path)
+    assert (path.read_text(), names_in(tmp_path)) == ("of another", [path.name])
+
+
+def test_file_that_a_row_names_is_not_discarded(two):
+    path = Path(two[0].file)
+    archiving._discard(path)
+    assert path.exists()
+
+
+def test_file_that_was_there_is_forced_to_the_disk_before_rows_go(notes, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(archiving, "note_archive", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            archive(tmp_path)
+    monkeypatch.setattr(files.os, "fsync", Mock(side_effect=OSError(errno.EIO, "")))
+    with pytest.raises(OSError, match="Errno 5"):
+        archive(tmp_path)
+    assert Entry.objects.count() == 7
+
+
 def test_changed_log_is_not_archived(notes, tmp_path):
     with tampering():
         Event.objects.filter(entry__n=2).update(canonical="{}")
         assert refusal(tmp_path) == "log_broken"
-        assert list(tmp_path.iterdir()) == []
+        assert names_in(tmp_path) == []
 
 
 def test_young_events_and_those_without_a_key_stay(notes, tmp_path, settings):
@@ -374,4 +435,4 @@ def test_full_disk_is_told_and_nothing_is_deleted(notes, tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(CommandError, match="No space left"):
         call_command("audit_archive", before=str((now() - timedelta(days=365)).date()), to=str(tmp_path))
-    assert (list(tmp_path.iterdir()), Entry.objects.count()) == ([], 7)
+    assert (names_in(tmp_path), Entry.objects.count()) == ([], 7)

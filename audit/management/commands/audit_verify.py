@@ -45,6 +45,11 @@ def summary(report: Report) -> str:
         lines.append("No signed checkpoint was compared: whoever owns the database could have rewritten all of it.")
     if report.archived:
         lines.append(f"Events 1 to {report.archived} are in archives, as is signed; those are verified on their own.")
+    if report.uncompared:
+        lines.append(
+            f"{report.uncompared} checkpoints that you gave are of events in archives and were not compared: "
+            "give them to verifier/verify_audit.py, with an export and each of the archives as --archive."
+        )
     if report.removable:
         lines.append(f"{report.removable} archived events are still here: run manage.py audit_archive again.")
     if report.waiting:
