@@ -256,14 +256,17 @@ class ReaderQuerySet(models.QuerySet["Reader"]):
 
     def due(self, at: datetime) -> "ReaderQuerySet":
         """Those that have not taken an event from before `at`, and whose next attempt may be made."""
-        after = Entry.objects.filter(n=models.OuterRef("n") + 1, event__at__lte=at)
-        return self.configured().filter(models.Exists(after), next_attempt_at__lte=at)
+        behind = Head.objects.filter(pk=Head.ONLY, size__gt=models.OuterRef("n"))
+        # Asked this way round, a next event whose rows are gone is due as well, and its absence is found.
+        younger = Entry.objects.filter(n=models.OuterRef("n") + 1, event__at__gt=at)
+        return self.configured().filter(models.Exists(behind), ~models.Exists(younger), next_attempt_at__lte=at)
 
 
 class Reader(models.Model):
     """Another system that is sent every event, and the number of the last one that it has taken.
 
-    `name` is its address in the settings. Whoever sends has a lease until `next_attempt_at`.
+    `name` is its address in the settings. Whoever sends has a lease until `next_attempt_at`. `batch` is how many events
+    it is sent at once.
     """
 
     name = models.CharField(_("destination"), max_length=500, unique=True)
@@ -271,6 +274,7 @@ class Reader(models.Model):
     taken_at = models.DateTimeField(_("last taken at"), null=True)
     failing_since = models.DateTimeField(_("failing since"), null=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    batch = models.PositiveIntegerField(_("events at once"), default=500)
     last_outcome = models.CharField(_("last result"), max_length=200, blank=True)
     next_attempt_at = models.DateTimeField(_("next attempt"))
 

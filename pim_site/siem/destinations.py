@@ -90,10 +90,7 @@ def to_syslog(parts: SplitResult, records: Sequence[Record], at: datetime) -> No
     until = monotonic() + SECONDS
     with closing(_connected(parts, until)) as connection:
         connection.sendall(b"".join(record.syslog for record in records))
-        plain = _closed_tls(connection, until) if isinstance(connection, ssl.SSLSocket) else connection
-        if plain is None:
-            return
-        with plain:
+        with _closed_tls(connection, until) if isinstance(connection, ssl.SSLSocket) else connection as plain:
             plain.settimeout(_left(until))
             plain.shutdown(socket.SHUT_WR)
             while plain.recv(4096):
@@ -113,16 +110,13 @@ def _connected(parts: SplitResult, until: float) -> socket.socket:
     return connection
 
 
-def _closed_tls(connection: ssl.SSLSocket, until: float) -> socket.socket | None:
-    """Say that nothing more comes, and wait for the same; None where the other side just ended the connection.
-
-    It cannot have done that with something unread: its system would have broken the connection, and not ended it.
-    """
+def _closed_tls(connection: ssl.SSLSocket, until: float) -> socket.socket:
+    """Say that nothing more comes, and wait for the same: whoever is in between can end it, but not say so."""
     connection.settimeout(_left(until))
     try:
         return connection.unwrap()
-    except ssl.SSLEOFError:
-        return None
+    except ssl.SSLEOFError as failure:
+        raise StreamFailed("not_confirmed") from failure
 
 
 def _left(until: float) -> float:

@@ -9,7 +9,7 @@ from django.utils.timezone import now
 
 from assignments.models import ActiveAssignment
 from audit.merkle import leaf_hash
-from audit.models import Entry, Event, Reader
+from audit.models import Archive, Entry, Event, Reader
 from audit.sealing import seal
 from audit.services import record
 from notifications.outgoing import new_secret, signature
@@ -17,6 +17,7 @@ from pim_site.checks import audit_keys
 from pim_site.siem import destinations, streaming
 from pim_site.siem.records import Record, ecs
 from pim_site.siem.tasks import stream_due
+from tests.audit.test_verifying import tampering
 from tests.factories import ActivationFactory, ActiveFactory, EligibleFactory
 from tests.listener import certificate, listening
 from tests.receivers import receiving
@@ -97,14 +98,15 @@ def test_syslog_that_stalls_or_breaks_gets_everything_when_it_is_back(syslog, se
     assert (reader.n, reader.failures, reader.failing_since, reader.last_outcome) == (3, 0, None, "")
 
 
-def test_receiver_that_closes_without_a_word_of_tls_has_taken_everything(settings, tmp_path, monkeypatch):
+def test_receiver_that_ends_without_a_word_of_tls_has_confirmed_nothing(settings, tmp_path, monkeypatch):
     file, context = certificate(tmp_path, name="localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with receiving(context) as receiver:
         receiver.mood = "take_silently"
         begin(settings, f"tls://localhost:{receiver.port}")
         write(2)
-        assert (stream_due(), numbers(told(receiver))) == (2, [1, 2])
+        assert (stream_due(), numbers(told(receiver))) == (0, [1, 2])
+    assert Reader.objects.get().last_outcome == "not_confirmed"
 
 
 def test_syslog_over_tls_is_not_spoken_to_without_a_certificate_that_holds(settings, tmp_path, monkeypatch):
@@ -297,10 +299,63 @@ def test_address_that_cannot_be_sent_to_is_told_at_the_start(settings, address, 
     assert words in str([finding.msg for finding in audit_keys()])
 
 
+def archive(last):
+    at = now()
+    names = {"file": "", "digest": "", "note": "", "frontier": b""}
+    Archive.objects.create(first=1, last=last, at=at, oldest_at=at, newest_at=at, **names)
+
+
 def test_destination_whose_events_were_archived_goes_on_after_them(file, monkeypatch, caplog):
     write(3)
-    monkeypatch.setattr(streaming.Archive.objects, "first", lambda: type("Row", (), {"last": 2}))
+    archive(2)
+    monkeypatch.setattr(streaming, "archived_edge", lambda: type("Edge", (), {"size": 2}))
     assert stream_due() == 1
     assert numbers(file.read_text().splitlines()) == [3]
     assert "archives" in caplog.text
     assert Entry.objects.count() == 3
+
+
+def test_archive_that_nobody_signed_lets_no_destination_skip_events(file, caplog):
+    write(3)
+    archive(2)
+    assert (stream_due(), numbers(file.read_text().splitlines())) == (3, [1, 2, 3])
+    assert "no destination goes on" in caplog.text
+
+
+@pytest.mark.parametrize("gone", ["entry", "event", "the_last"])
+def test_missing_event_stops_the_stream_before_it_and_is_told(file, gone, caplog):
+    write(3)
+    missing = Entry.objects.get(n=3 if gone == "the_last" else 2)
+    with tampering():
+        (Event.objects.filter(pk=missing.event_id) if gone == "event" else Entry.objects.filter(pk=missing.pk)).delete()
+        stream_due()
+        before = list(range(1, missing.n))
+        assert (numbers(file.read_text().splitlines()), Reader.objects.get().n) == (before, missing.n - 1)
+        assert (Reader.objects.get().last_outcome, "missing_event" in caplog.text) == ("missing_event", True)
+        with later():
+            assert Reader.objects.due(now()).exists()
+
+
+def test_batch_that_is_too_large_for_the_other_side_gets_smaller(file, monkeypatch):
+    sizes = []
+
+    def most(address, records, *, at):
+        sizes.append(len(records))
+        if len(records) > 1:
+            raise destinations.StreamFailed("http_413")
+
+    monkeypatch.setattr(streaming, "BATCH", 4)
+    monkeypatch.setattr(streaming, "send", most)
+    write(4)
+    for minutes in (0, 6, 12, 18):
+        with time_machine.travel(now() + timedelta(minutes=minutes)):
+            stream_due()
+    assert (sizes, Reader.objects.get().n) == ([4, 2, 1, 2, 1, 2], 2)
+
+
+def test_bytes_of_a_batch_are_bounded(file, monkeypatch):
+    monkeypatch.setattr(streaming, "LARGEST", 1)
+    write(2)
+    reader = Reader.objects.get()
+    assert [record.n for record in streaming._next(reader)] == [1]
+    assert stream_due() == 2
