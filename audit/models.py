@@ -1,6 +1,8 @@
 """What happened: one row for each operation, done or refused. Rows are added and never changed."""
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
@@ -250,9 +252,27 @@ class Checkpoint(models.Model):
         return f"{self.size} · {self.at:%Y-%m-%d %H:%M}"
 
 
+_OPEN = re.compile(r"file://.*|\w+://[^/?#@]+", re.DOTALL)
+_BEGIN = re.compile(r"(\w+://)(?:[^/?#]*@)?([^/?#@]*)")
+
+
+def stream_name(address: str) -> str:
+    """An address as it may be shown: scheme and host, and of what may be a secret (path, query, password) a digest."""
+    if _OPEN.fullmatch(address):
+        return address
+    begin = _BEGIN.match(address)
+    digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+    return f"{''.join(begin.groups()) if begin else ''}#{digest}"
+
+
+def stream_names() -> dict[str, str]:
+    """The addresses of the settings by the name of their destination."""
+    return {stream_name(address): address for address in settings.AUDIT_STREAMS}
+
+
 class ReaderQuerySet(models.QuerySet["Reader"]):
     def configured(self) -> "ReaderQuerySet":
-        return self.filter(name__in=settings.AUDIT_STREAMS)
+        return self.filter(name__in=stream_names())
 
     def due(self, at: datetime) -> "ReaderQuerySet":
         """Those that have not taken an event from before `at`, and whose next attempt may be made."""
@@ -265,8 +285,8 @@ class ReaderQuerySet(models.QuerySet["Reader"]):
 class Reader(models.Model):
     """Another system that is sent every event, and the number of the last one that it has taken.
 
-    `name` is its address in the settings. Whoever sends has a lease until `next_attempt_at`. `batch` is how many events
-    it is sent at once.
+    `name` is its address in the settings, without what may be secret. Whoever sends has a lease until
+    `next_attempt_at`. `batch` is how many events it is sent at once.
     """
 
     name = models.CharField(_("destination"), max_length=500, unique=True)
@@ -286,6 +306,11 @@ class Reader(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def address(self) -> str:
+        """Raises KeyError where it is no more in the settings."""
+        return stream_names()[self.name]
 
 
 class Head(models.Model):

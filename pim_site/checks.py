@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from audit.archiving import LEAST_KEPT
 from audit.keys import signing_keys, verifying_keys
+from audit.models import stream_name
 
 from .siem.destinations import check as check_destination
 
@@ -137,7 +138,9 @@ def audit_keys() -> Findings:
         try:
             check_destination(address)
         except ValueError as refusal:
-            yield error(25, f"Nothing of the audit can be sent to {address}: {refusal}.", "See docs/siem.md.")
+            yield error(
+                25, f"Nothing of the audit can be sent to {stream_name(address)}: {refusal}.", "See docs/siem.md."
+            )
     if not settings.AUDIT_KEYS:
         yield Info(
             "No key signs checkpoints of the audit.",

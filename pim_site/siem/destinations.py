@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +22,8 @@ from notifications.outgoing import AddressRefused, NoAnswer, check_url, post, si
 from .records import Record
 
 SECONDS = 10.0
+# So much is handed over at once: only in between can a clock be looked at.
+PIECE = 16_384
 
 
 class StreamFailed(Exception):
@@ -28,8 +32,8 @@ class StreamFailed(Exception):
 
 def send(address: str, records: Sequence[Record], *, at: datetime) -> None:
     """Send the events to an address of the settings, in order. Raises StreamFailed."""
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         WAYS[parts.scheme](parts, records, at)
     except TimeoutError as failure:
         raise StreamFailed("timed_out") from failure
@@ -48,8 +52,8 @@ def check(address: str) -> None:
         raise ValueError(_("the address begins with none of tls://, tcp://, https://, http:// and file://"))
     if parts.scheme in ("tcp", "tls") and not (parts.hostname and parts.port):
         raise ValueError(_("a host and a port are needed, such as tls://siem.example.org:6514"))
-    if "@" in parts.netloc or len(address) > 500:
-        raise ValueError(_("an address has no password, and 500 characters at most"))
+    if "@" in parts.netloc or parts.query or len(address) > 500:
+        raise ValueError(_("an address has no password, nothing after a question mark, and 500 characters at most"))
     if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
         raise ValueError(_("a whole path is needed, such as file:///var/log/pim/audit.jsonl"))
     if parts.scheme in ("https", "http"):
@@ -89,7 +93,10 @@ def to_syslog(parts: SplitResult, records: Sequence[Record], at: datetime) -> No
     """
     until = monotonic() + SECONDS
     with closing(_connected(parts, until)) as connection:
-        connection.sendall(b"".join(record.syslog for record in records))
+        content = b"".join(record.syslog for record in records)
+        for start in range(0, len(content), PIECE):
+            connection.settimeout(_left(until))
+            connection.sendall(content[start : start + PIECE])
         with _closed_tls(connection, until) if isinstance(connection, ssl.SSLSocket) else connection as plain:
             plain.settimeout(_left(until))
             plain.shutdown(socket.SHUT_WR)
@@ -99,15 +106,48 @@ def to_syslog(parts: SplitResult, records: Sequence[Record], at: datetime) -> No
 
 def _connected(parts: SplitResult, until: float) -> socket.socket:
     host, port = parts.hostname or "", parts.port or 0
-    connection = socket.create_connection((host, port), timeout=_left(until))
+    connection = _first_connected(_addresses(host, port, until), port, until)
     if parts.scheme == "tls":
         try:
             connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
         except BaseException:
             connection.close()
             raise
-    connection.settimeout(_left(until))
     return connection
+
+
+def _first_connected(addresses: Sequence[str], port: int, until: float) -> socket.socket:
+    """A connection to the first that answers; each has its share of the time that is left."""
+    failure: OSError = socket.gaierror()
+    for tried, address in enumerate(addresses):
+        try:
+            connection = socket.create_connection((address, port), timeout=_left(until) / (len(addresses) - tried))
+            connection.settimeout(_left(until))
+            return connection
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _addresses(host: str, port: int, until: float) -> list[str]:
+    """What a name stands for, asked in a thread of its own: only so is there an end to it."""
+    answers: SimpleQueue[list[str] | Exception] = SimpleQueue()
+    Thread(target=lambda: answers.put(_asked(host, port)), daemon=True).start()
+    try:
+        answer = answers.get(timeout=_left(until))
+    except Empty as failure:
+        raise TimeoutError from failure
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _asked(host: str, port: int) -> list[str] | Exception:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as failure:
+        return failure
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _closed_tls(connection: ssl.SSLSocket, until: float) -> socket.socket:

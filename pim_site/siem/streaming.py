@@ -4,10 +4,9 @@ import logging
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from django.conf import settings
 from django.utils.timezone import now
 
-from audit.models import Archive, Entry, Head, Reader
+from audit.models import Archive, Entry, Head, Reader, stream_names
 from audit.notes import NoteRefused
 from audit.verifying import archived_edge
 
@@ -27,7 +26,7 @@ def begin() -> None:
     """Give each destination its row. A new one is sent what happens from now on; an export has what was before."""
     known = dict(Reader.objects.values_list("name", "n"))
     head, archived = Head.objects.filter(pk=Head.ONLY).first(), _archived(min(known.values(), default=0))
-    for name in settings.AUDIT_STREAMS:
+    for name in stream_names():
         if name not in known:
             start = {"n": head.size if head else 0, "next_attempt_at": now()}
             Reader.objects.get_or_create(name=name, defaults=start)
@@ -59,9 +58,14 @@ def send_next(name: str) -> int:
         return 0
     try:
         batch = _next(reader)
-        send(reader.name, batch, at=at)
+        send(reader.address, batch, at=at)
     except StreamFailed as failure:
         _note_failure(reader, str(failure))
+        return 0
+    except Exception as failure:
+        # Whatever it is, it stops this destination alone; its text may quote the address.
+        log.error("%s cannot be sent to: %s", reader, type(failure).__name__)
+        _note_failure(reader, "malformed")
         return 0
     _note_taken(reader, batch[-1].n)
     return len(batch)

@@ -24,7 +24,7 @@ def stream_due() -> int:
     until, taken = monotonic() + RUN_SECONDS, 0
     names = list(Reader.objects.due(now()).order_by("failures", "pk").values_list("name", flat=True))
     while names and monotonic() < until:
-        counts = {name: send_next(name) for name in names}
+        counts = {name: send_next(name) for name in names if monotonic() < until}
         taken += sum(counts.values())
         names = [name for name, count in counts.items() if count]
     for reader in Reader.objects.configured().exclude(failing_since=None):

@@ -1,7 +1,10 @@
 """Every event reaches the destination, in order, at least once, whatever the destination does meanwhile."""
 
 import json
+import socket
 from datetime import timedelta
+from hashlib import sha256
+from threading import Event as Signal
 
 import pytest
 import time_machine
@@ -9,12 +12,12 @@ from django.utils.timezone import now
 
 from assignments.models import ActiveAssignment
 from audit.merkle import leaf_hash
-from audit.models import Archive, Entry, Event, Reader
+from audit.models import Archive, Entry, Event, Reader, stream_name
 from audit.sealing import seal
 from audit.services import record
 from notifications.outgoing import new_secret, signature
 from pim_site.checks import audit_keys
-from pim_site.siem import destinations, streaming
+from pim_site.siem import destinations, streaming, tasks
 from pim_site.siem.records import Record, ecs
 from pim_site.siem.tasks import stream_due
 from tests.audit.test_verifying import tampering
@@ -40,7 +43,7 @@ def write(count=1, **facts):
 def begin(settings, address):
     settings.AUDIT_STREAMS = [address]
     stream_due()
-    return Reader.objects.get(name=address)
+    return Reader.objects.get(name=stream_name(address))
 
 
 def numbers(lines):
@@ -142,6 +145,36 @@ def test_one_that_fails_keeps_no_other_waiting(settings, tmp_path):
     write(2)
     assert stream_due() == 2
     assert dict(Reader.objects.values_list("name", "n")) == {settings.AUDIT_STREAMS[0]: 0, there: 2}
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://sie\u0301m..example.org:514", "tls://siem.example.org:port", "udp://siem:514"]
+)
+def test_address_that_cannot_be_read_stops_no_other(settings, tmp_path, address):
+    settings.AUDIT_STREAMS = [address, f"file://{tmp_path}/audit.jsonl"]
+    stream_due()
+    write(2)
+    assert (stream_due(), Reader.objects.get(name=address).last_outcome) == (2, "malformed")
+
+
+def test_name_that_nobody_resolves_ends_with_the_time_of_an_attempt(settings, monkeypatch):
+    over = Signal()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: over.wait(10) and [])
+    begin(settings, "tcp://siem.example.org:514")
+    write()
+    assert (stream_due(), Reader.objects.get().last_outcome, over.is_set()) == (0, "timed_out", False)
+    over.set()
+
+
+def test_round_begins_no_attempt_after_its_time(settings, monkeypatch):
+    settings.AUDIT_STREAMS = [f"tcp://siem{n}.example.org:514" for n in range(4)]
+    stream_due()
+    write()
+    clock, tried = iter(range(0, 90, 9)), []
+    monkeypatch.setattr(tasks, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(tasks, "send_next", lambda name: tried.append(name) or 0)
+    stream_due()
+    assert tried == settings.AUDIT_STREAMS[:1]
 
 
 @pytest.fixture
@@ -289,6 +322,8 @@ def test_refusal_is_sent_as_a_failure_that_gives_nothing():
         ("udp://siem.example.org:514", "none of"),
         ("tls://siem.example.org", "port"),
         ("tls://user:secret@siem.example.org:6514", "password"),
+        ("https://siem.example.org/in?token=secret", "question mark"),
+        ("tls://siem.example.org:port", "Port"),
         ("file://log/audit.jsonl", "whole path"),
         ("https://siem.example.org/in", "PIM_AUDIT_WEBHOOK_SECRETS"),
         ("http://siem.example.org/in", "https://"),
@@ -296,7 +331,31 @@ def test_refusal_is_sent_as_a_failure_that_gives_nothing():
 )
 def test_address_that_cannot_be_sent_to_is_told_at_the_start(settings, address, words):
     settings.AUDIT_STREAMS = [address]
-    assert words in str([finding.msg for finding in audit_keys()])
+    said = str([finding.msg for finding in audit_keys()])
+    assert (words in said, "secret" in said) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("tls://siem.example.org:6514", "tls://siem.example.org:6514"),
+        ("file:///var/log/pim/audit.jsonl", "file:///var/log/pim/audit.jsonl"),
+        ("https://siem.example.org:8443/in/secret", "https://siem.example.org:8443#"),
+        ("https://siem.example.org?secret", "https://siem.example.org#"),
+        ("tls://user:secret@siem.example.org:6514", "tls://siem.example.org:6514#"),
+        ("https:/siem.example.org/secret", "#"),
+    ],
+)
+def test_name_of_a_destination_shows_no_secret_and_is_its_own(address, name):
+    shown = stream_name(address)
+    assert shown == (name if name == address else name + sha256(address.encode()).hexdigest()[:8])
+
+
+def test_path_of_a_webhook_is_in_no_log_and_no_row(hook, caplog):
+    write()
+    hook.then(503)
+    stream_due()
+    assert (hook.url() in caplog.text + str(Reader.objects.values()), "http_503" in caplog.text) == (False, True)
 
 
 def archive(last):
