@@ -66,7 +66,12 @@ def test_every_route_is_described_and_everything_described_is_a_route():
     assert described == there - {(path, "head") for path, _method in there}
 
 
+MAKERS = {"get": "200", "post": "201"}
 POINTERS = {"get": "$response.body#/results/0/id", "post": "$response.body#/id"}
+
+
+def answers_of(methods, method):
+    return methods.get(method, {}).get("responses", {})
 
 
 def operations():
@@ -101,11 +106,10 @@ def test_list_and_creation_link_to_all_that_takes_the_id_of_what_they_answer():
     taking, linked = set(), set()
     for path, methods in paths.items():
         collection = path.partition("/{id}")[0]
+        made = [method for method, status in MAKERS.items() if status in answers_of(paths.get(collection, {}), method)]
         for method, operation in methods.items():
-            if re.fullmatch(r"/api/v1/\w+/\{id\}(/\w+)?", path) and collection in paths:
-                taking |= {
-                    (maker, collection, operation["operationId"]) for maker in POINTERS if maker in paths[collection]
-                }
+            if re.fullmatch(r"/api/v1/\w+/\{id\}(/\w+)?", path):
+                taking |= {(maker, collection, operation["operationId"]) for maker in made}
             for answer in operation["responses"].values():
                 for follower, link in answer.get("links", {}).items():
                     assert link["parameters"] == {"id": POINTERS[method]}
