@@ -230,6 +230,10 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         context = {"buttons": self.list_buttons(request), "title": capfirst(str(self.opts.verbose_name_plural))}
         return super().changelist_view(request, context | (extra_context or {}))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return no row for a name that the database could not look up."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Narrow by what the list offers, and by nothing else.
 
