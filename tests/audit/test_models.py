@@ -89,7 +89,7 @@ def test_triggers_go_and_come_back_with_their_migration(event):
         Event.objects.update(code="y")
 
 
-@pytest.mark.skipif(not POSTGRES, reason="SQLite looks for what a trigger names beside the trigger's table")
+@pytest.mark.postgres  # SQLite looks for what a trigger names beside the table of the trigger
 def test_temporary_tables_do_not_stand_in_for_those_that_triggers_look_into(event):
     """An archive of all events that is none lets no row go, and an event that is written waits for its number."""
     with connection.cursor() as cursor:
