@@ -20,7 +20,7 @@ def answers(run_in_threads):
     token = TokenFactory(user=holder_of(Role.GLOBAL_ADMINISTRATOR)).text
 
     def send(number):
-        return str(Program(token=token).post("groups", {"name": "Keepers"}, key="the same"))
+        return str(Program(token=token).post("groups", {"name": "Keepers"}, key="the-same"))
 
     return lambda: run_in_threads(SENDERS, send)
 
