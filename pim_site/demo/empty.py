@@ -27,9 +27,9 @@ def kept() -> Path:
 
 def _parts() -> Iterator[Path]:
     yield HOME / "requirements.txt"
-    for path in HOME.glob("*/**/*.py"):
-        if path.relative_to(HOME).parts[0] not in {".venv", "tests", "benchmarks"}:
-            yield path
+    for package in HOME.glob("*/__init__.py"):  # not into the installed packages, which are many
+        if package.parent.name != "tests":
+            yield from package.parent.rglob("*.py")
 
 
 def begin(database: Path) -> bool:

@@ -10,6 +10,7 @@ def program(tmp_path, monkeypatch):
     """A program of one file, and an environment that nothing is kept in yet."""
     home = tmp_path / "home"
     (home / "roles").mkdir(parents=True)
+    (home / "roles" / "__init__.py").touch()
     (home / "roles" / "models.py").write_text("one = 1\n")
     (home / "requirements.txt").write_text("django==5.2\n")
     monkeypatch.setattr(empty, "HOME", home)
