@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alerts.models import MOST, Alert, Incident
-from alerts.registry import Kind, Severity
+from alerts.registry import Severity
 from alerts.services import configure, dismiss, reopen, repair, scan
-from pim_site.templatetags.pim import dot, moment
+from pim_site.templatetags.pim import dot, moment, toned
 
 from .base import Act, ConsoleAdmin, Section, link, list_of
 from .forms import NotedReasonForm, ReasonForm
@@ -30,11 +30,7 @@ CHANGES_INCIDENTS = ("alerts.change_incident",)
 
 
 def severity_dot(severity: int) -> SafeString:
-    return _toned(TONES[Severity(severity)], str(Severity(severity).label))
-
-
-def _toned(tone: str, text: str) -> SafeString:
-    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, text)
+    return toned(TONES[Severity(severity)], str(Severity(severity).label))
 
 
 class AlertForm(NotedReasonForm):
@@ -108,8 +104,24 @@ def what_hinders_repairing(incident: Incident) -> list[str]:
     return [] if incident.can_be_repaired else [_("No click repairs this. Do what the alert advises, or dismiss it.")]
 
 
+class KindAdmin(ConsoleAdmin):
+    """Says of an alert, and of what it found, what its kind is for."""
+
+    @admin.display(description=gettext_lazy("what is bad about it"))
+    def why(self, row: Alert | Incident) -> str:
+        return str(row.kind.why) if row.kind else ""
+
+    @admin.display(description=gettext_lazy("what to do"))
+    def advice(self, row: Alert | Incident) -> str:
+        return str(row.kind.advice) if row.kind else ""
+
+    @admin.display(description=gettext_lazy("repair"))
+    def one_click(self, row: Alert | Incident) -> str:
+        return str(row.kind.repair.label) if row.kind and row.kind.repair else _("Not by one click")
+
+
 @admin.register(Alert)
-class AlertAdmin(ConsoleAdmin):
+class AlertAdmin(KindAdmin):
     list_display = ["title", "how_bad", "to_look_at", "how_it_goes", "last_scan"]
     list_filter = ["severity", "is_enabled"]
     fields = [
@@ -167,10 +179,10 @@ class AlertAdmin(ConsoleAdmin):
     @admin.display(description=gettext_lazy("state"))
     def how_it_goes(self, alert: Alert) -> SafeString:
         if not alert.is_enabled:
-            return _toned("ended", _("Switched off"))
+            return toned("ended", _("Switched off"))
         if cause := alert.cause(now()):
-            return _toned("failed", _("Could not be scanned: %(cause)s") % {"cause": cause[:200]})
-        return _toned("ok", _("Working")) if alert.scanned_at else _toned("waiting", _("Not scanned yet"))
+            return toned("failed", _("Could not be scanned: %(cause)s") % {"cause": cause[:200]})
+        return toned("ok", _("Working")) if alert.scanned_at else toned("waiting", _("Not scanned yet"))
 
     @admin.display(description=gettext_lazy("last scan"), ordering="scanned_at")
     def last_scan(self, alert: Alert) -> SafeString:
@@ -185,18 +197,6 @@ class AlertAdmin(ConsoleAdmin):
     @admin.display(description=gettext_lazy("took"))
     def took(self, alert: Alert) -> str:
         return f"{alert.milliseconds} ms"
-
-    @admin.display(description=gettext_lazy("what is bad about it"))
-    def why(self, alert: Alert) -> str:
-        return str(alert.kind.why) if alert.kind else ""
-
-    @admin.display(description=gettext_lazy("what to do"))
-    def advice(self, alert: Alert) -> str:
-        return str(alert.kind.advice) if alert.kind else ""
-
-    @admin.display(description=gettext_lazy("repair"))
-    def one_click(self, alert: Alert) -> str:
-        return _repair(alert.kind)
 
     @admin.display(description=gettext_lazy("thresholds"))
     def thresholds_chosen(self, alert: Alert) -> str:
@@ -239,7 +239,7 @@ class AlertFilter(admin.SimpleListFilter):
 
 
 @admin.register(Incident)
-class IncidentAdmin(ConsoleAdmin):
+class IncidentAdmin(KindAdmin):
     list_display = ["what", "of_alert", "how_bad", "state_dot", "raised"]
     list_filter = ["state", SeverityFilter, AlertFilter]
     list_select_related = ["alert"]
@@ -320,18 +320,6 @@ class IncidentAdmin(ConsoleAdmin):
         about = incident.about
         return link(about) if about and self._has_page(about) else "–"
 
-    @admin.display(description=gettext_lazy("what is bad about it"))
-    def why(self, incident: Incident) -> str:
-        return str(incident.kind.why) if incident.kind else ""
-
-    @admin.display(description=gettext_lazy("what to do"))
-    def advice(self, incident: Incident) -> str:
-        return str(incident.kind.advice) if incident.kind else ""
-
-    @admin.display(description=gettext_lazy("repair"))
-    def one_click(self, incident: Incident) -> str:
-        return _repair(incident.kind)
-
     @admin.display(description=gettext_lazy("first seen"))
     def first_seen(self, incident: Incident) -> SafeString:
         return moment(incident.first_seen_at)
@@ -356,10 +344,6 @@ class IncidentAdmin(ConsoleAdmin):
 
     def _has_page(self, about: Model) -> bool:
         return self.admin_site.is_registered(type(about))
-
-
-def _repair(kind: Kind | None) -> str:
-    return str(kind.repair.label) if kind and kind.repair else _("Not by one click")
 
 
 def _state(incident: Incident) -> SafeString:

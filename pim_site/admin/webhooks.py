@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.endpoints import OLD_SECRET_COUNTS
 from accounts.models import User
-from pim_site.templatetags.pim import moment
+from pim_site.templatetags.pim import moment, toned
 from webhooks.kinds import Kind
 from webhooks.models import Delivery, Subscription
 from webhooks.services import (
@@ -156,12 +156,12 @@ class SubscriptionAdmin(ServiceAdmin):
     @admin.display(description=gettext_lazy("state"))
     def failing(self, row: Subscription) -> SafeString:
         if not row.is_enabled:
-            return _dot("ended", _("Disabled"))
+            return toned("ended", _("Disabled"))
         if not row.secret:
-            return _dot("waiting", _("Without a secret"))
+            return toned("waiting", _("Without a secret"))
         if row.failing_since:
-            return _dot("failed", _("Failing since %(moment)s") % {"moment": moment(row.failing_since)})
-        return _dot("ok", _("Working"))
+            return toned("failed", _("Failing since %(moment)s") % {"moment": moment(row.failing_since)})
+        return toned("ok", _("Working"))
 
     def create(self, actor: User, values: dict[str, Any]) -> Subscription:
         return subscribe(actor=actor, **_named(values))
@@ -238,8 +238,4 @@ def _kind(row: Delivery) -> str:
 
 
 def _state(row: Delivery) -> SafeString:
-    return _dot(TONES[row.state], row.get_state_display())
-
-
-def _dot(tone: str, text: str) -> SafeString:
-    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, text)
+    return toned(TONES[row.state], row.get_state_display())

@@ -136,7 +136,12 @@ def duration(value: timedelta | float | None) -> str:
 def dot(state: str, label: str | Promise | None = None) -> SafeString:
     """A state as dot and word. ``label`` replaces the usual word; an unknown state is shown as it is written."""
     tone, word = STATES.get(str(state), ("ended", str(state)))
-    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, label or word)
+    return toned(tone, label or word)
+
+
+def toned(tone: str, text: str | Promise) -> SafeString:
+    """A dot and words, for states that have words of their own at each place."""
+    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, text)
 
 
 @register.filter
