@@ -1,7 +1,10 @@
 """A test client whose person is signed in with both factors, without going through the sign-in pages."""
 
 import secrets
+from contextlib import contextmanager
 
+import pytest
+from django.template.backends.django import Template
 from django.utils.timezone import now
 from django_otp import DEVICE_ID_SESSION_KEY
 
@@ -22,3 +25,11 @@ def signed_in(client, user, *, device=None):
     session.save()
     note_sign_in(user=user, session=session["binding"], method="totp", device=device.persistent_id)
     return device
+
+
+@contextmanager
+def unrendered():
+    """Where only the status counts, no page is laid out: that takes most of the time. All before it is done."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "render", lambda template, context=None, request=None: "")
+        yield

@@ -71,10 +71,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, t
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _fast_passwords():
+def _quick_settings():
+    """A hash that takes no time; and no walk through all static files for each test client that is made."""
     from django.test import override_settings
 
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    quick = {"PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"], "WHITENOISE_USE_FINDERS": False}
+    with override_settings(**quick):
         yield
 
 

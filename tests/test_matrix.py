@@ -10,7 +10,7 @@ site answers otherwise. What a cell says:
 import csv
 import re
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from pim_site.demo.mail import FileBackend, mailbox
 from pim_site.imports.packing import packed
 from reviews.models import Item
 from roles.models import Delegation, Role, RoleSettings
-from tests.client import signed_in
+from tests.client import signed_in, unrendered
 from tests.factories import (
     PASSWORD,
     ActivationFactory,
@@ -409,7 +409,9 @@ class Caller:
         query = f"?user={self.cast.somebody.pk}&role={self.cast.others['role']}" if route.endswith("/assign/") else ""
         data = valid(route, self.cast, key) | self.proof(route) if method == "post" else {}
         marks, writes = MARKS if method == "post" else set(), Writes()
-        with undone(), connection.execute_wrapper(writes):
+        # Each page is laid out for each of those who may look at it; what a form answers is told by its status.
+        laid_out = nullcontext() if method == "get" else unrendered()
+        with undone(), connection.execute_wrapper(writes), laid_out:
             answer = getattr(self.client, method)(address(route, key) + query, data)
             changed = writes.changed(self.cast.before, marks)
         return answer, changed

@@ -12,7 +12,7 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from pim_site.admin.base import events_of, list_of
 from pim_site.console import FAILING, NOW, watched
 from roles.models import Role
-from tests.client import signed_in
+from tests.client import signed_in, unrendered
 from tests.factories import ActivationFactory, EligibleFactory, RequestFactory, UserFactory, holder_of
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,8 @@ def test_list_narrowed_by_its_own_filters(console):
             for spec in answer.context["cl"].filter_specs
             for choice in spec.choices(_all(answer))
         ]
-        assert [link for link in links if console.get(list_of(model) + link).status_code != 200] == [], page
+        with unrendered():
+            assert [link for link in links if console.get(list_of(model) + link).status_code != 200] == [], page
 
 
 def _all(answer):

@@ -30,6 +30,7 @@ from tests.factories import (
 from tests.refusals import refused, snapshot
 
 pytestmark = pytest.mark.django_db
+OF_THE_DEMO = pytest.mark.xdist_group("demo")  # its file is made once, by one process
 
 
 READER = "  - resource: /\n    name: Reader\n    settings:\n      activation_authentication: none\n"
@@ -53,11 +54,13 @@ def refusals(text, **options):
     return [tuple(fault) for fault in refusal.value.faults]
 
 
+@OF_THE_DEMO
 def test_export_import_export_is_the_same_file(demo_file):
     apply(actor=None, document=document(demo_file))
     assert export() == demo_file
 
 
+@OF_THE_DEMO
 def test_second_import_changes_nothing(demo_file):
     apply(actor=None, document=document(demo_file))
     before = snapshot()
@@ -66,6 +69,7 @@ def test_second_import_changes_nothing(demo_file):
     assert snapshot() == before
 
 
+@OF_THE_DEMO
 def test_plan_says_what_apply_does_and_changes_nothing(demo_file):
     before = snapshot()
     planned = plan(document=document(demo_file))
