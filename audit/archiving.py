@@ -183,8 +183,7 @@ def _edge() -> Frontier:
     try:
         return archived_edge()
     except NoteRefused as refusal:
-        text = _("What is said of an archive is not what was signed: %(text)s See what manage.py audit_verify says.")
-        raise ArchiveRefused(text % {"text": refusal}, code="not_signed") from refusal
+        raise ArchiveRefused(str(refusal), code="not_signed") from refusal
 
 
 def _removed(archive: Archive) -> Archive:

@@ -8,11 +8,12 @@ from django.utils.translation import gettext as _
 
 from audit.merkle import Frontier, Range, consistency_ranges, inclusion_ranges
 from audit.models import Checkpoint, Entry
+from audit.notes import NoteRefused
 from audit.verifying import archived_edge
 
 
 class ProofRefused(ValidationError):
-    """There is no such proof. Codes: ``not_covered``, ``archived``."""
+    """There is no such proof. Codes: ``not_covered``, ``archived``, ``not_signed``."""
 
 
 def inclusion_proof(n: int, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -31,11 +32,18 @@ def consistency_proof(old: Checkpoint, new: Checkpoint) -> dict[str, Any]:
 
 
 def _roots(ranges: list[Range]) -> list[str]:
-    return [b64encode(_root(start, end)).decode() for start, end in ranges]
+    archived = _archived()
+    return [b64encode(_root(start, end, archived)).decode() for start, end in ranges]
 
 
-def _root(start: int, end: int) -> bytes:
-    archived = archived_edge()
+def _archived() -> Frontier:
+    try:
+        return archived_edge()
+    except NoteRefused as refusal:
+        raise ProofRefused(str(refusal), code="not_signed") from refusal
+
+
+def _root(start: int, end: int, archived: Frontier) -> bytes:
     try:
         tree = archived.part(start, min(end, archived.size)) if start < archived.size else Frontier()
     except ValueError as error:

@@ -199,8 +199,12 @@ def _after(row: Archive, before: Frontier) -> Frontier:
 def archived_edge() -> Frontier:
     """The edge of the tree over all events that are in files. Raises NoteRefused where that is not signed."""
     edge = Frontier()
-    for row in _archives():
-        edge = _after(row, edge)
+    try:
+        for row in _archives():
+            edge = _after(row, edge)
+    except NoteRefused as refusal:
+        text = _("What is said of an archive is not what was signed: %(text)s See what manage.py audit_verify says.")
+        raise NoteRefused(text % {"text": refusal}) from refusal
     return edge
 
 

@@ -255,6 +255,13 @@ def test_forged_archive_lets_the_worker_and_the_command_delete_nothing(forged, t
     assert (Entry.objects.count(), Archive.objects.get().removed_at) == (7, None)
 
 
+@pytest.mark.parametrize("arguments", [["--event=6"], ["--since=5"]])
+def test_proof_over_a_forged_archive_is_refused_in_words(forged, arguments):
+    with pytest.raises(CommandError, match="not what was signed") as refused:
+        call_command("audit_proof", *arguments)
+    assert refused.value.returncode == 1
+
+
 @pytest.mark.parametrize("change", [{"first": 5}, {"first": 7}, {"last": 99}, {"last": 5}, {"removed_at": now()}])
 def test_database_takes_no_archive_that_does_not_follow_on(notes, tmp_path, change):
     made = Archive.objects.filter(pk=archive(tmp_path).pk).values().get()

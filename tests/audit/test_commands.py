@@ -87,7 +87,10 @@ def test_proof_is_understood_by_the_verifier(arguments):
     assert offline.verify_proof(proof, offline_keys())
 
 
-@pytest.mark.parametrize(("arguments", "words"), [(["--event", "10"], "covers no event"), (["--since", "5"], "over 5")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--event", "10"], "covers no event"), (["--event", "0"], "covers no event"), (["--since", "5"], "over 5")],
+)
 def test_proof_of_what_is_not_there_is_refused(arguments, words):
     run("audit_checkpoint")
     with pytest.raises(CommandError, match=words):

@@ -19,11 +19,11 @@ class Command(BaseCommand):
         what.add_argument("--since", type=int, help="A number of events: the log of a checkpoint over so many goes on.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        newest = Checkpoint.objects.first()
+        newest, n = Checkpoint.objects.first(), options["event"]
         if newest is None:
             raise CommandError("There is no checkpoint yet: manage.py audit_checkpoint")
         try:
-            proof = inclusion_proof(options["event"], newest) if options["event"] else since(options["since"], newest)
+            proof = since(options["since"], newest) if n is None else inclusion_proof(n, newest)
         except ValidationError as refusal:
             raise CommandError("; ".join(refusal.messages)) from refusal
         self.stdout.write(json.dumps(proof, ensure_ascii=False))
