@@ -312,6 +312,10 @@ class Reader(models.Model):
         """Raises KeyError where it is no more in the settings."""
         return stream_names()[self.name]
 
+    def behind(self, size: int) -> int:
+        """How many events of a log of this size it has not taken."""
+        return max(0, size - self.n)
+
 
 class Head(models.Model):
     """The one row that is locked while the log grows: how many entries there are, and the edge of their tree."""
@@ -323,6 +327,11 @@ class Head(models.Model):
 
     class Meta:
         default_permissions = ()
+
+    @classmethod
+    def events(cls) -> int:
+        """Return how many events have a number."""
+        return cls.objects.filter(pk=cls.ONLY).values_list("size", flat=True).first() or 0
 
 
 def _shown(value: Any) -> str:

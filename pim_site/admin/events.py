@@ -25,8 +25,9 @@ from approvals.looking_back import activated_at
 from assignments.models import ActiveAssignment
 from audit.admin import EventAdmin as StockEventAdmin
 from audit.exporting import csv_of, json_of
-from audit.models import Archive, Event
-from pim_site.templatetags.pim import moment
+from audit.models import Archive, Event, Reader
+from pim_site.siem.standing import Standing, cause_of, standings
+from pim_site.templatetags.pim import moment, toned
 from roles.models import Resource, Role
 
 from .base import Button, ConsoleAdmin, Section, actor_of, link, page_of
@@ -165,17 +166,20 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         files = [self.page(f"export.{kind}", f"export_{kind}", self.export_view, kind=kind) for kind in FILES]
-        return [*files, *super().get_urls()]
+        streams = self.page("destinations/", "destinations", self.destinations_view)
+        return [*files, streams, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"archive": Archive.objects.first()} | (extra_context or {}))
 
     def list_buttons(self, request: HttpRequest) -> list[Button]:
+        streams = Button(_("Where they are sent"), reverse("admin:audit_event_destinations"))
         if not actor_of(request).has_perm("audit.export_event"):
-            return []
+            return [streams]
         words = {"csv": _("CSV of these"), "jsonl": _("JSON Lines of these")}
         query = request.GET.urlencode()
-        return [Button(words[kind], f"{reverse(f'admin:audit_event_export_{kind}')}?{query}") for kind in FILES]
+        files = [Button(words[kind], f"{reverse(f'admin:audit_event_export_{kind}')}?{query}") for kind in FILES]
+        return [*files, streams]
 
     @method_decorator(require_safe)
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
@@ -186,3 +190,38 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
         content_type, written = FILES[kind]
         headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
         return StreamingHttpResponse(written(events), content_type=content_type, headers=headers)
+
+    @method_decorator(require_safe)
+    def destinations_view(self, request: HttpRequest) -> HttpResponse:
+        """Show how far the systems are that are sent every event."""
+        if not self.has_view_permission(request):
+            raise NotAllowed
+        found = standings()
+        return self.shown(
+            request,
+            "admin/destinations.html",
+            gettext_lazy("Where events are sent"),
+            sections=[_destinations(found)] if found else [],
+            failing=sum(each.is_failing for each in found),
+        )
+
+
+def _destinations(found: list[Standing]) -> Section:
+    heads = [_("Destination"), _("State"), _("Events behind"), _("Last number taken"), _("Last taken")]
+    return Section(_("Destinations"), heads, [_destination(each) for each in found])
+
+
+def _destination(each: Standing) -> list[Any]:
+    if each.reader is None:
+        return [each.name, toned("scheduled", _("Begins when the worker looks at it next")), "", "", ""]
+    taken_at = moment(each.reader.taken_at) or _("nothing yet")
+    return [each.name, _state(each, each.reader), each.behind, each.reader.n, taken_at]
+
+
+def _state(each: Standing, reader: Reader) -> SafeString:
+    if not each.is_failing:
+        return toned("waiting", _("Catching up")) if each.behind else toned("ok", _("Has taken all"))
+    facts = {"since": moment(reader.failing_since), "next": moment(reader.next_attempt_at)}
+    text = format_html(_("Failing since {since}, tried next {next}"), **facts)
+    cause = format_html("{} <code>{}</code>", cause_of(reader.last_outcome), reader.last_outcome)
+    return format_html('{}<br><span class="pim-quiet">{}</span>', toned("failed", text), cause)

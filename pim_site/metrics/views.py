@@ -92,9 +92,8 @@ def _overdue(at: datetime) -> list[Sample]:
 
 
 def _lags() -> list[Sample]:
-    head = Head.objects.filter(pk=Head.ONLY).first()
-    size = head.size if head else 0
-    return [("", {"destination": row.name}, max(0, size - row.n)) for row in Reader.objects.configured()]
+    size = Head.events()
+    return [("", {"destination": row.name}, row.behind(size)) for row in Reader.objects.configured()]
 
 
 def _latencies() -> Iterator[Sample]:

@@ -25,10 +25,10 @@ LONGEST_PAUSE = timedelta(minutes=5)
 def begin() -> None:
     """Give each destination its row. A new one is sent what happens from now on; an export has what was before."""
     known = dict(Reader.objects.values_list("name", "n"))
-    head, archived = Head.objects.filter(pk=Head.ONLY).first(), _archived(min(known.values(), default=0))
+    archived = _archived(min(known.values(), default=0))
     for name in stream_names():
         if name not in known:
-            start = {"n": head.size if head else 0, "next_attempt_at": now()}
+            start = {"n": Head.events(), "next_attempt_at": now()}
             Reader.objects.get_or_create(name=name, defaults=start)
         elif known[name] < archived:
             # It was out of the settings for so long that what it missed is in files by now.

@@ -109,6 +109,7 @@ CONSOLE = [
     "/console/alerts/alert/",
     "/console/alerts/incident/",
     "/console/audit/event/",
+    "/console/audit/event/destinations/",
     "/console/notifications/message/",
     "/console/webhooks/subscription/add/",
     "/console/webhooks/delivery/",

@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 from django.urls import reverse
+from django.utils.html import strip_tags
 from django.utils.timezone import now
 
-from audit.models import Archive, Event, Head
+from audit.models import Archive, Event, Head, Reader
 from audit.services import record
+from pim_site.siem.standing import cause_of
 from tests.client import signed_in
 from tests.factories import RequestFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
 
@@ -123,3 +125,47 @@ def test_list_says_where_older_events_are(console, event):
     Archive.objects.create(first=1, last=77, file="/srv/audit-1-77.jsonl", digest="0", note="", frontier=b"", **moments)
     page = console.get(LIST).content.decode()
     assert ("up to number 77" in page, "/srv/audit-1-77.jsonl" in page) == (True, True)
+
+
+# --- where events are sent ------------------------------------------------------------------------------------
+
+DESTINATIONS = reverse("admin:audit_event_destinations")
+
+
+@pytest.fixture
+def destinations(settings):
+    """Of a log of 7 events one destination has taken all, one fails, one is on its way, and one is new."""
+    names = [f"tls://siem{n}.example.org:6514" for n in range(4)]
+    settings.AUDIT_STREAMS = names
+    Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 7})
+    at = now()
+    Reader.objects.create(name=names[0], n=7, taken_at=at, next_attempt_at=at)
+    Reader.objects.create(name=names[1], n=3, failing_since=at, last_outcome="tls_failed", next_attempt_at=at)
+    Reader.objects.create(name=names[2], n=5, next_attempt_at=at)
+    Reader.objects.create(name="tcp://no-more.example.org:514", n=0, next_attempt_at=at)
+    return names
+
+
+def test_destinations_are_shown_with_how_far_they_are_and_why_not_further(console, destinations):
+    page = console.get(DESTINATIONS)
+
+    (section,) = page.context["sections"]
+    shown = [(name, strip_tags(state).split(" since")[0], *rest[:2]) for name, state, *rest in section.rows]
+    states = [("Has taken all", 0, 7), ("Failing", 4, 3), ("Catching up", 2, 5)]
+    fresh = ("Begins when the worker looks at it next", "", "")
+    assert shown == [(name, *state) for name, state in zip(destinations, [*states, fresh], strict=True)]
+    for words in ("1 destination takes nothing", "Its certificate is of another name", "<code>tls_failed</code>"):
+        assert words in page.content.decode()
+
+
+def test_without_destinations_the_page_says_how_to_name_one(console):
+    assert "PIM_AUDIT_STREAMS. Example" in console.get(DESTINATIONS).content.decode()
+    assert DESTINATIONS in console.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("http_503", "It answered 503."), ("failed: No space", "written to: No space."), ("odd", "odd")],
+)
+def test_cause_of_a_failure_is_said_in_words(outcome, words):
+    assert cause_of(outcome).endswith(words)
