@@ -195,33 +195,6 @@ def test_rows_that_nobody_archived_are_missing(notes, tmp_path):
         assert codes()[0] == "missing"
 
 
-@pytest.mark.parametrize("point", ["write_new", "note_archive", "_removed", "_remove_some"])
-def test_interrupted_archiving_goes_on(notes, tmp_path, monkeypatch, point):
-    """As after a kill: at each step, nothing is lost, the log verifies, and the next run ends with the same."""
-    real, calls = getattr(archiving, point), []
-
-    def killed(*arguments, **named):
-        calls.append(point)
-        if point == "write_new":
-            (tmp_path / "audit-0000000001-0000000005.jsonl.0a.part").write_text("half a li")
-        if point == "_remove_some" and len(calls) == 1:
-            return real(*arguments, **named)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(archiving, "PAGE", 2)
-    with monkeypatch.context() as patch:
-        patch.setattr(archiving, point, killed)
-        with pytest.raises(KeyboardInterrupt):
-            archive(tmp_path)
-    assert codes(notes[-1].note) == []
-    kept = Entry.objects.filter(n__lte=5).count()
-    assert kept == {"_remove_some": 3}.get(point, 5)
-    assert archive(tmp_path).last == 5
-    assert (codes(notes[-1].note), Entry.objects.filter(n__lte=5).count()) == ([], 0)
-    assert names_in(tmp_path) == ["audit-0000000001-0000000005.jsonl"]
-    assert Event.objects.filter(action="log.archived").count() == 1
-
-
 @pytest.mark.parametrize("what", ["gone", "changed"])
 def test_nothing_more_is_deleted_once_the_file_is_gone(notes, tmp_path, monkeypatch, what):
     with monkeypatch.context() as patch:

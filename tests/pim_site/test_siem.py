@@ -208,22 +208,6 @@ def test_full_disk_leaves_the_file_as_it_was(file, monkeypatch):
     assert numbers(file.read_text().splitlines()) == [1, 2]
 
 
-def test_kill_after_sending_repeats_the_same_and_leaves_no_gap(file, monkeypatch):
-    """As after kill -9 between the last byte and the row: a lease is waited for, and the same is sent again."""
-    write(2)
-    with monkeypatch.context() as patch:
-        patch.setattr(streaming, "_note_taken", lambda reader, n: (_ for _ in ()).throw(SystemExit))
-        with pytest.raises(SystemExit):
-            stream_due()
-    write()
-    assert stream_due() == 0
-    with later():
-        assert stream_due() == 3
-    lines = [json.loads(line)["event"] for line in file.read_text().splitlines()]
-    assert [event["sequence"] for event in lines] == [1, 2, 1, 2, 3]
-    assert lines[0]["id"] == lines[2]["id"] == "pim.example.org/1"
-
-
 def test_two_workers_send_a_batch_once(file, monkeypatch):
     write()
     reader = Reader.objects.get()

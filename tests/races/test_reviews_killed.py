@@ -1,10 +1,6 @@
 """kill -9 amid the beginning of a review, and while its results are carried out: it goes on, and does nothing twice."""
 
-import os
-import signal
-
 import pytest
-from django.db import connections
 
 from audit.models import Event
 from notifications.models import Message
@@ -13,32 +9,11 @@ from reviews.models import Asked, Instance
 from reviews.services import applying, starting
 from reviews.tasks import apply_due, start_due
 from tests.factories import EligibleFactory, RoleFactory, UserFactory
+from tests.races.killing import killed
 from tests.reviews.making import begun, ended, say, series, stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE = 5
-
-
-def killed(task, place, name, *, call=1):
-    """Run a task of the worker in a process that is killed when it calls `place.name` for this time."""
-    connections.close_all()  # a socket that two processes share is of use to neither
-    if child := os.fork():
-        assert os.waitpid(child, 0)[1] == signal.SIGKILL
-        return
-    calls = []
-    stock = getattr(place, name)
-
-    def kill(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return stock(*args, **kwargs)
-
-    setattr(place, name, kill)
-    try:
-        task()
-    finally:
-        os._exit(1)  # it should not have come so far
 
 
 @pytest.fixture
