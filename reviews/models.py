@@ -208,7 +208,10 @@ class Item(models.Model):
         FAILED = "failed", _("failed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    instance = models.ForeignKey(Instance, verbose_name=_("review"), on_delete=models.PROTECT, related_name="items")
+    # Without an index of its own: others begin with it, and a review writes each for every item when it begins.
+    instance = models.ForeignKey(
+        Instance, verbose_name=_("review"), on_delete=models.PROTECT, related_name="items", db_index=False
+    )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     user = models.ForeignKey(User, verbose_name=_("person"), on_delete=models.PROTECT, related_name="+")
     eligible_assignment = models.ForeignKey(EligibleAssignment, null=True, on_delete=models.PROTECT, related_name="+")
@@ -282,7 +285,8 @@ class Item(models.Model):
 class Asked(models.Model):
     """Who is asked about an item, in a stage. Made with the snapshot; only reassigning changes it."""
 
-    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="asked")
+    # The constraint begins with it: as with items, one index less to write.
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="asked", db_index=False)
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     stage = models.PositiveSmallIntegerField()
 

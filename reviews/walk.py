@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
-from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import DateTimeField, Max, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import ApiToken, Group, User
@@ -76,9 +77,10 @@ class Walk:
     def next_rows(self, kind: str, after: str) -> list[Any]:
         """Return the next of them, each with just what an item is made of: a model of each would take longer."""
         rows = self.rows(kind)
-        rows = (rows.filter(pk__gt=after) if after else rows).annotate(seen_at=last_seen("user"))
+        rows = rows.filter(pk__gt=after) if after else rows
+        rows = rows.annotate(seen_at=last_seen("user"), used_at=last_used(kind))
         columns = OF_MEMBERSHIP if kind == Item.Kind.MEMBERSHIP else OF_ASSIGNMENT
-        return list(rows.values_list(*columns, *OF_PERSON, "seen_at", named=True)[:CHUNK])
+        return list(rows.values_list(*columns, *OF_PERSON, "seen_at", "used_at", named=True)[:CHUNK])
 
     def _of(self, kind: str) -> Q:
         """What is covered itself; and who may be, for a time, in a group that has what is covered."""
@@ -130,41 +132,33 @@ def last_seen(person: str = "") -> Any:
     return Coalesce(f"{person}__last_sign_in_at" if person else "last_sign_in_at", used)
 
 
-def items_of(instance: Instance, kind: str, rows: list[Any]) -> list[Item]:
-    """Return an item for each of these rows, not saved, in a constant number of statements."""
-    used = _last_used(kind, rows)
+def last_used(kind: str) -> Any:
+    """Return the expression for when an access was activated last; what needs no activation never was."""
+    activations = ActiveAssignment.objects.order_by("-starts_at").values("starts_at")
+    if kind == Item.Kind.ELIGIBLE:
+        return Subquery(activations.filter(eligible_assignment=OuterRef("pk"))[:1])
+    if kind == Item.Kind.MEMBERSHIP:
+        mine = {"eligible_assignment__group": OuterRef("group_id"), "user": OuterRef("user_id")}
+        return Subquery(activations.filter(**mine)[:1])
+    return Value(None, output_field=DateTimeField())
+
+
+def items_of(instance: Instance, kind: str, rows: list[Any]) -> list[dict[str, Any]]:
+    """Return what the item of each of these rows holds, by column: an object of each would take longer."""
     gives = _given_by({row.group_id for row in rows}, at=instance.began_at) if kind == Item.Kind.MEMBERSHIP else {}
-    return [_judged(_item(instance, kind, row, gives), instance, row, used.get(_key(kind, row))) for row in rows]
+    return [_judged(_item(instance, kind, row, gives), instance.definition, row, instance.began_at) for row in rows]
 
 
-def _item(instance: Instance, kind: str, row: Any, gives: dict[Any, list[Any]]) -> Item:
-    common: dict[str, Any] = {"instance_id": instance.pk, "kind": kind, "user_id": row.user_id}
+def _item(instance: Instance, kind: str, row: Any, gives: dict[Any, list[Any]]) -> dict[str, Any]:
+    common = {"id": uuid4(), "instance_id": instance.pk, "kind": kind, "user_id": row.user_id}
     if kind == Item.Kind.MEMBERSHIP:
         given = gives.get(row.group_id, [])
         names = sorted({f"{each.role} · {each.scope}" for each in given})
         risky = any(each.role.is_privileged for each in given)
-        return Item(**common, group_id=row.group_id, gives="\n".join(names), is_privileged=risky)
+        return {**common, "group_id": row.group_id, "gives": "\n".join(names), "is_privileged": risky}
     about = {f"{kind}_assignment_id": row.pk, "role_id": row.role_id, "scope_id": row.scope_id}
     times = {"since": row.starts_at, "until": row.ends_at}
-    return Item(**common, is_privileged=row.role__is_privileged, **about, **times)
-
-
-def _key(kind: str, row: Any) -> Any:
-    return (row.user_id, row.group_id) if kind == Item.Kind.MEMBERSHIP else row.pk
-
-
-def _last_used(kind: str, rows: list[Any]) -> dict[Any, datetime]:
-    """When each was activated last; what needs no activation is in no list."""
-    activations = ActiveAssignment.objects.order_by()
-    if kind == Item.Kind.ELIGIBLE:
-        found = activations.filter(eligible_assignment__in=[row.pk for row in rows])
-        return dict(found.values_list("eligible_assignment").annotate(Max("starts_at")))
-    if kind == Item.Kind.MEMBERSHIP:
-        groups, users = {row.group_id for row in rows}, {row.user_id for row in rows}
-        found = activations.filter(eligible_assignment__group__in=groups, user__in=users)
-        last = found.values_list("user", "eligible_assignment__group").annotate(Max("starts_at"))
-        return {(user, group): at for user, group, at in last}
-    return {}
+    return {**common, **about, **times, "is_privileged": row.role__is_privileged}
 
 
 def _given_by(groups: Iterable[Any], *, at: datetime) -> dict[Any, list[Any]]:
@@ -175,21 +169,19 @@ def _given_by(groups: Iterable[Any], *, at: datetime) -> dict[Any, list[Any]]:
     return given
 
 
-def _judged(item: Item, instance: Instance, row: Any, used_at: datetime | None) -> Item:
-    definition = instance.definition
-    item.last_used_at = used_at
+def _judged(item: dict[str, Any], definition: Definition, row: Any, at: datetime) -> dict[str, Any]:
+    item["last_used_at"] = row.used_at
     if not definition.of_owners:
-        item.last_sign_in_at = row.seen_at  # anywhere, and so not for owners of one place
+        item["last_sign_in_at"] = row.seen_at  # anywhere, and so not for owners of one place
     use = Use(
         enabled=row.user__is_active,
-        activated=item.kind == Item.Kind.ELIGIBLE,
-        since=item.since,
-        last_used_at=used_at,
+        activated=item["kind"] == Item.Kind.ELIGIBLE,
+        since=item.get("since"),
+        last_used_at=row.used_at,
         last_sign_in_at=row.seen_at,
     )
-    look_back = timedelta(days=definition.look_back_days)
-    advised, cause = recommend(use, look_back=look_back, at=instance.began_at)
-    item.weight = weight(is_privileged=item.is_privileged, recommendation=advised, cause=cause)
+    advised, cause = recommend(use, look_back=timedelta(days=definition.look_back_days), at=at)
+    item["weight"] = weight(is_privileged=item["is_privileged"], recommendation=advised, cause=cause)
     if definition.recommends:
-        item.recommendation, item.cause = advised, cause
+        item["recommendation"], item["cause"] = advised, cause
     return item

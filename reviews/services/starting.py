@@ -21,6 +21,7 @@ from .defining import RUNNING, is_backed
 from .defining import locked as locked_series
 from .locking import locked
 from .running import begin_stage
+from .writing import add_many
 
 
 @transaction.atomic
@@ -89,15 +90,16 @@ def _following(kind: str) -> str:
 
 def _keep(instance: Instance, rows: list[Any]) -> None:
     items = items_of(instance, instance.walk, rows)
-    Item.objects.bulk_create(items)
+    add_many(Item, items)
     stages = instance.definition.stages.order_by("number")
     reviewers = {stage.number: Reviewers(stage, instance.began_at) for stage in stages}
-    Asked.objects.bulk_create(
-        Asked(item_id=item.pk, stage=number, person_id=person)
+    asked = (
+        {"item_id": item["id"], "stage": number, "person_id": person}
         for item, row in zip(items, rows, strict=True)
         for number, each in reviewers.items()
-        for person in sorted(each.of(row))
+        for person in each.of(row)
     )
+    add_many(Asked, asked)
 
 
 def _open(instance: Instance, *, at: datetime) -> None:

@@ -2,7 +2,7 @@ from datetime import UTC, timedelta
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
@@ -13,6 +13,7 @@ from notifications.snapshot import decode
 from reviews import services, walk
 from reviews.models import Asked, Definition, Instance
 from reviews.reviewers import Reviewers
+from reviews.services.writing import add_many
 from reviews.tasks import advance_due, start_due
 from roles.models import Role
 from roles.services import govern_group
@@ -125,6 +126,29 @@ def test_facts_are_those_of_the_beginning(role):
         "remove",
         "not_used",
     )
+
+
+def test_membership_was_used_when_its_member_activated_what_the_group_has(role):
+    member, other = UserFactory(), UserFactory()
+    eligible = EligibleFactory(user=None, group=GroupFactory(members=[member, other]), role=role)
+    for days in (3, 2):
+        at = now() - timedelta(days=days)
+        ends = {"ends_at": at + timedelta(hours=1)}
+        last = ActivationFactory(
+            eligible_assignment=eligible, user=member, starts_at=at, **ends, ended_at=at, end_reason="expired"
+        )
+
+    used = begun(series(roles=(role,))).items.values_list("user", "last_used_at")
+
+    assert dict(used) == {member.pk: last.starts_at, other.pk: None}
+
+
+def test_many_rows_at_once_keep_the_constraints(role):
+    EligibleFactory(role=role)
+    about = Asked.objects.filter(item__instance=begun(series(roles=(role,)))).values("item_id", "person_id").get()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        add_many(Asked, [about | {"stage": 2}, about | {"stage": 2}])
 
 
 def test_without_recommendations_nothing_is_said(role):
