@@ -6,13 +6,13 @@ from . import health, views
 from .metrics.views import metrics
 
 urlpatterns = [
+    path("api/v1/", include("pim_site.api.urls")),  # first: programs ask it before each of their own requests
     path("", views.home, name="home"),
     path("", include("accounts.urls")),
     path("", include("approvals.urls")),
     path("", include("reviews.urls")),
     path("no-console/", views.no_console, name="no-console"),
     path("console/", admin.site.urls),
-    path("api/v1/", include("pim_site.api.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
