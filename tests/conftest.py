@@ -11,9 +11,12 @@ import pytest
 from django.conf import settings
 from hypothesis import HealthCheck
 
+from tests import tables
 from tests.environment import POSTGRES, prepare, session_zone
 
 prepare()
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    tables.make()
 django.setup()  # now, because the conftest files beneath this one import models
 if POSTGRES:
     # Not by the environment: in a process of a parallel run the settings are made before this file is read.
@@ -62,12 +65,21 @@ def pytest_make_parametrize_id(val, argname):
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix, tmp_path_factory):
-    """SQLite in a file: the database in memory knows neither WAL nor waiting, so threads would fail on it."""
-    from django.db import connection
+def django_db_setup(django_test_environment, django_db_blocker, tmp_path_factory):
+    """A database of this process, which is put back after each test that commits.
 
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "pim.sqlite3")
+    On SQLite a file: the database in memory knows neither WAL nor waiting, so threads would fail on it.
+    """
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    name = f"pim_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    connection.settings_dict["NAME"] = tables.copied(name, tmp_path_factory.mktemp("database"))
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        restore = tables.Restoring(connection)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: restore())
+        yield
+        connection.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,28 +90,6 @@ def _quick_settings():
     quick = {"PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"], "WHITENOISE_USE_FINDERS": False}
     with override_settings(**quick):
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _flush_past_triggers():
-    """Emptying the tables after a transactional test has to get past the triggers that keep the audit append-only."""
-    from django.db.backends.base.operations import BaseDatabaseOperations
-
-    flush = BaseDatabaseOperations.execute_sql_flush
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", lambda self, sql: without_triggers(self, flush, sql))
-        yield
-
-
-def without_triggers(operations, flush, statements):
-    with operations.connection.cursor() as cursor:
-        if operations.connection.vendor == "postgresql":
-            around = ["SET session_replication_role = replica"], ["SET session_replication_role = DEFAULT"]
-        else:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = cursor.fetchall()
-            around = [f'DROP TRIGGER "{name}"' for name, _ in triggers], [sql for _, sql in triggers]
-        flush(operations, [*around[0], *statements, *around[1]])
 
 
 @pytest.fixture(scope="session")

@@ -37,9 +37,16 @@ def code_of_refusal(check, *args, **kwargs):
 
 def snapshot(tables=None):
     """All rows of our tables, as the database has them, by table; of these alone, where they are given."""
-    wanted = {table: sql for table, sql in every_table().items() if tables is None or table in tables}
+    wanted = [table for table in every_table() if tables is None or table in tables]
     with connection.cursor() as cursor:
-        return {table: rows(cursor, sql) for table, sql in wanted.items()}
+        if connection.vendor == "sqlite":
+            return {table: rows(cursor, every_table()[table]) for table in wanted}
+        # One question, if a long one: a server takes longer over seventy.
+        found = rows(cursor, " UNION ALL ".join(f"SELECT '{each}', {each}::text FROM {each}" for each in wanted))
+    by_table = {table: [] for table in wanted}
+    for table, row in sorted(found):
+        by_table[table].append(row)
+    return by_table
 
 
 def rows(cursor, sql):

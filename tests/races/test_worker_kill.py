@@ -13,16 +13,15 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
-import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from django.db import connections
 
 from notifications.models import Message
 from notifications.snapshot import encode
+from tests import tables
 from tests.environment import POSTGRES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("worker")]
@@ -61,39 +60,31 @@ def postbox():
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory):
-    """A database of its own: the worker's processes must see what is committed, and nobody else's tables."""
-    if not POSTGRES:
-        yield f"sqlite:///{tmp_path_factory.mktemp('worker') / 'pim.sqlite3'}"
-        return
-    server = os.environ["PIM_TEST_POSTGRES_URL"]
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE worker_kill")
-        yield urlsplit(server)._replace(path="/worker_kill").geturl()
-        connection.execute("DROP DATABASE worker_kill WITH (FORCE)")
+def database(tmp_path_factory):
+    """The name of a database of its own: the worker's processes must see what is committed, and nobody else's rows."""
+    yield tables.copied("worker_kill", tmp_path_factory.mktemp("worker"))
+    if POSTGRES:
+        with tables.at_server() as server:
+            server.execute("DROP DATABASE worker_kill WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
-def environment(database_url, postbox):
-    given = {
-        "PIM_DATABASE_URL": database_url,
+def environment(database, postbox):
+    return os.environ | {
+        "PIM_DATABASE_URL": tables.url_of(database) if POSTGRES else f"sqlite:///{database}",
         "PIM_EMAIL_URL": f"smtp://127.0.0.1:{postbox.port}",
         "PIM_DEMO": "0",
         "PIM_WORKER_WATCHDOG_SECONDS": "12",
         "PIM_QUEUE_LOG_LEVEL": "INFO",  # the processes say there who they are
     }
-    environment = os.environ | given
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
-    return environment
 
 
 @pytest.fixture(scope="module")
-def outbox(environment, database_url, django_db_blocker):
+def outbox(database, django_db_blocker):
     """The messages in the worker's database."""
     with django_db_blocker.unblock():
         connections.settings["worker"] = copy.deepcopy(connections.settings["default"])
-        name = "worker_kill" if POSTGRES else database_url.removeprefix("sqlite:///")
-        connections.settings["worker"] |= {"NAME": name, "CONN_MAX_AGE": 0}
+        connections.settings["worker"] |= {"NAME": database, "CONN_MAX_AGE": 0}
         yield Message.objects.using("worker")
         connections["worker"].close()
         del connections["worker"], connections.settings["worker"]
