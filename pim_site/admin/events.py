@@ -213,7 +213,7 @@ def _destinations(found: list[Standing]) -> Section:
 
 def _destination(each: Standing) -> list[Any]:
     if each.reader is None:
-        return [each.name, toned("scheduled", _("Begins when the worker looks at it next")), "", "", ""]
+        return [each.name, toned("scheduled", _("Not begun yet")), "", "", ""]
     taken_at = moment(each.reader.taken_at) or _("nothing yet")
     return [each.name, _state(each, each.reader), each.behind, each.reader.n, taken_at]
 
@@ -221,7 +221,8 @@ def _destination(each: Standing) -> list[Any]:
 def _state(each: Standing, reader: Reader) -> SafeString:
     if not each.is_failing:
         return toned("waiting", _("Catching up")) if each.behind else toned("ok", _("Has taken all"))
-    facts = {"since": moment(reader.failing_since), "next": moment(reader.next_attempt_at)}
-    text = format_html(_("Failing since {since}, tried next {next}"), **facts)
-    cause = format_html("{} <code>{}</code>", cause_of(reader.last_outcome), reader.last_outcome)
-    return format_html('{}<br><span class="pim-quiet">{}</span>', toned("failed", text), cause)
+    times = {"since": moment(reader.failing_since), "next": moment(reader.next_attempt_at)}
+    said = format_html(_("Since {since}; tried again {next}."), **times)
+    code, cause = reader.last_outcome.partition(":")[0], cause_of(reader.last_outcome)
+    parts = (toned("failed", _("Failing")), said, cause, code)
+    return format_html('{} <p class="pim-quiet">{}</p><p class="pim-quiet">{} <code>{}</code></p>', *parts)

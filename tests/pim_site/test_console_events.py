@@ -150,9 +150,9 @@ def test_destinations_are_shown_with_how_far_they_are_and_why_not_further(consol
     page = console.get(DESTINATIONS)
 
     (section,) = page.context["sections"]
-    shown = [(name, strip_tags(state).split(" since")[0], *rest[:2]) for name, state, *rest in section.rows]
+    shown = [(name, strip_tags(state).split(" Since")[0], *rest[:2]) for name, state, *rest in section.rows]
     states = [("Has taken all", 0, 7), ("Failing", 4, 3), ("Catching up", 2, 5)]
-    fresh = ("Begins when the worker looks at it next", "", "")
+    fresh = ("Not begun yet", "", "")
     assert shown == [(name, *state) for name, state in zip(destinations, [*states, fresh], strict=True)]
     for words in ("1 destination takes nothing", "Its certificate is of another name", "<code>tls_failed</code>"):
         assert words in page.content.decode()
