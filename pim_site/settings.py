@@ -211,6 +211,9 @@ _manifest = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 _plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {"staticfiles": {"BACKEND": _plain if DEBUG else _manifest}}
 WHITENOISE_USE_FINDERS = DEBUG
+if DEMO:
+    # Each page of the console has some thirty files, and with DEBUG all of them are asked for anew with each page.
+    WHITENOISE_MAX_AGE = 300
 
 # --- Metrics ----------------------------------------------------------------------------------------------
 
@@ -296,7 +299,7 @@ Q_CLUSTER: dict[str, Any] = {
     "ack_failures": True,
     "catch_up": False,
     "poll": 1,
-    "save_limit": 50,
+    "save_limit": -1,  # only failures are kept: nobody reads the others, and each cost four statements
     "recycle": 100,
     "label": _("Queue"),
 }
