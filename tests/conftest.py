@@ -12,6 +12,7 @@ from django.conf import settings
 from hypothesis import HealthCheck
 
 from tests import tables
+from tests.demo import demo  # noqa: F401 (for the tests that drive it)
 from tests.environment import POSTGRES, prepare, session_zone
 
 prepare()

@@ -1,106 +1,28 @@
 """A real Chromium against the real demo: its web process, its worker, its database and its mail."""
 
-import json
-import os
 import re
-import signal
-import socket
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
 
-import pyotp
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-HOME = Path(__file__).resolve().parent.parent.parent
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# The first three are for the address bar, in two processes of their own for each window: they cost more than a page.
+# The others are what Playwright leaves out, as far as it concerns us: this list takes the place of its own.
+LEFT_OUT = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"]
+LEFT_OUT += ["AimEnabled", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades"]
+LEFT_OUT += ["LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"]
+LEFT_OUT += ["PreconnectToSearch", "ThirdPartyStoragePartitioning"]
+FLAGS = ["--no-sandbox", f"--disable-features={','.join(LEFT_OUT)}"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before the parallel run looks at the groups
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the parallel run looks at the groups, and after all are shuffled
 def pytest_collection_modifyitems(items):
-    """Those of one group share one demo in one process. They are two groups, or all else would end before they do."""
+    """They share one demo, so one process has them all; it begins with them, or all else would end before they do."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("looks" if item.path.stem == "test_pages" else "browser"))
-
-
-@dataclass
-class Demo:
-    """The running demo and its people."""
-
-    address: str
-    directory: Path
-    people: dict[str, dict[str, str]] = field(default_factory=dict)
-    used: dict[str, int] = field(default_factory=dict)
-    seen: list[int] = field(default_factory=list)  # the shapes that pages have shown
-
-    def code(self, username):
-        """A code of this person that was not used yet; waits where all that would be accepted were."""
-        totp = pyotp.parse_uri(self.people[username]["otpauth"])
-        step = max(int(time.time()) // 30, self.used.get(username, 0) + 1)
-        time.sleep(max(0, (step - 1) * 30 - time.time() + 1))
-        self.used[username] = step
-        return totp.at(step * 30)
-
-    def database(self):
-        return sqlite3.connect(self.directory / "pim.sqlite3", timeout=20)
-
-    def keep(self):
-        """Keep a copy of the database as it is now."""
-        with closing(self.database()) as database, closing(self._copy()) as copy:
-            database.backup(copy)
-
-    def as_it_was(self):
-        """What the tests before did is undone, while the site runs; their codes can be used again."""
-        with closing(self.database()) as database, closing(self._copy()) as copy:
-            copy.backup(database)
-        self.used.clear()
-
-    def _copy(self):
-        return sqlite3.connect(self.directory / "kept.sqlite3")
-
-
-@pytest.fixture(scope="session")
-def demo(chromium, tmp_path_factory):
-    directory, port = tmp_path_factory.mktemp("demo"), free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIM_", "DJANGO_"))}
-    command = [sys.executable, "-m", "pim_site.demo.start", "--port", str(port)]
-    environment["PIM_DEMO_DIR"] = str(directory)
-    with (directory / "start.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=HOME, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://localhost:{port}"
-    try:
-        wait_for(f"{address}/healthz", process, directory)
-        demo = Demo(address, directory, json.loads((directory / "people.json").read_text()))
-        demo.keep()
-        yield demo
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(url, process, directory):
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert process.poll() is None, (directory / "start.log").read_text()
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError((directory / "start.log").read_text())
+            item.add_marker(pytest.mark.xdist_group("browser"))
+    yield
+    items.sort(key=lambda item: pytest.mark.xdist_group("browser").mark not in item.iter_markers())
 
 
 @pytest.fixture(scope="package")  # and no longer: beside its loop no other test could ask the database
@@ -136,6 +58,19 @@ class Visitor:
             self.faults.append(f"outside: {request.url}")
 
     def sign_in(self, username, path="/"):
+        """Go to `path` as this person; only who comes for the first time has to pass the sign-in page."""
+        if cookies := self.demo.cookies.get(username):
+            self.context.add_cookies(cookies)
+            self.context.request.get("/healthz")  # or the console found the session idle since then
+            self.page.goto(path)
+        else:
+            self._pass_sign_in(username)
+            self.demo.keep_session(username, self.context.cookies())
+            if path != "/":
+                self.page.goto(path)
+        return self.page
+
+    def _pass_sign_in(self, username):
         person, page = self.demo.people[username], self.page
         page.goto("/sign-in/")
         page.get_by_label(re.compile("Username")).fill(person["username"])
@@ -144,9 +79,6 @@ class Visitor:
         page.locator("input[autocomplete=one-time-code]").fill(self.demo.code(username))
         page.get_by_role("button", name=re.compile("Sign in|Continue")).click()
         page.wait_for_url(f"{self.demo.address}/")
-        if path != "/":
-            page.goto(path)
-        return page
 
 
 @pytest.fixture

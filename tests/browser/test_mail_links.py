@@ -48,6 +48,11 @@ def shared_out(found):
     return shares
 
 
+def one_of_each_kind(paths):
+    """A browser also runs what is in a page, and pages of one kind have the same in them."""
+    return set({re.sub("[0-9a-f-]{32,36}", "", path): path for path in paths}.values())
+
+
 def rows(demo):
     """All rows but those; of people all but when they last signed in."""
     with closing(demo.database()) as database:
@@ -70,14 +75,13 @@ def test_links_of_all_mails_change_nothing(visitor, demo):
     found = links(demo)
     for name, paths in shared_out(found).items():
         page = signed_in.get(name) or visitor().sign_in(name)
-        before = rows(demo)
+        before, shown = rows(demo), one_of_each_kind(paths)
         for path in paths:
-            answer = page.goto(path, wait_until="commit")
+            answer = page.goto(path) if path in shown else page.request.get(path)
             assert answer.ok, (name, path, answer.status)
-            assert "/sign-in/" not in page.url, (name, path)
+            assert "/sign-in/" not in answer.url, (name, path)
         assert changed(demo, before) == set(), name
     stranger, before = visitor().page, rows(demo)
-    for path in {re.sub("[0-9a-f-]{32,36}", "", path): path for path in found}.values():  # one of each kind of page
-        stranger.goto(path, wait_until="commit")
-        assert "/sign-in/" in stranger.url, path
+    for path in one_of_each_kind(found):
+        assert "/sign-in/" in stranger.request.get(path).url, path
     assert changed(demo, before) == set()

@@ -3,8 +3,8 @@
 import json
 import os
 import re
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,93 +12,19 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
-from pathlib import Path
 
 import pyotp
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo-start")]
-ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 120.0  # seconds; a machine that runs other tests beside is slow
+from tests.demo import ROOT, Demo, environment, eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(look, seconds=PATIENCE):
-    until = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < until:
-        time.sleep(0.1)
-    return found
-
-
-class Running:
-    """A started demo, from its first line of output on."""
-
-    def __init__(self, directory, port=None):
-        self.directory, self.port = directory, port or free_port()
-        self.output = directory.parent / f"{self.port}.out"
-        began = time.monotonic()
-        with self.output.open("w") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pim_site.demo.start", "--port", str(self.port)],
-                cwd=ROOT,
-                env=environment(directory),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        eventually(lambda: "Mail of the demo" in self.said() or self.process.poll() is not None)
-        self.took = time.monotonic() - began
-
-    def said(self):
-        return self.output.read_text()
-
-    def processes(self, *words):
-        """Ids of the processes beneath this demo's whose command line has `words`."""
-        parents, commands = processes()
-        beneath = [self.process.pid]
-        for pid in beneath:
-            beneath += [child for child, parent in parents.items() if parent == pid]
-        return {pid for pid in beneath[1:] if all(word in commands[pid] for word in words)}
-
-    def end(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
-
-
-def processes():
-    """The parent and the command line of each process that runs, by its id."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            commands[int(entry.name)] = (entry / "cmdline").read_text()
-        except OSError:  # it has ended meanwhile
-            continue
-        if state != "Z":
-            parents[int(entry.name)] = int(parent)
-    return parents, commands
-
-
-def environment(directory):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIM_", "DJANGO_"))}
-    # A setting of another site in the shell must not reach the demo.
-    return kept | {"PIM_DEMO_DIR": str(directory), "PIM_BASE_URL": "https://pim.example.org"}
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    return tmp_path_factory.mktemp("start") / "demo"
-
-
-@pytest.fixture(scope="module")
-def running(directory):
-    demo = Running(directory)
-    yield demo
-    demo.end()
+@pytest.fixture
+def running(demo):
+    demo.as_it_was()
+    return demo
 
 
 class Visitor:
@@ -192,18 +118,17 @@ def test_worker_that_dies_is_started_again(running):
 
 
 def test_start_refuses_a_port_that_is_taken(running, tmp_path):
-    second = Running(tmp_path / "demo", running.port)
+    second = Demo(tmp_path / "demo", running.port)
     assert second.process.wait() == 1
     assert f"PORT={running.port + 1} make run" in second.said()
     assert not (tmp_path / "demo").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_start_again_keeps_the_people_and_ends_with_every_process(number, running):
-    before = (running.directory / "people.json").read_text()
-    demo = Running(running.directory)
-    assert eventually(lambda: demo.processes("pim_site.cluster"))
-    its = demo.processes()
-    assert demo.end(number) == 0
-    assert eventually(lambda: not its & processes()[0].keys(), seconds=5)
-    assert (running.directory / "people.json").read_text() == before
+def test_start_again_keeps_the_people_and_ends_with_every_process(running, tmp_path):
+    directory = tmp_path / "demo"
+    shutil.copytree(running.directory, directory, ignore=shutil.ignore_patterns("pim.sqlite3*"))
+    (directory / "kept.sqlite3").rename(directory / "pim.sqlite3")
+    again = Demo(directory)
+    assert eventually(lambda: again.processes("pim_site.cluster"))
+    again.end_with_every_process(signal.SIGTERM)
+    assert again.people == running.people
