@@ -265,7 +265,7 @@ class Item(models.Model):
             models.CheckConstraint(condition=Q(result="") | Q(outcome="remove"), name="item_result_only_of_removals"),
         ]
         indexes = [
-            models.Index(fields=["instance", "-weight"], name="item_worst_first"),
+            models.Index(fields=["instance", "-weight", "since", "id"], name="item_worst_first"),  # as `worst_first`
             models.Index(fields=["instance", "result"], name="item_by_result"),
         ]
 

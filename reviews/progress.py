@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from accounts.models import User
 
@@ -81,6 +81,6 @@ def waiting_for(user: User, at: datetime) -> int:
 
 def nobody_asked(instance: Instance) -> int:
     """Return how many accesses have nobody to answer for them in the present stage."""
-    asked = Asked.objects.filter(item__instance=instance, stage=instance.stage)
-    items: Any = Item.objects.filter(instance=instance, is_settled=False)
-    return int(items.exclude(pk__in=asked.values("item")).count())
+    asked = Asked.objects.filter(item=OuterRef("pk"), stage=instance.stage)
+    items: Any = Item.objects.filter(~Exists(asked), instance=instance, is_settled=False)
+    return int(items.count())
