@@ -22,6 +22,8 @@ django.setup()  # now, because the conftest files beneath this one import models
 if POSTGRES:
     # Not by the environment: in a process of a parallel run the settings are made before this file is read.
     settings.DATABASES["default"]["TIME_ZONE"] = session_zone()
+    # Between a few rows each plan is good, and finding the best was most of what the server did.
+    settings.DATABASES["default"]["OPTIONS"]["options"] += " -c join_collapse_limit=1 -c from_collapse_limit=1"
 
 # A busy machine is no fault of what is tested.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,4 +1,4 @@
-"""The questions that every page asks, with 50 assignments and with 50,000: the same statements."""
+"""The questions that every page asks, with 50 assignments and with 10,000: the same statements."""
 
 import time
 import uuid
@@ -28,7 +28,7 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.postgres]  # that many live there
 
-SMALL, LARGE = 50, 50_000
+SMALL, LARGE = 50, 10_000
 
 
 class Cast:

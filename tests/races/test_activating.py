@@ -35,7 +35,7 @@ def activate_all(run_in_threads, eligible):
 
 
 def test_sixteen_activations_give_one(run_in_threads):
-    for _ in range(10):
+    for _ in range(5):
         eligible = EligibleFactory()
 
         outcomes = activate_all(run_in_threads, eligible)
@@ -119,9 +119,7 @@ def test_expiry_and_end_at_the_same_moment_give_one_end(run_in_threads, two_cloc
 
 def test_control_without_row_locks_it_ends_twice(run_in_threads, two_clocks):
     with no_row_locks():
-        ends = [len(expire_and_end(run_in_threads, two_clocks)[1]) for _ in range(15)]
-
-    assert max(ends) > 1
+        assert any(len(expire_and_end(run_in_threads, two_clocks)[1]) > 1 for _ in range(15))
 
 
 def remove_each_other(run_in_threads):
@@ -144,6 +142,4 @@ def test_two_last_administrators_cannot_remove_each_other(run_in_threads):
 
 def test_control_without_row_locks_no_administrator_is_left(run_in_threads):
     with no_row_locks():
-        left = [remove_each_other(run_in_threads) for _ in range(20)]
-
-    assert min(left) == 0
+        assert any(remove_each_other(run_in_threads) == 0 for _ in range(20))
