@@ -21,7 +21,7 @@ from alerts.registry import Severity
 from . import sight
 from .authentication import require_scope
 from .base import Rows
-from .fields import Input, Moment, Reference, Text
+from .fields import Input, Moment, Reference, Text, once_known
 from .lists import RowFilter
 from .principals import JustificationIn, Summary
 from .requests import Nothing
@@ -97,6 +97,7 @@ class AlertIn(Input):
     justification = Text(required=False, allow_blank=True)
 
 
+@extend_schema_field({"type": "string", "enum": SEVERITIES})
 class SeverityFilter(django_filters.ChoiceFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, choices=[(name, name) for name in SEVERITIES], **kwargs)
@@ -155,6 +156,7 @@ class IncidentOut(serializers.ModelSerializer[Incident]):
     dismissed_by = Reference(Summary, allow_null=True)
     dismissed_until = Moment(allow_null=True)
     resolved_at = Moment(allow_null=True)
+    resolution = once_known(Incident.Resolution)
     repair = serializers.SerializerMethodField(help_text="What its alert can do about it; empty if nothing.")
 
     class Meta:

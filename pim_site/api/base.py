@@ -24,7 +24,7 @@ from pim_site.answers import Answer, begin, forget, keep
 from pim_site.models import KeptAnswer
 
 from .authentication import session_of
-from .lists import Ordering, check_parameters, expanded
+from .lists import EXPANDING, Ordering, check_parameters, expanded
 from .problems import Refused
 from .throttling import PerMinute
 
@@ -64,7 +64,7 @@ class Door(GenericViewSet[Any]):
 
     def offered_parameters(self) -> set[str]:
         own = self.parameters.get(self.action or "", set())
-        return own | ({"expand"} if self.request.method == "GET" else set())
+        return own | ({"expand"} if self.action in EXPANDING else set())
 
     # --- a key given again ----------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ VALUES: dict[str, Any] = {
     "label": "/Finance/Ledger database",
     "reference": "R-6D1E0C5B",
     "networks": ["192.0.2.0/24"],
+    "begins_at": "06:00:00",
     "until": "2027-01-31T00:00:00Z",
     "key": "mfrggzdfmztwq2lk",
 }

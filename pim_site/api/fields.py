@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, QuerySet, UUIDField
+from django.db.models import Model, QuerySet, TextChoices, UUIDField
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework import serializers
@@ -19,6 +20,7 @@ from .problems import Refused
 
 # Moments beyond these are of no use here, and some of them have no name in UTC.
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 LENGTH = r"^P([0-9]{1,3}D)?(T([0-9]{1,4}H)?([0-9]{1,4}M)?([0-9]{1,5}S)?)?$"
 _LENGTH = re.compile(LENGTH)
 # Neither "P" nor "PT" nor "P1DT" says a length.
@@ -52,6 +54,26 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
+
+
+class TimeOfDay(serializers.TimeField):
+    """A time of day without an offset: the zone that it is of stands beside it, so it is no `time` of RFC 3339."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%H:%M:%S", **kwargs)
+
+    def to_internal_value(self, value: Any) -> Any:
+        if not (isinstance(value, str) and re.fullmatch(TIME_OF_DAY, value)):
+            self.fail("invalid", format="hh:mm:ss")
+        return super().to_internal_value(value)
+
+
+def once_known(choices: type[TextChoices]) -> serializers.ChoiceField:
+    """Return a field for one of these, or for nothing as long as it is not known.
+
+    Of a model's own choices that may be blank, the description would not say so.
+    """
+    return serializers.ChoiceField([*choices.choices, ("", gettext_lazy("not known yet"))], read_only=True)
 
 
 class Coded(Input):
@@ -163,6 +185,13 @@ class LengthSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-
 
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         return {"type": "string", "pattern": LENGTH_SHOWN, "maxLength": 24}
+
+
+class TimeOfDaySchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    target_class = TimeOfDay
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": TIME_OF_DAY}
 
 
 class ReferenceSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above

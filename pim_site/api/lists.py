@@ -16,6 +16,7 @@ from .fields import Reference
 from .problems import Refused
 
 PAGE, LONGEST_PAGE = 50, 200
+EXPANDING = ("list", "retrieve")  # the actions that answer rows to a GET, and can have related things beside them
 
 
 @extend_schema_field({"type": "boolean"})

@@ -21,7 +21,7 @@ from reviews.services.defining import MANY, OF_STAGE, PLAIN
 
 from . import sight
 from .base import Rows
-from .fields import Input, Moment, Named, Reference, Text
+from .fields import Input, Moment, Named, Reference, Text, TimeOfDay
 from .lists import RowFilter
 from .principals import JustificationIn
 from .roles import ResourceSummary
@@ -62,6 +62,7 @@ class DefinitionSummary(serializers.ModelSerializer[Definition]):
 class DefinitionOut(serializers.ModelSerializer[Definition]):
     scope = Reference(ResourceSummary, allow_null=True)
     stages = SeriesStageOut(many=True)
+    begins_at = TimeOfDay(read_only=True)
     next_at = Moment(allow_null=True)
     created_at = Moment()
     discontinued_at = Moment(allow_null=True)
@@ -86,7 +87,7 @@ class DefinitionIn(Input):
     kinds = serializers.ChoiceField(Definition.Kinds.choices, required=False)
     inactive_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST_INACTIVE_DAYS)
     first_on = serializers.DateField()
-    begins_at = serializers.TimeField(required=False)
+    begins_at = TimeOfDay(required=False)
     time_zone = Text(required=False, max_length=64)
     recurrence = serializers.ChoiceField(Recurrence.choices, required=False)
     ends_on = serializers.DateField(required=False, allow_null=True)

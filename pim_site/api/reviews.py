@@ -23,7 +23,7 @@ from reviews.views import file_of
 
 from . import sight
 from .base import Rows
-from .fields import Input, Moment, Named, Reference, Text
+from .fields import Input, Moment, Named, Reference, Text, once_known
 from .lists import RowFilter
 from .principals import GroupSummary, JustificationIn, Summary
 from .requests import Nothing
@@ -171,6 +171,9 @@ class ItemOut(serializers.ModelSerializer[Item]):
     last_sign_in_at = Moment(allow_null=True)
     decided_at = Moment(allow_null=True)
     applied_at = Moment(allow_null=True)
+    cause = once_known(Item.Cause)
+    outcome = once_known(Item.Outcome)
+    result = once_known(Item.Result)
 
     class Meta:
         model = Item

@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 
 from accounts.tokens import Scope
 
-from .lists import expandable
+from .lists import EXPANDING, expandable
 
 # Actions of a view that change something.
 CHANGES = ("create", "partial_update", "destroy", "disable", "enable", "govern", "move", "renew_secret", "send_again")
@@ -68,7 +68,7 @@ class Operation(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
         names = expandable(self.view.serializer_class)
-        if self.method == "GET" and names:
+        if self.view.action in EXPANDING and names:
             parameters.append(_expand(names))
         if self.method == "POST":
             parameters.append(IDEMPOTENCY)

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from django.urls import get_resolver, reverse
 from django.utils.timezone import now
+from rest_framework import serializers
 
 from accounts.models import User
 from accounts.services import recognise
@@ -64,6 +65,38 @@ def test_every_route_is_described_and_everything_described_is_a_route():
     described = {(path, method) for path, each in document()["paths"].items() for method in METHODS if method in each}
 
     assert described == there - {(path, "head") for path, _method in there}
+
+
+def shown():
+    """Each serializer of rows, with the description of what it shows."""
+    schemas = document()["components"]["schemas"]
+    for serializer in serializers.ModelSerializer.__subclasses__():
+        if serializer.__module__.startswith("pim_site.api") and serializer.__name__ in schemas:
+            yield serializer, schemas[serializer.__name__]["properties"]
+
+
+def test_choice_that_may_be_blank_is_described_so():
+    blank = {
+        (serializer.__name__, name): "" in described[name].get("enum", [""])
+        for serializer, described in shown()
+        for name in set(described) & {field.name for field in serializer.Meta.model._meta.fields}
+        if (field := serializer.Meta.model._meta.get_field(name)).choices and field.blank
+    }
+
+    assert len(blank) >= 6
+    assert [where for where, is_described in blank.items() if not is_described] == []
+
+
+@pytest.mark.parametrize("address", ["access/mine", "reviews/{id}/progress", "reviews/{id}/results"])
+def test_what_has_nothing_beside_it_takes_no_expand(address):
+    review = begun(series(roles=(EligibleFactory().role,)))
+    program = Program(holder_of(Role.GLOBAL_ADMINISTRATOR))
+
+    status, refusal = program.get(address.format(id=review.pk), expand="definition")
+
+    assert (status, refusal["errors"][0]["code"]) == (400, "unknown_parameter")
+    described = document()["paths"][f"/api/v1/{address}"]["get"].get("parameters", [])
+    assert "expand" not in [parameter["name"] for parameter in described]
 
 
 MAKERS = {"get": "200", "post": "201"}

@@ -1,6 +1,7 @@
 """Access reviews by the API: defined, answered and applied by programs, as by the pages."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.utils.timezone import now
@@ -108,3 +109,18 @@ def test_series_in_use_stays_as_it_is(admin):
     status, answer = admin.patch(f"review_definitions/{review.definition_id}", {"name": "Other"})
 
     assert (status, answer["code"]) == (422, "in_progress")
+
+
+@pytest.mark.parametrize("time", ["6:00", "06:00:00+02:00", "06:00:00.5", "24:00:00", "06:00:00Z", 6])
+def test_time_of_day_with_more_than_that_refused(admin, time):
+    status, refusal = admin.post("review_definitions", body(RoleFactory(), UserFactory(), begins_at=time))
+
+    assert (status, [each["field"] for each in refusal["errors"]]) == (400, ["begins_at"])
+
+
+def test_time_of_day_is_answered_as_it_was_said(admin):
+    terms = body(
+        EligibleFactory().role, UserFactory(), begins_at="06:30", first_on=str(now().date() + timedelta(days=3))
+    )
+
+    assert admin.post("review_definitions", terms)[1]["begins_at"] == "06:30:00"
