@@ -49,6 +49,11 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         """Not lasting any more: ended, or past its end."""
         return self.filter(Q(ended_at__isnull=False) | Q(ends_at__lte=at))
 
+    def ended(self, at: datetime) -> Self:
+        """Not in force, and not to begin either. Each row is asked by itself: PostgreSQL joins a NOT IN row by row."""
+        same = self.model._default_manager.filter(pk=OuterRef("pk"))
+        return self.exclude(Exists(same.in_force(at))).exclude(Exists(same.scheduled(at)))
+
     def due(self, at: datetime) -> Self:
         """Past its end and not yet closed."""
         return self.open().filter(ends_at__lte=at)

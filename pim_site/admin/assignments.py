@@ -85,8 +85,7 @@ class StateFilter(admin.SimpleListFilter):
         if self.value() == "scheduled":
             return queryset.scheduled(at)
         if self.value() == "ended":
-            rows = queryset.model.objects
-            return queryset.exclude(pk__in=rows.in_force(at)).exclude(pk__in=rows.scheduled(at))
+            return queryset.ended(at)
         return queryset
 
 

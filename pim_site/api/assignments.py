@@ -67,9 +67,7 @@ class AssignmentFilter(RowFilter):
     def in_state(self, rows: Any, name: str, state: str) -> Any:
         at = now()
         if state == "ended":
-            return rows.exclude(pk__in=rows.model.objects.in_force(at).values("pk")).exclude(
-                pk__in=rows.model.objects.scheduled(at).values("pk")
-            )
+            return rows.ended(at)
         return rows.in_force(at) if state == "active" else rows.scheduled(at)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -88,8 +88,8 @@ class TokenFilter(RowFilter):
 
     @extend_schema_field({"type": "boolean"})
     def still_open(self, rows: Any, name: str, wanted: bool) -> Any:
-        open_rows = ApiToken.objects.open(now()).values("pk")
-        return rows.filter(pk__in=open_rows) if wanted else rows.exclude(pk__in=open_rows)
+        is_open = Exists(ApiToken.objects.open(now()).filter(pk=OuterRef("pk")))
+        return rows.filter(is_open if wanted else ~is_open)
 
 
 class Tokens(Rows):
