@@ -15,9 +15,11 @@ BATCH = 2_000
 def seal() -> int:
     """Number up to `BATCH` of the events that wait, in the order in which they were written; return how many."""
     head = locked_head()
-    waiting = list(Event.objects.filter(unsealed__isnull=False).order_by("pk").values_list("pk", "canonical")[:BATCH])
-    if not waiting:
+    # Their keys first: asked in one, PostgreSQL looks each event of a long log up among those that wait, at each batch.
+    keys = list(Unsealed.objects.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    if not keys:
         return 0
+    waiting = Event.objects.filter(pk__in=keys).order_by("pk").values_list("pk", "canonical")
     frontier = Frontier(head.size, bytes(head.frontier))
     entries = []
     for pk, canonical in waiting:
@@ -25,7 +27,7 @@ def seal() -> int:
         frontier.append(leaf)
         entries.append(Entry(n=frontier.size, event_id=pk, leaf=leaf))
     Entry.objects.bulk_create(entries)
-    Unsealed.objects.filter(pk__in=[pk for pk, _canonical in waiting]).delete()
+    Unsealed.objects.filter(pk__in=keys).delete()
     head.size, head.frontier = frontier.size, frontier.packed
     head.save(update_fields=["size", "frontier"])
     return len(entries)
