@@ -24,8 +24,7 @@ class Question(NamedTuple):
     scope: UUID
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """Why the answer is yes.
 
     Attributes:
@@ -115,6 +114,7 @@ WHERE substr(wanted.path, 1, length(given.path)) = given.path
 
 # The connections whose server does so.
 _keeping: WeakSet[Any] = WeakSet()
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 _VIA = ("direct", "activation", "group", "group_activation")
 # The database lays the questions out as rows, so that the statement is the same however many there are.
 _DIALECTS = {
@@ -152,14 +152,15 @@ def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict |
         number, assignment, via, *ends = row[len(facts) :]
         if assignment is not None:
             held = Held(_uuid(assignment), _earliest(ends), _VIA[via])
-            best[number] = max(held, best.get(number, held), key=_reach)
+            if number not in best or _reach(held) > _reach(best[number]):
+                best[number] = held
     about_others = any(question.principal != token["user_id"] for question in questions)
     answers = [best.get(number) for number in range(1, len(questions) + 1)]
     return Verdict(token, not about_others or 0 in best, answers)
 
 
-def _reach(held: Held) -> tuple[bool, datetime]:
-    return held.until is None, held.until or datetime.max.replace(tzinfo=UTC)
+def _reach(held: Held) -> datetime:
+    return held.until or _FOREVER
 
 
 def _earliest(ends: list[Any]) -> datetime | None:

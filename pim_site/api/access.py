@@ -38,7 +38,7 @@ from .problems import Refused, problem_response
 from .roles import ResourceSummary, RoleSummary
 
 MOST_QUESTIONS = 500
-NAMES = ("principal", "role", "scope")
+NAMES = ("principal", "role", "scope")  # in the order of a question
 
 
 @csrf_exempt
@@ -70,7 +70,7 @@ def _question(asked: Any, place: str) -> Question:
     """
     if not isinstance(asked, dict):
         raise _malformed(_("A question is an object."), place)
-    if unknown := sorted(set(asked) - set(NAMES)):
+    if unknown := sorted(asked.keys() - NAMES):
         raise Refused(_("There is no such parameter here."), "unknown_parameter", status=400, field=unknown[0])
     try:
         return Question(*(UUID(asked[name]) for name in NAMES))
