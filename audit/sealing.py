@@ -15,11 +15,9 @@ BATCH = 2_000
 def seal() -> int:
     """Number up to `BATCH` of the events that wait, in the order in which they were written; return how many."""
     head = locked_head()
-    # Their keys first: asked in one, PostgreSQL looks each event of a long log up among those that wait, at each batch.
-    keys = list(Unsealed.objects.order_by("pk").values_list("pk", flat=True)[:BATCH])
-    if not keys:
+    waiting = _waiting()
+    if not waiting:
         return 0
-    waiting = Event.objects.filter(pk__in=keys).order_by("pk").values_list("pk", "canonical")
     frontier = Frontier(head.size, bytes(head.frontier))
     entries = []
     for pk, canonical in waiting:
@@ -27,10 +25,26 @@ def seal() -> int:
         frontier.append(leaf)
         entries.append(Entry(n=frontier.size, event_id=pk, leaf=leaf))
     Entry.objects.bulk_create(entries)
-    Unsealed.objects.filter(pk__in=keys).delete()
+    Unsealed.objects.filter(pk__in=[pk for pk, _canonical in waiting]).delete()
     head.size, head.frontier = frontier.size, frontier.packed
     head.save(update_fields=["size", "frontier"])
     return len(entries)
+
+
+def _waiting() -> list[tuple[int, str]]:
+    """The first that wait, as far as they are there: what is left of one that vanished stays for the verifier to tell.
+
+    Their keys come first: asked in one, PostgreSQL looks each event of a long log up among those that wait.
+    """
+    keys = Unsealed.objects.order_by("pk").values_list("pk", flat=True)
+    found: list[tuple[int, str]] = []
+    while len(found) < BATCH:
+        page = list(keys[:BATCH])
+        found += Event.objects.filter(pk__in=page).order_by("pk").values_list("pk", "canonical")
+        if len(page) < BATCH:
+            break
+        keys = keys.filter(pk__gt=page[-1])
+    return found[:BATCH]
 
 
 def locked_head() -> Head:

@@ -2,11 +2,15 @@
 
 import importlib.util
 import json
+from contextlib import contextmanager
 from pathlib import Path
+
+from django.db import connection, transaction
 
 from audit.checkpoints import line_of
 from audit.merkle import Frontier, leaf_hash
 from audit.notes import SigningKey, signed
+from tests.environment import POSTGRES
 
 SECRET, OTHER_SECRET = ("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=")
 ORIGIN = "pim.example.org"
@@ -45,3 +49,18 @@ def is_sound(lines, *others, keys=None):
 
 def records(count, text="x"):
     return [json.dumps({"action": "role.created", "ticket": f"{text}{n}"}, separators=(",", ":")) for n in range(count)]
+
+
+@contextmanager
+def tampering():
+    """What is done in this block meets no trigger, and is undone after it."""
+    with transaction.atomic():
+        cursor = connection.cursor()
+        if POSTGRES:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'audit_%'")
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP TRIGGER {name}")
+        yield
+        transaction.set_rollback(True)

@@ -10,6 +10,8 @@ from audit.services import record
 from audit.tasks import seal_due
 from tests.environment import POSTGRES
 
+from .logs import tampering
+
 pytestmark = pytest.mark.django_db
 
 
@@ -59,6 +61,17 @@ def test_seal_due_takes_all_of_them(monkeypatch):
     write(5)
     assert (seal_due(), seal_due()) == (5, 0)
     assert [n for n, _event, _leaf in entries()] == [1, 2, 3, 4, 5]
+
+
+def test_what_is_left_of_vanished_events_stays_and_holds_nothing_up(monkeypatch):
+    monkeypatch.setattr("audit.sealing.BATCH", 2)
+    monkeypatch.setattr("audit.tasks.BATCH", 2)
+    *gone, first, second, third = write(6)
+    with tampering():
+        Event.objects.filter(pk__in=[event.pk for event in gone]).delete()
+        assert (seal_due(), seal_due()) == (3, 0)
+        assert [event for _n, event, _leaf in entries()] == [first.pk, second.pk, third.pk]
+        assert set(Unsealed.objects.values_list("pk", flat=True)) == {event.pk for event in gone}
 
 
 def test_numbers_are_taken_back_with_their_transaction():

@@ -1,9 +1,6 @@
 """Whatever is done to the rows is seen, also where the triggers are taken away first; what is untouched is not."""
 
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection, transaction
 
 from audit.canonical import moment
 from audit.checkpoints import checkpoint
@@ -12,9 +9,8 @@ from audit.models import Checkpoint, Entry, Event, Head, Unsealed
 from audit.sealing import seal
 from audit.services import record
 from audit.verifying import COLUMNS, verify
-from tests.environment import POSTGRES
 
-from .logs import OTHER_SECRET, SECRET
+from .logs import OTHER_SECRET, SECRET, tampering
 
 pytestmark = pytest.mark.django_db
 
@@ -37,21 +33,6 @@ def log(person, colleague):
 
 def codes(*notes, since=None):
     return [fault.code for fault in verify(notes, since=since).faults]
-
-
-@contextmanager
-def tampering():
-    """What is done in this block meets no trigger, and is undone after it."""
-    with transaction.atomic():
-        cursor = connection.cursor()
-        if POSTGRES:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-        else:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'audit_%'")
-            for (name,) in cursor.fetchall():
-                cursor.execute(f"DROP TRIGGER {name}")
-        yield
-        transaction.set_rollback(True)
 
 
 def event_at(n):
