@@ -117,19 +117,22 @@ _keeping: WeakSet[Any] = WeakSet()
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _VIA = ("direct", "activation", "group", "group_activation")
 # The database lays the questions out as rows, so that the statement is the same however many there are.
-_DIALECTS = {
-    "postgresql": {
-        "at": "%(at)s::timestamptz",
-        "questions": "SELECT n - 1 AS n, person, role, scope FROM unnest(%(persons)s::uuid[], %(roles)s::uuid[],"
-        " %(scopes)s::uuid[]) WITH ORDINALITY AS row(person, role, scope, n)",
-    },
-    "sqlite": {
-        "at": "%(at)s",
-        "questions": "SELECT key AS n, json_extract(value, '$[0]') AS person, json_extract(value, '$[1]') AS role,"
-        " json_extract(value, '$[2]') AS scope FROM json_each(%(asked)s)",
-    },
-}
-_STATEMENTS = {vendor: _SQL.format(**parts) for vendor, parts in _DIALECTS.items()}
+_ROWS_OF_JSON = (
+    "SELECT key AS n, json_extract(value, '$[0]') AS person, json_extract(value, '$[1]') AS role,"
+    " json_extract(value, '$[2]') AS scope FROM json_each(%(asked)s)"
+)
+_ROWS_OF_ARRAYS = (
+    "SELECT n - 1 AS n, person, role, scope FROM unnest(%(person)s::uuid[], %(role)s::uuid[],"
+    " %(scope)s::uuid[]) WITH ORDINALITY AS row(person, role, scope, n)"
+)
+# PostgreSQL takes an array for ten rows, for which it would rather read all people of a small site than look two up.
+_TWO_ROWS = (
+    "SELECT 0 AS n, NULL::uuid AS person, NULL::uuid AS role, NULL::uuid AS scope"
+    " UNION ALL SELECT 1, %(person)s::uuid, %(role)s::uuid, %(scope)s::uuid"
+)
+_ON_SQLITE = _SQL.format(at="%(at)s", questions=_ROWS_OF_JSON)
+_MANY = _SQL.format(at="%(at)s::timestamptz", questions=_ROWS_OF_ARRAYS).encode()
+_ONE = _SQL.format(at="%(at)s::timestamptz", questions=_TWO_ROWS).encode()
 
 
 def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict | None:
@@ -164,21 +167,31 @@ def _reach(held: Held) -> datetime:
 
 
 def _earliest(ends: list[Any]) -> datetime | None:
-    return min((_moment(end) for end in ends if end is not None), default=None)
+    return min([_moment(end) for end in ends if end is not None], default=None)
 
 
 def _rows(key: str, questions: Sequence[Question], at: datetime) -> list[tuple[Any, ...]]:
-    sql = _STATEMENTS[connection.vendor]
     if connection.vendor == "postgresql":
-        persons, roles, scopes = (f"{{NULL,{','.join(map(str, column))}}}" for column in zip(*questions, strict=True))
-        return _prepared(sql, {"at": at, "key": key, "persons": persons, "roles": roles, "scopes": scopes})
-    asked = json.dumps([[None] * 3, *([value.hex for value in question] for question in questions)])
+        sql, asked = _on_postgresql(questions)
+        return _prepared(sql, {"at": at, "key": key, **asked})
+    rows = json.dumps([[None] * 3, *([value.hex for value in question] for question in questions)])
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"at": connection.ops.adapt_datetimefield_value(at), "key": key, "asked": asked})
+        cursor.execute(_ON_SQLITE, {"at": connection.ops.adapt_datetimefield_value(at), "key": key, "asked": rows})
         return list(cursor.fetchall())
 
 
-def _prepared(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _on_postgresql(questions: Sequence[Question]) -> tuple[bytes, dict[str, str]]:
+    columns = {
+        "person": [asked.principal.hex for asked in questions],
+        "role": [asked.role.hex for asked in questions],
+        "scope": [asked.scope.hex for asked in questions],
+    }
+    if len(questions) == 1:
+        return _ONE, {name: ids[0] for name, ids in columns.items()}
+    return _MANY, {name: f"{{NULL,{','.join(ids)}}}" for name, ids in columns.items()}
+
+
+def _prepared(sql: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement that the server plans once for each connection: Django's own cursor has it planned each time."""
     connection.ensure_connection()
     raw: Any = connection.connection
@@ -200,12 +213,12 @@ def _keep_plan(raw: Any) -> None:
         _keeping.add(raw)
 
 
-def _run(raw: Any, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _run(raw: Any, sql: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     raw.prepare_threshold = 0
     try:
         with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
             _keep_plan(raw)
-            cursor.execute(sql.encode(), parameters, prepare=True, binary=True)  # moments and keys are read quicker so
+            cursor.execute(sql, parameters, prepare=True, binary=True)  # moments and keys are read quicker so
             return cursor.fetchall()
     finally:
         raw.prepare_threshold = None

@@ -2,7 +2,8 @@
 
 On PostgreSQL, with a million active assignments (`--rows` for fewer). The floor is a bare Django view with one SELECT;
 its runs and those of the check take turns, and what counts is the median of the ratios of neighbours: on a machine that
-others use as well, absolute figures say little.
+others use as well, absolute figures say little. The floor passes what a page passes; for comparison there is one that
+is answered as directly as the check.
 """
 
 import argparse
@@ -153,7 +154,7 @@ def load(port, clients, question):
 
 
 def questions(text, held):
-    """What is asked: the floor, one question, and a hundred at once."""
+    """What is asked: the floors, one question, and a hundred at once."""
     headers = {"Authorization": f"Bearer {text}", "Host": "localhost", "X-Forwarded-Proto": "https"}
 
     def one():
@@ -164,7 +165,8 @@ def questions(text, held):
         asked = [dict(zip(("principal", "role", "scope"), row, strict=True)) for row in random.choices(held, k=BATCH)]
         return "POST", "/api/v1/access/check", json.dumps({"questions": asked}), headers
 
-    return {"floor": lambda: ("GET", "/floor", None, headers), "check": one, "batch": many}
+    floors = {name: lambda path=f"/{name}": ("GET", path, None, headers) for name in ("floor", "direct-floor")}
+    return floors | {"check": one, "batch": many}
 
 
 def spent(*roots):
@@ -184,7 +186,8 @@ def spent(*roots):
 
 def measure(port, asked, processes):
     """The ratios, and beside them what a request costs the server and the database together, which is steadier."""
-    ratios = {"rate at 8": [], "rate at 32": [], "p99 at 32": [], "batch at 8": [], "CPU at 8": []}
+    names = ("rate at 8", "rate at 32", "beside direct floor at 8", "beside direct floor at 32")
+    ratios = {name: [] for name in (*names, "p99 at 32", "batch at 8", "CPU at 8")}
     for _round in range(ROUNDS):
         for clients in (8, 32):
             begun = spent(*processes)
@@ -193,6 +196,7 @@ def measure(port, asked, processes):
             check = load(port, clients, asked["check"])
             costs = [(between - begun) / floor[0], (spent(*processes) - between) / check[0]]
             ratios[f"rate at {clients}"].append(check[0] / floor[0])
+            ratios[f"beside direct floor at {clients}"].append(check[0] / load(port, clients, asked["direct-floor"])[0])
             if clients == 32:
                 ratios["p99 at 32"].append(check[1] / floor[1])
             else:

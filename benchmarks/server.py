@@ -1,4 +1,7 @@
-"""The site, and beside it the floor that the access check is measured against: a bare view with one SELECT."""
+"""The site, and beside it what the access check is measured against: a bare view with one SELECT.
+
+It stands at two addresses: behind all that a page passes, and answered as directly as the check.
+"""
 
 import uuid
 
@@ -19,6 +22,8 @@ def floor(request):
     return HttpResponse('{"active": false}', content_type="application/json")
 
 
-from pim_site.urls import urlpatterns  # noqa: E402 (after the applications are there)
+from pim_site.middleware import DirectMiddleware  # noqa: E402 (after the applications are there)
+from pim_site.urls import urlpatterns  # noqa: E402
 
-urlpatterns.insert(0, path("floor", floor))
+urlpatterns[:0] = [path("floor", floor), path("direct-floor", floor)]
+DirectMiddleware.PATHS |= {"/direct-floor"}

@@ -1,8 +1,9 @@
 """Who holds what, now: the question that other systems ask at every request.
 
-`check` is a plain view outside Django REST framework, whose dispatch alone would cost more than the answer: one
-statement looks the token up and decides. It is not throttled, because counting would cost as much as answering, and a
-system that asks before each of its own requests must not be told to ask later.
+`access_check` is a plain view outside Django REST framework, whose dispatch alone would cost more than the answer, and
+is answered ahead of what a page passes (`DirectMiddleware`); one statement looks the token up and decides. It is not
+throttled, because counting would cost as much as answering, and a system that asks before each of its own requests must
+not be told to ask later.
 """
 
 import json
@@ -38,7 +39,7 @@ from .problems import Refused, problem_response
 from .roles import ResourceSummary, RoleSummary
 
 MOST_QUESTIONS = 500
-NAMES = ("principal", "role", "scope")  # in the order of a question
+NAMES = frozenset(Question._fields)
 
 
 @csrf_exempt
@@ -70,10 +71,10 @@ def _question(asked: Any, place: str) -> Question:
     """
     if not isinstance(asked, dict):
         raise _malformed(_("A question is an object."), place)
-    if unknown := sorted(asked.keys() - NAMES):
-        raise Refused(_("There is no such parameter here."), "unknown_parameter", status=400, field=unknown[0])
+    if unknown := asked.keys() - NAMES:
+        raise Refused(_("There is no such parameter here."), "unknown_parameter", status=400, field=min(unknown))
     try:
-        return Question(*(UUID(asked[name]) for name in NAMES))
+        return Question(UUID(asked["principal"]), UUID(asked["role"]), UUID(asked["scope"]))
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         text = _("Name the ids of a principal, a role and a scope.")
         raise _malformed(text, place) from error

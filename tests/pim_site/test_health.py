@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q.models import Schedule
@@ -34,6 +35,16 @@ def ago(**past):
 def test_process_answers_without_the_database(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_process_answers_a_browser_and_leaves_its_session_alone(signed_in, django_assert_num_queries):
+    client = signed_in(age=13 * 3600)
+
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+
+    assert (answer.status_code, answer["Content-Length"]) == (200, str(len(answer.content)))
+    assert Session.objects.count() == 1
 
 
 def test_ready(client, alive):

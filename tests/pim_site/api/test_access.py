@@ -5,9 +5,11 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils.timezone import now
 
 from accounts.models import ApiToken
+from pim_site.middleware import HEADERS
 from roles.models import Role
 from roles.services import govern_group
 from tests.api import Program
@@ -129,6 +131,24 @@ def test_check_with_another_parameter_refused():
     status, refused = Program(row.user).get("access/check", **question(row, at="2020-01-01"))
 
     assert (status, refused["code"]) == (400, "unknown_parameter")
+
+
+@pytest.mark.once
+def test_check_looks_at_no_session_and_answers_with_the_headers_of_all():
+    row = ActiveFactory()
+    program = Program(row.user)
+    program.client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
+    names = {"Content-Security-Policy", *HEADERS, "X-Content-Type-Options", "Referrer-Policy", "Content-Length"}
+
+    with statements() as run:
+        answer = program.get("access/check", **question(row))
+    headers = dict(program.headers)
+    program.get("me")
+
+    assert (answer[0], len(run)) == (200, 2)  # one answers, one notes that the token was used
+    assert headers.keys() >= names
+    same = names - {"Content-Length"}
+    assert {name: headers[name] for name in same} == {name: program.headers[name] for name in same}
 
 
 def test_check_is_one_statement_and_notes_the_use_once_a_minute():
