@@ -31,7 +31,11 @@ ACTIVATE_WITHIN = timedelta(minutes=30)
 class BrowserSessionQuerySet(models.QuerySet["BrowserSession"]):
     def open(self, at: datetime) -> Self:
         """Those that can still be used: not ended, and not too old."""
-        return self.filter(ended_at=None, started_at__gt=at - timedelta(hours=settings.SESSION_HOURS))
+        return self.since(at - timedelta(hours=settings.SESSION_HOURS))
+
+    def since(self, start: datetime) -> Self:
+        """Those that began later than this, and were not ended."""
+        return self.filter(ended_at=None, started_at__gt=start)
 
     def of(self, user: "User") -> Self:
         return self.filter(user=user)

@@ -13,10 +13,10 @@ from django.db.models.functions import Coalesce, Length, StrIndex
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
+from accounts.prepared import Prepared
 from assignments.holders import Held, one_holder
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, administrators
 from assignments.ownership import OWNS, decided_by
-from assignments.prepared import Prepared
 from assignments.rules import RENEW_WINDOW
 from roles.models import ApprovalStage, Delegation, Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
@@ -156,10 +156,14 @@ def _owners_of_voices(user: User, at: datetime) -> list[tuple[User, bool]]:
     """Return the people whose voice `user` may use, themselves first, each with whether they are an administrator."""
     if not user.is_active or not user.is_person:
         return []
+    owners = [user, *(User(pk=key) for (key,) in _DELEGATING.rows(user, at))]
+    return [(owner, bool(_LEADING.count(owner, at))) for owner in owners]
+
+
+def _delegating(user: User, at: datetime) -> models.QuerySet[Any, Any]:
+    """The keys of the people who delegated to `user`."""
     given = Delegation.objects.in_force(at).filter(delegate=user)
-    owners = [user, *User.objects.people().filter(delegations_given__in=given).distinct()]
-    leading = set(administrators(at).filter(pk__in=[owner.pk for owner in owners]).values_list("pk", flat=True))
-    return [(owner, owner.pk in leading) for owner in owners]
+    return User.objects.people().filter(delegations_given__in=given).order_by().distinct().values_list("pk")
 
 
 def _waiting(owner: User, user: User, at: datetime, *, leads: bool) -> models.QuerySet[Any, Any]:
@@ -194,6 +198,8 @@ def _named(owner: User, at: datetime, standing: Standing, *, leads: bool) -> Q:
     )
 
 
+_DELEGATING = Prepared(_delegating)
+_LEADING = Prepared(lambda user, at: administrators(at).filter(pk=user.pk).order_by().values_list("pk"))
 _WAITING = {leads: Prepared(partial(_waiting, leads=leads)) for leads in (False, True)}
 
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.backends import BaseBackend
 from django.db import models
 from django.utils.timezone import now
 
 from accounts.models import Group, User
+from accounts.prepared import Prepared
 
 from .models import ActiveAssignment
 from .ownership import OWNING, OWNS, rights_over
-from .prepared import Prepared
 
 
 def held(user: User, at: datetime) -> models.QuerySet[Any, Any]:
@@ -28,6 +29,7 @@ def held(user: User, at: datetime) -> models.QuerySet[Any, Any]:
 
 
 _HELD = Prepared(held)
+_ENABLED = Prepared(lambda key: User.objects.enabled().filter(pk=key).order_by())
 
 
 class AssignmentBackend(BaseBackend):
@@ -37,8 +39,8 @@ class AssignmentBackend(BaseBackend):
     whole site. Nothing is kept between requests, so a right ends at the second at which its assignment does.
     """
 
-    def get_user(self, user_id: Any) -> User | None:
-        return User.objects.enabled().filter(pk=user_id).first()
+    def get_user(self, user_id: UUID) -> User | None:
+        return _ENABLED.first(User, user_id)
 
     def get_all_permissions(self, user_obj: Any, obj: models.Model | None = None) -> set[str]:
         """Return the "app.codename" of each permission in force; about a single object, those of its owners alone."""

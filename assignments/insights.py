@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
@@ -9,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
+from accounts.prepared import Prepared
 from roles.models import Role
 
 from .models import ActiveAssignment, people_reached
@@ -43,7 +45,15 @@ class Insight:
 
     def count(self, at: datetime) -> int:
         """Count whom it reaches: holders, and the members of groups that hold."""
-        return people_reached(self.of(ActiveAssignment.objects.all(), at), at).filter(self.whom).count()
+        return self._reached.count(at)
+
+    @cached_property
+    def _reached(self) -> Prepared:
+        """The keys of those whom it reaches."""
+        everything = ActiveAssignment.objects.all()
+        return Prepared(
+            lambda at: people_reached(self.of(everything, at), at).filter(self.whom).order_by().values_list("pk")
+        )
 
 
 INSIGHTS = (

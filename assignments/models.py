@@ -11,10 +11,10 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User, UserQuerySet
+from accounts.prepared import Prepared
 from roles.models import Resource, Role
 
 from .holders import Held, one_holder
-from .prepared import Prepared
 from .rules import NOTICE, RENEW_WINDOW
 
 

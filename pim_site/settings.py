@@ -173,6 +173,7 @@ TRUSTED_PROXIES = env.int("PIM_TRUSTED_PROXIES", default=0)
 # --- web --------------------------------------------------------------------------------------------------
 
 SECURE = BASE_URL.startswith("https://")
+SESSION_ENGINE = "pim_site.sessions"
 SESSION_COOKIE_AGE = int(timedelta(hours=SESSION_HOURS).total_seconds())
 SESSION_COOKIE_SECURE = SECURE or not DEBUG
 CSRF_COOKIE_SECURE = SECURE or not DEBUG

@@ -1,7 +1,8 @@
 """In which browsers somebody is signed in: noted at sign-in, ended by themselves, dead at the next request."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.utils.timezone import now
@@ -10,10 +11,16 @@ from django.utils.translation import gettext as _
 from accounts import factors
 from accounts.browsers import ACTIVATE_WITHIN, BrowserSession
 from accounts.models import User
+from accounts.prepared import Prepared
 from accounts.rules import SessionRefused, check_own_session
 from audit.canonical import clean
 from audit.context import current
 from audit.services import privileged, record
+
+# Each request asks it.
+_OPEN = Prepared(
+    lambda user, digest, start: BrowserSession.objects.since(start).filter(user=user, digest=digest).values_list("pk")
+)
 
 
 def note_sign_in(*, user: User, session: str, method: str, device: str = "", agent: str = "") -> BrowserSession:
@@ -37,7 +44,8 @@ def look_at_sign_in(*, browser: BrowserSession, at: datetime) -> bool:
 
 def is_signed_in(*, user: AbstractBaseUser | AnonymousUser, session: str, at: datetime) -> bool:
     """Is this session of theirs still good?"""
-    return BrowserSession.objects.open(at).filter(user=user.pk, digest=factors.digest(session)).exists()
+    oldest = at - timedelta(hours=settings.SESSION_HOURS)
+    return isinstance(user, User) and bool(_OPEN.rows(user, factors.digest(session), oldest))
 
 
 def note_use_of(*, session: str, at: datetime) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from accounts.models import User
+from accounts.prepared import Prepared
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.prepared import Prepared
 from roles.models import Resource, Role
 from tests.factories import ActiveFactory, EligibleFactory, GroupFactory, ResourceFactory, RoleFactory, UserFactory
 

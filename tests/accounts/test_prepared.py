@@ -5,8 +5,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils.timezone import now
 
+from accounts.models import User
+from accounts.prepared import Prepared
 from assignments.backends import held
-from assignments.prepared import Prepared
 from roles.models import Role
 from tests.factories import ActiveFactory, EligibleFactory, GroupFactory, RoleFactory, UserFactory, holder_of
 
@@ -31,6 +32,31 @@ def test_prepared_gives_what_the_query_gives_for_everybody_and_at_any_time():
         asked = {person: set(held(person, at)) for person in people}
         assert {person: set(prepared.rows(person, at)) for person in people} == asked
     assert [len(set(prepared.rows(person, now()))) for person in people][:4] == [2, 2, 0, 0]
+
+
+def test_prepared_counts_what_the_query_gives():
+    prepared, people = Prepared(held), everybody()
+    at = now()
+    assert [prepared.count(person, at) for person in people] == [held(person, at).count() for person in people]
+
+
+def test_prepared_row_is_a_whole_one_for_each_kind_of_value():
+    ada, _other = UserFactory(username="ada", is_active=False), UserFactory(username="grace")
+    ways = {
+        "row": (Prepared(lambda user: User.objects.filter(pk=user.pk)), ada),
+        "key": (Prepared(lambda key: User.objects.filter(pk=key)), ada.pk),
+        "text": (Prepared(lambda name: User.objects.filter(username=name)), "ada"),
+        "moment": (Prepared(lambda at: User.objects.filter(created_at=at)), ada.created_at),
+    }
+    found = [vars(prepared.first(User, value)) for prepared, value in ways.values()]
+    whole = vars(User.objects.get(pk=ada.pk))
+    assert [row | {"_state": None} for row in found] == [whole | {"_state": None}] * len(ways)
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "' OR 1=1 --"])
+def test_prepared_finds_no_row_where_there_is_none(name):
+    UserFactory()
+    assert Prepared(lambda name: User.objects.filter(username=name)).first(User, name) is None
 
 
 def test_prepared_is_compiled_once():
