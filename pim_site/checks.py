@@ -26,6 +26,8 @@ MIDDLEWARE_ORDER = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "pim_site.middleware.HeadersMiddleware",
+    "pim_site.middleware.OriginMiddleware",
+    "pim_site.middleware.DirectMiddleware",
     "pim_site.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -46,6 +46,20 @@ class HeadersMiddleware:
         return response
 
 
+class OriginMiddleware:
+    """Gives each request an id, and tells the audit whence it came."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        correlation_id = uuid.uuid4().hex
+        with context.bind(correlation_id=correlation_id, address=client_address(request), via="anonymous"):
+            response = self.get_response(request)
+        response.headers["X-Request-ID"] = correlation_id
+        return response
+
+
 class DirectMiddleware:
     """Answers what programs ask all the time by its view alone: what comes after here is for people with a session.
 
@@ -146,17 +160,15 @@ class SignInMiddleware(LoginRequiredMiddleware):
 
 
 class AuditContextMiddleware:
-    """Gives each request an id, and tells the audit whence it came and how its person had signed in."""
+    """Tells the audit how the person of this request had signed in."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        correlation_id = uuid.uuid4().hex
-        with context.bind(correlation_id=correlation_id, address=client_address(request), via=signed_in_via(request)):
-            response = self.get_response(request)
-        response.headers["X-Request-ID"] = correlation_id
-        return response
+        origin = context.current()
+        with context.bind(correlation_id=origin.correlation_id, address=origin.address, via=signed_in_via(request)):
+            return self.get_response(request)
 
 
 def signed_in_via(request: HttpRequest) -> str:

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "pim_site.middleware.HeadersMiddleware",
+    "pim_site.middleware.OriginMiddleware",
     "pim_site.middleware.DirectMiddleware",
     "pim_site.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

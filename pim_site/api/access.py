@@ -28,7 +28,7 @@ from accounts.tokens import Scope, comes_from, is_same, key_of
 from assignments.check import Held, Question, Verdict, check
 from assignments.holdings import Holding, active_holdings
 from assignments.models import membership_until
-from pim_site.addresses import client_address
+from audit.context import current
 
 from . import sight
 from .authentication import bearer_of
@@ -100,7 +100,7 @@ def _answered(request: HttpRequest, questions: list[Question]) -> list[dict[str,
     at, text = now(), bearer_of(request)
     key = key_of(text)
     verdict = check(key=key, questions=questions, at=at) if key else None
-    address = client_address(request)
+    address = current().address
     if verdict is None or not _counts(verdict.token, text, at):
         raise Refused(_("Send a valid token: Authorization: Bearer pim_…"), "token_invalid", status=401)
     if not comes_from(address, verdict.token["networks"]):

@@ -128,9 +128,11 @@ def test_check_of_what_is_no_question_refused(body):
 def test_check_with_another_parameter_refused():
     row = ActiveFactory()
 
-    status, refused = Program(row.user).get("access/check", **question(row, at="2020-01-01"))
+    program = Program(row.user)
+    status, refused = program.get("access/check", **question(row, at="2020-01-01"))
 
     assert (status, refused["code"]) == (400, "unknown_parameter")
+    assert refused["instance"] == f"urn:pim:request:{program.headers['X-Request-ID']}"
 
 
 @pytest.mark.once
@@ -138,7 +140,7 @@ def test_check_looks_at_no_session_and_answers_with_the_headers_of_all():
     row = ActiveFactory()
     program = Program(row.user)
     program.client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
-    names = {"Content-Security-Policy", *HEADERS, "X-Content-Type-Options", "Referrer-Policy", "Content-Length"}
+    same = {"Content-Security-Policy", *HEADERS, "X-Content-Type-Options", "Referrer-Policy"}
 
     with statements() as run:
         answer = program.get("access/check", **question(row))
@@ -146,8 +148,7 @@ def test_check_looks_at_no_session_and_answers_with_the_headers_of_all():
     program.get("me")
 
     assert (answer[0], len(run)) == (200, 2)  # one answers, one notes that the token was used
-    assert headers.keys() >= names
-    same = names - {"Content-Length"}
+    assert headers.keys() >= same | {"X-Request-ID", "Content-Length"}
     assert {name: headers[name] for name in same} == {name: program.headers[name] for name in same}
 
 
