@@ -19,12 +19,15 @@ RULES = {
 # The rules that look at colours: of all that axe knows, only these can answer otherwise in the dark.
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
 COLOURS = RULES | {"runOnly": {"type": "rule", "values": OF_COLOUR}}
-# They do not change with the width, and take most of the time.
+# They do not change with the width, and take much of the time.
 SHAPES = RULES | {"rules": {name: {"enabled": False} for name in OF_COLOUR}}
 # Asked for in the page, because all that axe found to be right would be megabytes on the way to the test.
 AXE = Axe().axe_script
-VIOLATIONS = """async rules => (await axe.run({exclude: [['[data-alike]']]}, rules)).violations.map(
+VIOLATIONS = """async ([where, rules]) => (await axe.run(where, rules)).violations.map(
     violation => `${violation.id}: ${violation.nodes[0].html.slice(0, 160)}`)"""
+# The look at all of a page is at the colours of what no page before has shown: two looks would cost more.
+FRESH_COLOURS = """axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"},
+    {id: "link-in-text-block", selector: "a[href]:not([data-alike])"}]})"""
 WORDS = """/ (?:href|name|value|for|title|action|datetime|aria-label\\w*|data-(?!theme)\\w+)="([^"]*)"|(?<=>)([^<]+)/g,
     (_, value, text) => (value || text || "").trim() && "x\""""
 NAMES = r"/(?<=[ \"])(?:app|model|field|column)-[\w-]+/g"  # classes that say what is shown, not how
@@ -60,8 +63,9 @@ KNOWN = f"""seen => {{
     }};
     return look(document.body, 0) ? "" : [...known].slice(before.size).join(" ");
 }}"""
-# The first look is at the whole page, the others are at what no page before has shown.
-LOOKS = [("light", 1280, COLOURS), ("dark", 1280, COLOURS), ("light", 360, SHAPES)]
+ALL, FRESH = {"include": [["html"]]}, {"exclude": [["[data-alike]"]]}
+# After the first look, which is at the whole page.
+LOOKS = [("dark", 1280, COLOURS), ("light", 360, SHAPES)]
 
 ROWS = "#result_list tbody th a, #result_list tbody td a"
 
@@ -146,21 +150,20 @@ def faults_here(visit):
     page = visit.page
     page.wait_for_load_state()
     found, visit.faults = [*visit.faults, *scrolling(page)], []
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")  # no colour is measured while it fades
     page.evaluate(LESS)
-    page.evaluate(AXE)
-    found += page.evaluate(VIOLATIONS, SHAPES)
-    if fresh := page.evaluate(KNOWN, visit.demo.seen):
-        visit.demo.seen += f" {fresh}"
-        found += [fault for look in LOOKS for fault in looked_at(page, *look)]
+    page.evaluate(AXE + FRESH_COLOURS)
+    fresh = page.evaluate(KNOWN, visit.demo.seen)
+    visit.demo.seen += f" {fresh}"
+    looks = [(ALL, "light", 1280, RULES), *((FRESH, *look) for look in LOOKS if fresh)]
+    found += [fault for look in looks for fault in looked_at(page, *look)]
     visit.faults = []  # axe itself tries inline styles
     return found
 
 
-def looked_at(page, scheme, width, rules):
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+def looked_at(page, where, scheme, width, rules):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour is measured while it fades
     page.set_viewport_size({"width": width, "height": 800})
-    return [f"{scheme} {width}: {fault}" for fault in page.evaluate(VIOLATIONS, rules)]
+    return [f"{scheme} {width}: {fault}" for fault in page.evaluate(VIOLATIONS, [where, rules])]
 
 
 def scrolling(page):
