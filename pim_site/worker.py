@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
-from threading import Event
 from time import monotonic
 
 from django.conf import settings
@@ -22,6 +21,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from .duties import tasks_due
+from .ending import Ending
 from .models import Heartbeat
 from .schedules import sync
 from .tasks import WORKER
@@ -40,16 +40,15 @@ class Supervisor:
     """Keeps one cluster at work until a SIGTERM or SIGINT. Safe to run more than once, on one host or on several."""
 
     def __init__(self) -> None:
-        self.ending = Event()
+        self.ending = Ending()
         self.cluster: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.falls = 0
 
     def run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.ending.set())
+        self.ending.listen(signal.SIGTERM, signal.SIGINT)
         try:
-            while not self.ending.is_set():
+            while not self.ending.came:
                 self.look()
                 self.ending.wait(LOOK_EVERY)
         finally:

@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
+
+from pim_site.ending import Ending
 
 HOME = Path(__file__).resolve().parent.parent.parent
 PYTHON = sys.executable
@@ -31,7 +32,7 @@ class Demo:
     def __init__(self, port: int, directory: Path) -> None:
         self.port, self.directory = port, directory
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.ending = threading.Event()
+        self.ending = Ending()
 
     @property
     def address(self) -> str:
@@ -39,12 +40,11 @@ class Demo:
 
     def run(self) -> int:
         """Start all, wait for the end, end all; return the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.ending.set())
+        self.ending.listen(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         try:
             write_environment(self)
             if not self.answers():
-                return 0 if self.ending.is_set() else 1
+                return 0 if self.ending.wait(0) else 1
             self.start("worker", "manage.py", "worker")
             introduce(self)
             return self.watch()
