@@ -40,11 +40,11 @@ class Frontier:
         return frontier
 
     def append(self, leaf: bytes) -> None:
-        complete = self.size
+        complete, edge = self.size, self._edge
         while complete & 1:
-            leaf = node_hash(self._edge.pop(), leaf)
+            leaf = node_hash(edge.pop(), leaf)
             complete >>= 1
-        self._edge.append(leaf)
+        edge.append(leaf)
         self.size += 1
 
     def root(self) -> bytes:

@@ -1,17 +1,17 @@
 """The only writer of events, and the frame in which every privileged operation runs."""
 
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import CharField, Model
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from audit.canonical import clean, dumps, plain
+from audit.columns import columns_of
 from audit.context import current
 from audit.models import Event
 
@@ -23,10 +23,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {}
 
 # PostgreSQL: serialization_failure, deadlock_detected. All of the transaction was undone, so it may run again.
 _RETRIED = {"40001", "40P01"}
-# What a column takes from the facts as it is.
-_TEXTS = ("action", "outcome", "code", "via", "address", "correlation_id", "ticket", "justification")
-_THINGS = ("actor", "subject", "role", "scope", "target")
-_NOTHING = {"type": "", "id": "", "label": ""}
 # Longer than any text that an operation takes; a refused one would stay for ever in a table that never shrinks.
 LONGEST_TEXT = 10_000
 
@@ -184,38 +180,3 @@ def _reference(thing: Model | None) -> dict[str, Any] | None:
 def _nobody() -> dict[str, str]:
     label = gettext("Anonymous") if current().via == "anonymous" else gettext("System")
     return {"type": "", "id": "", "label": label}
-
-
-def columns_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The index over the facts, by column, each text cut to it; all but `at` and `canonical`."""
-    actor, subject, role, scope, target = (facts[name] or _NOTHING for name in _THINGS)
-    columns = {name: facts[name] for name in _TEXTS} | {
-        "actor_id": _uuid(actor["id"]),
-        "actor_label": actor["label"],
-        "subject_id": _uuid(subject["id"]),
-        "subject_label": subject["label"],
-        "role_id": _uuid(role["id"]),
-        "role_label": role["label"],
-        "scope_id": _uuid(scope["id"]),
-        "scope_label": scope["label"],
-        "target_type": target["type"],
-        "target_id": target["id"],
-        "target_label": target["label"],
-        "request_id": _uuid((facts["request"] or _NOTHING)["id"]),
-    }
-    for name, longest in _longest().items():
-        if len(columns[name]) > longest:
-            columns[name] = columns[name][:longest]
-    return columns
-
-
-# The same few people and roles stand in most events, and verifying derives all columns of all of them.
-@lru_cache(maxsize=4_096)
-def _uuid(text: str) -> UUID | None:
-    return UUID(text) if text else None
-
-
-@cache
-def _longest() -> dict[str, int]:
-    fields = [field for field in Event._meta.concrete_fields if isinstance(field, CharField)]
-    return {field.attname: field.max_length for field in fields if field.max_length}

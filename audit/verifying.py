@@ -4,22 +4,18 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from django.db.models import Exists, Max, OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from audit.canonical import moment
+from audit.columns import COLUMNS, columns_of, plainly_said
 from audit.keys import origin, verifying_keys
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Archive, Checkpoint, Entry, Event, Head, Unsealed
 from audit.notes import Note, NoteRefused, opened, opened_statement
-from audit.services import columns_of
 
-# What stands in an event beside its number and its text; the moment comes first.
-COLUMNS = [column.attname for column in Event._meta.concrete_fields if column.attname not in {"id", "canonical"}]
-_in_order = itemgetter(*COLUMNS[1:])
 _decoded = json.JSONDecoder().raw_decode
 MOST_FAULTS = 50
 
@@ -231,23 +227,26 @@ def _rows(*, after: int, until: int) -> Iterator[tuple[Any, ...]]:
 def _fault_in(n: int, leaf: bytes, hashed: bytes, canonical: str, columns: list[Any]) -> Fault | None:
     if leaf != hashed:
         return Fault("record_differs", _("Event %(n)s: the text is not the one that was numbered.") % {"n": n})
+    if columns == plainly_said(canonical):
+        return None
     try:
         derived = _derived(canonical)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Fault("record_unreadable", _("Event %(n)s: the text is no record.") % {"n": n})
-    found = [moment(columns[0]), *columns[1:]]
-    if found == derived:
+    found = dict(zip(COLUMNS, columns, strict=True))
+    found["at"] = moment(found["at"])
+    names = ", ".join(name for name in COLUMNS if found[name] != derived[name])
+    if not names:
         return None
-    names = ", ".join(name for name, a, b in zip(COLUMNS, found, derived, strict=True) if a != b)
     return Fault("column_differs", _("Event %(n)s: the text does not say so: %(names)s.") % {"n": n, "names": names})
 
 
-def _derived(canonical: str) -> list[Any]:
+def _derived(canonical: str) -> dict[str, Any]:
     """What the columns must hold, from the text; those that it says nothing of are empty."""
-    facts, end = _decoded(canonical)  # `json.loads` looks twice for blanks, of which there are none
+    facts, end = _decoded(canonical)  # `json.loads` would mind no blanks around it
     if end != len(canonical):
         raise ValueError
-    return [facts["at"], *_in_order(columns_of(facts))]
+    return {"at": facts["at"], **columns_of(facts)}
 
 
 def _outside() -> Iterator[Fault]:

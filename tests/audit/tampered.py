@@ -15,10 +15,10 @@ from uuid import UUID
 
 from audit import exporting, verifying
 from audit.canonical import dumps, moment
+from audit.columns import COLUMNS, columns_of
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Archive
 from audit.notes import SigningKey, Statement, VerifyingKey, stated
-from audit.services import columns_of
 
 from .logs import ORIGIN, OTHER_SECRET, SECRET, checkpoint_over, export_of, is_sound
 
@@ -38,9 +38,8 @@ def facts_of(n):
 
 
 def row_of(n, facts):
-    canonical, columns = dumps(facts), columns_of(facts)
-    stored = (columns.get(name, "") for name in verifying.COLUMNS[1:])
-    return n, leaf_hash(canonical.encode()), canonical, datetime.fromisoformat(facts["at"]), *stored
+    canonical, columns = dumps(facts), {"at": datetime.fromisoformat(facts["at"]), **columns_of(facts)}
+    return n, leaf_hash(canonical.encode()), canonical, *(columns[name] for name in COLUMNS)
 
 
 def checkpoint(rows, size, **keys):

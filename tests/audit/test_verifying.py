@@ -4,11 +4,12 @@ import pytest
 
 from audit.canonical import moment
 from audit.checkpoints import checkpoint
+from audit.columns import COLUMNS
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Checkpoint, Entry, Event, Head, Unsealed
 from audit.sealing import seal
 from audit.services import record
-from audit.verifying import COLUMNS, verify
+from audit.verifying import verify
 
 from .logs import OTHER_SECRET, SECRET, tampering
 
