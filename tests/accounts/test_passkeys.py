@@ -22,6 +22,7 @@ from notifications.models import Message
 from tests.factories import TotpDeviceFactory, UserFactory, code_of, proof_for
 from tests.passkeys import ORIGIN, PRESENT, SoftKey, altered, asked, passkey_of, unpacked
 from tests.refusals import refused
+from tests.texts import text
 
 pytestmark = pytest.mark.django_db
 
@@ -289,10 +290,10 @@ def test_nonsense_is_refused(user, key, answer):
 @pytest.mark.once
 @given(
     st.recursive(
-        st.none() | st.integers() | st.text(),
+        st.none() | st.integers() | text(),
         lambda each: (
             st.lists(each)
-            | st.dictionaries(st.sampled_from(["id", "response", "clientDataJSON", "challenge"]) | st.text(), each)
+            | st.dictionaries(st.sampled_from(["id", "response", "clientDataJSON", "challenge"]) | text(), each)
         ),
     )
 )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.snapshot import Unreadable, decode, encode
+from tests.texts import text
 
 AT = datetime(2026, 11, 21, 18, 40, tzinfo=UTC)
 VALUES = [
@@ -66,7 +67,7 @@ def test_encode_describes_what_it_cannot_encode(context, cause):
         decode(text)
 
 
-@given(st.dictionaries(st.text(), st.text() | st.floats() | st.integers() | st.none()))
+@given(st.dictionaries(text(), text() | st.floats() | st.integers() | st.none()))
 def test_encode_gives_text_that_can_be_stored(context):
     text = encode(context)
     assert "\x00" not in text

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pim_site.ascode import document
 from pim_site.ascode.document import FileRefused
 from pim_site.ascode.reading import read
+from tests.texts import text
 
 
 def faults_of(text):
@@ -158,7 +159,7 @@ def test_override_leaves_out_what_is_as_in_the_settings_of_its_role():
     assert override == role["settings"] | {"scope": "/A", "activation_max_duration": timedelta(hours=1)}
 
 
-@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+@given(st.binary(max_size=300) | text(max_size=300).map(str.encode))
 def test_any_bytes_are_read_or_refused(content):
     try:
         outcome = read(content).sections

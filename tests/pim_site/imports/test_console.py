@@ -13,6 +13,7 @@ from roles.models import Role
 from tests.client import signed_in
 from tests.factories import GroupFactory, holder_of
 from tests.refusals import snapshot, without_audit
+from tests.texts import text
 
 pytestmark = pytest.mark.django_db
 URL = "/console/accounts/group/import/"
@@ -69,13 +70,13 @@ def test_form_without_a_file_asks_for_one(client, send):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"name\n{text}".encode()))
+@given(content=st.binary(max_size=200) | text(max_size=200).map(lambda text: f"name\n{text}".encode()))
 def test_any_bytes_get_an_answer(send, content):
     assert send(content).status_code == 200
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
-@given(text=st.text(max_size=200))
+@given(text=text(max_size=200))
 def test_any_packed_text_gets_an_answer(client, send, text):
     assert client.post(URL, {"packed": text, "justification": "x1"}).status_code == 200
 

@@ -8,6 +8,7 @@ from pim_site.ascode.document import FileRefused
 from pim_site.imports import rows
 from pim_site.imports.packing import packed, unpacked
 from pim_site.imports.rows import COLUMNS, EXAMPLES, example, read
+from tests.texts import text
 
 HEADS = "The heads of the columns are wrong. Known are: {}. Needed are: {}."
 PEOPLE = HEADS.format("username, name, email, kind, manager, time_zone", "username, name, email")
@@ -80,7 +81,7 @@ def test_packed_file_grows_no_larger_than_a_file_may_be():
     assert len(unpacked(packed(b"0" * 100_000_000))) == rows.LARGEST_FILE + 1
 
 
-@given(st.sampled_from(list(COLUMNS)), st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+@given(st.sampled_from(list(COLUMNS)), st.binary(max_size=300) | text(max_size=300).map(str.encode))
 def test_any_bytes_are_read_or_refused(kind, content):
     head = ",".join(COLUMNS[kind]).encode() + b"\n"
     for whole in (content, head + content):
@@ -91,7 +92,7 @@ def test_any_bytes_are_read_or_refused(kind, content):
         assert outcome
 
 
-@given(st.text(max_size=300))
+@given(text(max_size=300))
 def test_any_text_is_unpacked_or_refused(text):
     try:
         outcome = unpacked(text)
