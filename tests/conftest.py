@@ -3,6 +3,8 @@
 import gc
 import os
 import shutil
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import django
@@ -35,6 +37,20 @@ PAGES = ("test_views", "_views", "test_console", "_console", "test_home", "test_
 PAGES += ("test_climbing", "test_demo")  # by way of the console; of a site that runs on SQLite only
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session):
+    """Each process of a parallel run begins to read the files at another one.
+
+    What pytest makes of a file is kept beside it, for the others too: in a new clone, each would make all of it.
+    """
+    if process := os.environ.get("PYTEST_XDIST_WORKER"):
+        files = [file for place in session.config.args for file in sorted(Path(place).rglob("test_*.py"))]
+        first = len(files) * (2 * int(process[2:]) + POSTGRES) // 6  # of three on SQLite and two on PostgreSQL
+        for file in files[first:] + files[:first]:
+            with suppress(Exception):  # it is told of when the file's tests are collected
+                import_module(".".join(file.resolve().relative_to(session.config.rootpath).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(config, items):
