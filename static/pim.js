@@ -88,7 +88,7 @@
         const rows = rowsInSight();
         const here = rows.findIndex((row) => row.contains(document.activeElement));
         const row = rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(here + by, 0), rows.length - 1)];
-        row?.querySelector("input[type=checkbox], a, button")?.focus();
+        row?.querySelector("input[type=checkbox], a, button:enabled")?.focus();
         return Boolean(row);
     };
 
@@ -125,6 +125,15 @@
         event.preventDefault();
         acts[event.key]();
     });
+
+    // Enter, or Escape, after the reason goes on to the row, where the letters say which answer is meant.
+    for (const input of document.querySelectorAll("[data-then-keys]")) {
+        input.addEventListener("keydown", (event) => {
+            if (!["Enter", "Escape"].includes(event.key) || event.isComposing) return;
+            event.preventDefault();
+            input.closest("[data-filter-item]").focus();
+        });
+    }
 
     document.querySelector("[data-keys-open]")?.addEventListener("click", () => keys.showModal());
     const keysBox = document.querySelector("[data-keys-wanted]");
