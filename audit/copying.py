@@ -5,6 +5,7 @@ each page is in memory once. `exporting` writes the same on SQLite, and a test c
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -16,22 +17,36 @@ from audit.models import Event
 
 # Events that one statement copies: some ten megabytes.
 PAGE = 10_000
+# Lines that are handed on as one: what fits into the cache of a processor twice.
+TOGETHER = 100
+# What a spreadsheet would take for a formula (OWASP, CSV injection); some read the wide forms of the signs alike.
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 # What a text is cut to in its column; the whole of it stands in the record.
 _CUT = 200
 
 
+# What is guarded is named three times, and worked out as often in each row: so a cell is guarded within the condition
+# that chooses what stands in it, never around it.
+def _guarded(text: str) -> str:
+    signs = ", ".join(str(ord(sign)) for sign in FORMULA)
+    return f"CASE WHEN ascii({text}) IN ({signs}) THEN '''' || {text} ELSE nullif({text}, '') END"
+
+
 def _whole(column: str, fact: str) -> str:
-    short = f"octet_length(audit_event.{column}) < {_CUT}"
-    return f"CASE WHEN {short} THEN audit_event.{column} ELSE audit_event.canonical::json {fact} END"
+    """Of the index where it says what the record says: reading that takes several times as long."""
+    short, said = f"octet_length(audit_event.{column}) < {_CUT}", f"(audit_event.canonical::json {fact})"
+    return f"CASE WHEN {short} THEN {_guarded(f'audit_event.{column}')} ELSE {_guarded(said)} END"
 
 
-# Columns of the index where they say what the record says: reading that takes several times as long.
 _CELLS = {
     "number": "numbered.n",
     "at": """to_char(audit_event.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     "request": "audit_event.request_id",
     "record": "audit_event.canonical",
-    **{name: f"audit_event.{name}" for name in ("action", "outcome", "code", "justification", "via", "address")},
+    **{
+        name: _guarded(f"audit_event.{name}")
+        for name in ("action", "outcome", "code", "justification", "via", "address")
+    },
     **{
         name: _whole(f"{name}_label", f"-> '{name}' ->> 'label'")
         for name in ("actor", "subject", "role", "scope", "target")
@@ -39,22 +54,15 @@ _CELLS = {
     "ticket": _whole("ticket", "->> 'ticket'"),
     "approvers": """CASE WHEN strpos(audit_event.canonical, '"approvers":[') > 0
         AND json_typeof(audit_event.canonical::json -> 'after' -> 'approvers') = 'array'
-        THEN (SELECT string_agg(name, ', ')
-              FROM json_array_elements_text(audit_event.canonical::json -> 'after' -> 'approvers') AS name) END""",
+        THEN (SELECT {names}
+              FROM json_array_elements_text(audit_event.canonical::json -> 'after' -> 'approvers') AS name) END
+        """.replace("{names}", _guarded("string_agg(name, ', ')")),
 }
-# Nothing in these begins as somebody wishes.
-_PLAIN = ("number", "at", "request", "record")
 
 
-def csv_rows(events: QuerySet[Event], columns: Iterable[str], formulas: Iterable[str]) -> Iterator[bytes]:
-    """The events as CSV without a heading, oldest first; what begins with one of `formulas` gets an apostrophe."""
-    signs = ", ".join("'" + sign.replace("'", "''") + "'" for sign in formulas)
-    cells = [_CELLS[name] if name in _PLAIN else _guarded(_CELLS[name], signs) for name in columns]
-    return _copied(events, cells, "(FORMAT csv)")
-
-
-def _guarded(cell: str, signs: str) -> str:
-    return f"CASE WHEN left({cell}, 1) IN ({signs}) THEN '''' || {cell} ELSE nullif({cell}, '') END"
+def csv_rows(events: QuerySet[Event], columns: Iterable[str]) -> Iterator[bytes]:
+    """The events as CSV without a heading, oldest first; what begins as a formula does gets an apostrophe."""
+    return _copied(events, [_CELLS[name] for name in columns], "(FORMAT csv)")
 
 
 def json_rows(events: QuerySet[Event]) -> Iterator[bytes]:
@@ -69,10 +77,10 @@ def _copied(events: QuerySet[Event], cells: Iterable[str], form: str) -> Iterato
     keys = events.order_by("pk").values_list("pk", flat=True)
     last = 0
     while ends := list(keys.filter(pk__gt=last)[PAGE - 1 : PAGE]):
-        yield _page(_rows(events, named, last, ends[0]), form)
+        yield from _page(_rows(events, named, last, ends[0]), form)
         last = ends[0]
     if newest := keys.filter(pk__gt=last).last():
-        yield _page(_rows(events, named, last, newest), form)
+        yield from _page(_rows(events, named, last, newest), form)
 
 
 def _rows(events: QuerySet[Event], named: dict[str, RawSQL], after: int, until: int) -> "QuerySet[Event, Any]":
@@ -82,12 +90,13 @@ def _rows(events: QuerySet[Event], named: dict[str, RawSQL], after: int, until: 
     return rows.annotate(**named).order_by("pk").values_list(*named)
 
 
-def _page(rows: "QuerySet[Event, Any]", form: str) -> bytes:
+def _page(rows: "QuerySet[Event, Any]", form: str) -> list[bytes]:
     try:
         query, parameters = rows.query.sql_with_params()
     except EmptyResultSet:  # nothing can be found so
-        return b""
+        return []
     with connection.cursor() as cursor:
         driver: Any = cursor.cursor  # Django's own has no COPY
         with driver.copy(f"COPY ({query}) TO STDOUT {form}", parameters) as copy:
-            return b"".join(map(bytes, copy))
+            lines = iter(copy)
+            return list(iter(lambda: b"".join(islice(lines, TOGETHER)), b""))

@@ -6,10 +6,14 @@ import tracemalloc
 import pytest
 
 from audit import copying, exporting
+from audit.canonical import dumps
+from audit.columns import columns_of
 from audit.exporting import COLUMNS, csv_lines, csv_of, found, json_of
 from audit.models import Event
 from audit.sealing import seal
 from audit.services import record
+
+from . import tampered
 
 pytestmark = pytest.mark.django_db
 
@@ -98,3 +102,33 @@ def test_file_is_the_same_whoever_writes_it(person, monkeypatch):
     assert b"".join(csv_of(events.filter(ticket=""))).decode() == "".join(csv_lines(found(events.filter(ticket=""))))
     for nothing in (events.none(), events.filter(pk__in=[]), events.filter(ticket="no such")):
         assert (b"".join(csv_of(nothing)), b"".join(json_of(nothing))) == (",".join(COLUMNS).encode() + b"\n", b"")
+
+
+BEGINNINGS = [*copying.FORMULA, "", "'=", " =", "x", "Ω", "日", "🔒", "\\", '"', ",", "ß=", "\x7f", "〇", "\uffff"]
+LENGTHS = (0, 1, 197, 198, 199, 200, 201)
+
+
+def event_of(text):
+    """An event in which each text that somebody may have written is this one, cut where an operation cuts it."""
+    thing, short = {"type": "x", "id": "", "label": text}, text[:64]
+    facts = tampered.facts_of(1) | dict.fromkeys(("actor", "subject", "role", "scope", "target"), thing)
+    facts |= dict.fromkeys(("action", "code", "via", "address"), short) | {"ticket": text, "justification": text}
+    facts |= {"request": None, "after": {"approvers": [text, "=Lee"]}}
+    return Event(at=tampered.BEGIN, canonical=dumps(facts), **columns_of(facts))
+
+
+def kept(text):
+    return f"'{text}" if text.startswith(copying.FORMULA) else text
+
+
+def test_no_cell_begins_as_a_formula_in_any_alphabet():
+    """Also where the text is longer than its column; what is no formula is as it was written."""
+    texts = [letters + "x" * length for letters in BEGINNINGS for length in LENGTHS]
+    Event.objects.bulk_create(map(event_of, texts))
+    rows = rows_of(Event.objects.all())
+    for column in ("actor", "subject", "role", "scope", "target", "ticket", "justification"):
+        assert [row[column] for row in rows] == list(map(kept, texts))
+    for column in ("action", "code", "via", "address"):
+        assert [row[column] for row in rows] == [kept(text[:64]) for text in texts]
+    written = b"".join(csv_of(Event.objects.all())).decode()
+    assert written == "".join(csv_lines(found(Event.objects.all())))
