@@ -114,7 +114,7 @@ def event_of(text):
     facts = tampered.facts_of(1) | dict.fromkeys(("actor", "subject", "role", "scope", "target"), thing)
     facts |= dict.fromkeys(("action", "code", "via", "address"), short) | {"ticket": text, "justification": text}
     facts |= {"request": None, "after": {"approvers": [text, "=Lee"]}}
-    return Event(at=tampered.BEGIN, canonical=dumps(facts), **columns_of(facts))
+    return Event(at=facts["at"], canonical=dumps(facts), **columns_of(facts))
 
 
 def kept(text):
