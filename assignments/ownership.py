@@ -55,6 +55,11 @@ def owned_scopes(user: User, at: datetime) -> QuerySet[Resource]:
     return Resource.objects.filter(pk__in=_held(user, at).filter(role__owns_resource=True).values("scope"))
 
 
+def owns_a_place(user: User, at: datetime) -> bool:
+    """Do they own any resource? Of whoever owns nothing at all, which is nearly everybody, their rights say so."""
+    return user.has_perm(OWNS) and owned_scopes(user, at).exists()
+
+
 def owned_groups(user: User, at: datetime) -> QuerySet[Group]:
     """Return the groups that a person owns: standing, or by an ownership in force."""
     held = _held(user, at).filter(role__group_part=Role.GroupPart.OWNER)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from approvals import services
-from assignments.ownership import owned_scopes, within
+from assignments.ownership import owned_scopes, owns_a_place, within
 from roles.models import Resource, Role
 from roles.services import create_resource, update_resource
 
@@ -99,7 +99,7 @@ class ResourceAdmin(ServiceAdmin):
         return within(owned_scopes(user, now()), "path")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) or owned_scopes(actor_of(request), now()).exists()
+        return super().has_add_permission(request) or owns_a_place(actor_of(request), now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Resource | None = None) -> list[str]:
         if obj is None:

@@ -20,7 +20,7 @@ from accounts.rules import NotAllowed
 from approvals import services
 from approvals.history import ACTIONS
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.ownership import owned_groups, owned_scopes, within
+from assignments.ownership import owned_groups, owned_scopes, owns_a_place, within
 from audit.admin import CappedPaginator
 from audit.models import Event
 from pim_site.templatetags.pim import dot, moment
@@ -125,7 +125,7 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
         return within(scopes, "resource__path") | Q(resource__path__in=above) | groups
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) or owned_scopes(actor_of(request), now()).exists()
+        return super().has_add_permission(request) or owns_a_place(actor_of(request), now())
 
     @admin.display(description=gettext_lazy("built in"), boolean=True)
     def built_in(self, role: Role) -> bool:

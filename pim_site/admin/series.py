@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.rules import NotAllowed
-from assignments.ownership import owned_scopes
+from assignments.ownership import owns_a_place
 from pim_site.templatetags.pim import dot, moment, moment_text
 from reviews import services
 from reviews.coming import Coming, coming
@@ -87,7 +87,7 @@ class DefinitionAdmin(ServiceAdmin):
         return Q(pk__in=Definition.objects.owned_by(user, now()).values("pk"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) or owned_scopes(actor_of(request), now()).exists()
+        return super().has_add_permission(request) or owns_a_place(actor_of(request), now())
 
     def has_change_permission(self, request: HttpRequest, obj: Definition | None = None) -> bool:
         """What is over, or open at present, is shown and cannot be changed; the service says so as well."""
