@@ -80,11 +80,13 @@ def line_of(note: str) -> str:
     return json.dumps({"checkpoint": note}, ensure_ascii=False) + "\n"
 
 
-def notes_in(text: str) -> Iterator[str]:
-    """The checkpoints in a text: lines of JSON, of which others are left out, or one note as it stands in a mail."""
-    if not text.lstrip().startswith("{"):
-        yield text
-        return
+def notes_in(text: str) -> list[str]:
+    """The checkpoints in a text: lines of JSON, as in the file or within a mail, or else one note as it was signed."""
+    is_note = bool(text.strip()) and not text.lstrip().startswith("{")
+    return list(_lines_in(text)) or ([text] if is_note else [])
+
+
+def _lines_in(text: str) -> Iterator[str]:
     for line in text.splitlines():
         with suppress(ValueError, KeyError, TypeError):
             yield str(json.loads(line)["checkpoint"])
@@ -94,7 +96,7 @@ def _check_file() -> None:
     path = Path(settings.AUDIT_CHECKPOINT_FILE)
     if not settings.AUDIT_CHECKPOINT_FILE or not path.exists():
         return
-    notes = list(notes_in("{}\n" + _tail_of(path)))
+    notes = list(_lines_in(_tail_of(path)))
     if notes and not Checkpoint.objects.filter(note=notes[-1]).exists():
         text = _(
             "The last checkpoint in %(path)s is not in this database: it was put back to an older state, or the file "

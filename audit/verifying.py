@@ -75,11 +75,9 @@ def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Rep
 
 class _Verification:
     def __init__(self, since: Checkpoint | None) -> None:
-        self.since = since
-        try:
-            self.frontier = Frontier(since.size, bytes(since.frontier)) if since else Frontier()
-        except ValueError:  # then it cannot be begun there, and all is read
-            self.since, self.frontier = None, Frontier()
+        edge = _signed_edge(since) if since else None
+        # Where the row is not what was signed, it cannot be begun there, and all is read.
+        self.since, self.frontier = (since, edge) if edge else (None, Frontier())
         self.promised: dict[int, list[Note]] = {}
         self.checkpoints = self.archived = self.gone = self.archives = 0
 
@@ -99,12 +97,15 @@ class _Verification:
 
     def read_checkpoints(self, notes: Iterable[str]) -> Iterator[Fault]:
         known = verifying_keys()
-        for note in [*_notes_here(self.since), *notes]:
+        for note, columns in [*_checkpoints_here(self.since), *((note, None) for note in notes)]:
             try:
                 found = opened(note, origin=origin(), keys=known)
             except NoteRefused as refusal:
                 yield Fault("checkpoint_refused", f"{refusal} {_first_lines(note)}")
                 continue
+            if columns and not _says(found, *columns):
+                text = _("The row of the checkpoint over %(size)s events, of %(at)s, is not what was signed.")
+                yield Fault("checkpoint_differs", text % {"size": found.size, "at": found.at})
             self.promised.setdefault(found.size, []).append(found)
 
     def pass_archives(self) -> Iterator[Fault]:
@@ -170,9 +171,28 @@ class _Verification:
         return sum(note.partition("\n\n")[0] + "\n" in inside for note in notes)
 
 
-def _notes_here(since: Checkpoint | None) -> list[str]:
+def _checkpoints_here(since: Checkpoint | None) -> list[tuple[str, tuple[int, bytes] | None]]:
+    """The notes of the checkpoints here, each with the size and the edge that stand beside it."""
     rows = Checkpoint.objects.filter(pk__gte=since.pk) if since else Checkpoint.objects.all()
-    return list(rows.order_by("pk").values_list("note", flat=True))
+    columns = rows.order_by("pk").values_list("note", "size", "frontier")
+    return [(note, (size, bytes(edge))) for note, size, edge in columns]
+
+
+def _signed_edge(row: Checkpoint) -> Frontier | None:
+    """The edge of the tree at a checkpoint, if its row says what is signed in it."""
+    edge = bytes(row.frontier)
+    try:
+        note = opened(row.note, origin=origin(), keys=verifying_keys())
+    except NoteRefused:
+        return None
+    return Frontier(row.size, edge) if _says(note, row.size, edge) else None
+
+
+def _says(note: Note, size: int, edge: bytes) -> bool:
+    try:
+        return (note.size, note.root) == (size, Frontier(size, edge).root())
+    except ValueError:
+        return False
 
 
 def _archives() -> list[Archive]:

@@ -81,7 +81,7 @@ def make(count=SIZE, cuts=CUTS):
 def faults(log, *kept):
     """The codes of what the site's verifier finds; `kept` are checkpoints from elsewhere."""
     read = {
-        "_notes_here": lambda since: log.notes,
+        "_checkpoints_here": lambda since: [(note, None) for note in log.notes],
         "_head": log.read_head,
         "_rows": lambda after, until: sorted(row for row in log.rows if after < row[0] <= until),
         "_outside": lambda: iter(()),

@@ -109,7 +109,7 @@ def test_checkpoints_are_appended_to_the_file_once(path):
     write()
     made = [checkpoint().note for _turn in range(2)]
     assert (file_unfiled(), file_unfiled()) == (2, 0)
-    assert list(notes_in(path.read_text())) == made
+    assert notes_in(path.read_text()) == made
     assert Checkpoint.objects.filter(filed_at=None).count() == 0
 
 
@@ -124,7 +124,7 @@ def test_line_after_a_torn_one_is_whole(path):
     path.write_text('{"checkpoint": "pim')
     made = checkpoint().note
     file_unfiled()
-    assert list(notes_in(path.read_text())) == [made]
+    assert notes_in(path.read_text()) == [made]
 
 
 @pytest.mark.parametrize("writes", ["a part", "nothing"])
@@ -146,9 +146,15 @@ def test_full_disk_leaves_the_file_as_it_was(path, monkeypatch, caplog, writes):
     assert path.read_bytes() == before
     assert "cannot be written" in caplog.text
     assert checkpoint_due() == 1
-    assert list(notes_in(path.read_text())) == [first.note, second.note]
+    assert notes_in(path.read_text()) == [first.note, second.note]
 
 
 def test_note_of_a_mail_is_read_like_the_file():
     note = checkpoint().note
-    assert list(notes_in(note)) == list(notes_in(checkpoints.line_of(note))) == [note]
+    assert (
+        notes_in(note)
+        == notes_in(checkpoints.line_of(note))
+        == notes_in(f"Hello,\n\n{checkpoints.line_of(note)}\n")
+        == [note]
+    )
+    assert notes_in("") == notes_in("{}\n") == []

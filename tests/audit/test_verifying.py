@@ -2,8 +2,8 @@
 
 import pytest
 
-from audit.canonical import moment
-from audit.checkpoints import checkpoint
+from audit.canonical import dumps, moment
+from audit.checkpoints import CheckpointRefused, checkpoint
 from audit.columns import COLUMNS
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Checkpoint, Entry, Event, Head, Unsealed
@@ -204,7 +204,31 @@ def test_what_is_new_is_read_alone(log, django_assert_num_queries):
         event_at(13).update(code="x")
         assert codes(since=since) == ["column_differs"]
         Checkpoint.objects.filter(pk=since.pk).update(frontier=b"")
-        assert codes(since=Checkpoint.objects.first()) == ["column_differs"] * 2
+        assert codes(since=Checkpoint.objects.first()) == ["checkpoint_differs", "column_differs", "column_differs"]
+
+
+def test_past_that_was_rewritten_is_seen_where_the_last_checkpoint_was_moved_past_it(log):
+    """By whoever owns the database: all fits, but for what was signed, which is of fewer events."""
+    rows = list(Event.objects.order_by("entry__n"))
+    rewritten = dumps(rows[1].facts | {"code": "x"})
+    leaves = [leaf_hash(rewritten.encode() if row is rows[1] else row.canonical.encode()) for row in rows]
+    record("role.created", actor=None, target=None)
+    seal()
+    leaves.append(bytes(Entry.objects.get(n=13).leaf))
+    edge = Frontier.over(leaves)
+    with tampering():
+        event_at(2).update(canonical=rewritten, code="x")
+        Entry.objects.filter(n=2).update(leaf=leaves[1])
+        Head.objects.update(frontier=edge.packed)
+        Checkpoint.objects.filter(pk=Checkpoint.objects.first().pk).update(size=13, frontier=edge.packed)
+
+        found = codes(since=Checkpoint.objects.first())
+        with pytest.raises(CheckpointRefused) as refusal:
+            checkpoint()
+
+    assert found == ["checkpoint_differs", "root_differs", "root_differs"]
+    assert refusal.value.code == "log_broken"
+    assert Checkpoint.objects.count() == 2
 
 
 def test_many_faults_are_told_up_to_a_number(log, monkeypatch):

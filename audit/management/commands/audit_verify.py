@@ -59,7 +59,7 @@ def summary(report: Report) -> str:
 
 def read(name: str) -> list[str]:
     try:
-        notes = list(notes_in(Path(name).read_text(encoding="utf-8")))
+        notes = notes_in(Path(name).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"This is no file of checkpoints: {name}: {error}") from error
     if not notes:
