@@ -110,6 +110,7 @@ def renew(
             actor=request.requester,
             justification=request.justification,
             before=assignments.dates_of(assignment),
+            after=assignments.recorded(made),
         )
         return saved(_with(request, made), made)
 

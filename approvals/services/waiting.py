@@ -95,8 +95,10 @@ def note_start(*, request: Request, actor: User | None) -> bool:
     begun = assignment is not None and (assignment.ended_at is None or assignment.ended_at > assignment.starts_at)
     if not starting.update(status=Request.Status.PROVISIONED if begun else Request.Status.REVOKED):
         return False
-    if begun:  # what ended it before has its own event
-        record_about("assignment.started", request, actor=actor, target=assignment)
+    if assignment and begun:  # what ended it before has its own event
+        record_about(
+            "assignment.started", request, actor=actor, target=assignment, after=assignments.recorded(assignment)
+        )
     return True
 
 

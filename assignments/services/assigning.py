@@ -116,6 +116,11 @@ def dates_of(assignment: AnyAssignment) -> dict[str, datetime | None]:
     return {"starts_at": assignment.starts_at, "ends_at": assignment.ends_at}
 
 
+def recorded(assignment: AnyAssignment) -> dict[str, Any]:
+    """Return what an event about an assignment says of it as it is now: its dates, and where it is an activation."""
+    return dates_of(assignment) | ({"kind": "activated"} if assignment.is_activated else {})
+
+
 def _insert(model: Any, terms: Terms, *, at: datetime) -> Any:
     """Insert the row; the constraint has the last word on there being one."""
     try:

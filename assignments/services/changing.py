@@ -20,6 +20,7 @@ from .assigning import (
     check_not_own,
     dates_of,
     in_seconds,
+    recorded,
     remove_eligible,
     settings_for,
 )
@@ -115,7 +116,7 @@ def _record(
     **facts: Any,
 ) -> None:
     common: dict[str, Any] = {"subject": row.holder, "role": row.role, "scope": row.scope}
-    record(action, actor=actor, target=row, before=before, after=dates_of(row), **common, **facts)
+    record(action, actor=actor, target=row, before=before, after=recorded(row), **common, **facts)
 
 
 @transaction.atomic(savepoint=False)

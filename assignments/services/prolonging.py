@@ -27,6 +27,7 @@ from roles.models import RoleSettings
 from roles.tickets import link_to, shown
 
 from .activation import concerned, ends_beneath, mail_facts, reaches, tell
+from .assigning import dates_of, recorded
 
 
 @transaction.atomic(savepoint=False)
@@ -80,7 +81,7 @@ def prolong(
     assert active.ends_at is not None  # noqa: S101 (an activation always ends)
     latest = min([latest_end(active, settings, at=at), *ends_beneath(eligible, user, at=at)])
     check_longer_than_now(active, latest)
-    before = {"ends_at": active.ends_at}
+    before = dates_of(active)
     active.ends_at, active.reminded_days = whole_second(min(active.ends_at + duration, latest)), None
     active.save(update_fields=["ends_at", "reminded_days"])
     named = {"ticket": shown(ticket, ticket_system)}
@@ -94,7 +95,8 @@ def prolong(
         request=request,
         justification=justification,
         before=before,
-        after={"ends_at": active.ends_at, "approvers": sorted(map(str, approvers))}
+        after=recorded(active)
+        | {"approvers": sorted(map(str, approvers))}
         | ({"waiver": waiver.value} if waiver else {}),
         **named,
     )

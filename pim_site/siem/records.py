@@ -13,7 +13,9 @@ ECS = "8.11.0"
 # Facility 13, log audit; informational, and warning for what was refused (RFC 5424, section 6.2.1).
 DONE, REFUSED = 13 * 8 + 6, 13 * 8 + 4
 ACTIVE, ELIGIBLE = "assignments.activeassignment", "assignments.eligibleassignment"
-GRANTS = {"assignment.activated", "active.assigned", "eligible.assigned", "assignment.started", "assignment.renewed"}
+ASSIGNED = {"active.assigned", "eligible.assigned"}
+CHANGED = {f"assignment.{done}" for done in ("started", "renewed", "updated", "extended")}
+GRANTS = {"assignment.activated"} | ASSIGNED | CHANGED
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,15 @@ def ecs(record: Record) -> dict[str, Any]:
 
 
 def access_of(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What kind of access an event gives, None where it gives none; only `standing_access` stays until taken away."""
-    if facts["action"] not in GRANTS or facts["outcome"] != "success":
-        return None
+    """What kind of access there is after an event, None where it gives none; only `standing_access` stays for good.
+
+    An event that says nothing of an end, as some of older versions, tells of neither.
+    """
     after, target = facts["after"] or {}, (facts["target"] or {}).get("type")
-    ends_at = after.get("ends_at")
-    if facts["action"] == "assignment.activated":
+    if facts["action"] not in GRANTS or facts["outcome"] != "success" or "ends_at" not in after:
+        return None
+    ends_at = after["ends_at"]
+    if facts["action"] == "assignment.activated" or after.get("kind") == "activated":
         kind = "activation"
     elif target == ELIGIBLE:
         kind = "eligibility"

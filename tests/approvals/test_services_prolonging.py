@@ -11,7 +11,9 @@ from approvals.models import Request
 from approvals.rules import RequestRefused
 from approvals.services.prolonging import prolong_facts
 from assignments.models import ActiveAssignment
+from assignments.services import dates_of
 from assignments.tasks import remind_due
+from audit.canonical import plain
 from audit.models import Event
 from notifications.models import Message
 from roles.models import RoleSettings
@@ -44,14 +46,15 @@ def end_of(active):
 
 def test_extension_moves_the_end_and_tells_so():
     active = running()
-    before = active.ends_at
+    before = dates_of(active)
 
     request = ask(active)
 
     assert (request.action, request.status, request.active_assignment) == ("self_extend", "provisioned", active)
-    assert end_of(active) == before + HOUR
-    event, utc = Event.objects.get(action="assignment.extended"), f"{before:%Y-%m-%dT%H:%M:%S}.000000Z"
-    assert (event.facts["before"], event.facts["after"]["approvers"]) == ({"ends_at": utc}, [])
+    assert end_of(active) == before["ends_at"] + HOUR
+    facts = Event.objects.get(action="assignment.extended").facts
+    assert facts["before"] == plain(before)
+    assert facts["after"] == plain(before | {"ends_at": end_of(active), "kind": "activated", "approvers": []})
     assert Message.objects.filter(kind="activation_extended", user_id=active.user_id).count() == 1
 
 

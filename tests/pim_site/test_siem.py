@@ -10,6 +10,9 @@ import pytest
 import time_machine
 from django.utils.timezone import now
 
+from approvals import services
+from approvals.models import Request
+from approvals.tasks import start_due
 from assignments.models import ActiveAssignment
 from audit.merkle import leaf_hash
 from audit.models import Archive, Entry, Event, Reader, stream_name
@@ -20,8 +23,17 @@ from pim_site.checks import audit_keys
 from pim_site.siem import destinations, streaming, tasks
 from pim_site.siem.records import Record, ecs
 from pim_site.siem.tasks import stream_due
+from roles.models import Role
 from tests.audit.test_verifying import tampering
-from tests.factories import ActivationFactory, ActiveFactory, EligibleFactory
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    RequestFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+)
 from tests.listener import certificate, listening
 from tests.receivers import receiving
 
@@ -291,6 +303,93 @@ def test_only_what_stays_is_sent_as_a_standing_grant(action, make, after, kind, 
     temporary = kind != "standing_access"
     assert (found["tags"], found["event"]["type"]) == ([kind], types)
     assert (found["pim"]["access"]["kind"], found["pim"]["access"]["temporary"]) == (kind, temporary)
+
+
+def held(days=7):
+    return ActiveFactory(starts_at=now() - timedelta(days=60), ends_at=now() + timedelta(days=days))
+
+
+def changed(service, row, **asked):
+    service(assignment=row, actor=holder_of(Role.GLOBAL_ADMINISTRATOR), justification="Needed.", **asked)
+
+
+def made_permanent():
+    changed(services.update, held(), ends_at=None)
+
+
+def extended_for_good():
+    changed(services.extend, held(), ends_at=None)
+
+
+def extended():
+    changed(services.extend, held(), ends_at=now() + timedelta(days=30))
+
+
+def renewed():
+    changed(services.renew, held(-2), ends_at=now() + timedelta(days=30))
+
+
+def renewed_for_good():
+    changed(services.renew, held(-2), ends_at=None)
+
+
+def eligible_for_good():
+    changed(services.update, EligibleFactory(ends_at=now() + timedelta(days=7)), ends_at=None)
+
+
+def cut_short():
+    at = now().replace(microsecond=0)
+    eligible = EligibleFactory(ends_at=at + timedelta(days=7))
+    ActivationFactory(eligible_assignment=eligible, ends_at=at + timedelta(hours=8))
+    changed(services.update, eligible, ends_at=at + timedelta(hours=4))
+
+
+def prolonged():
+    at = now().replace(microsecond=0)
+    row = ActivationFactory(starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
+    asked = {"duration": timedelta(hours=1), "justification": "Still stuck."}
+    services.extend_activation(active=row, actor=row.user, session="", proof=None, **asked)
+
+
+def activation_begun():
+    active = ActivationFactory()
+    times = {"status": Request.Status.SCHEDULED, "active_assignment": active}
+    RequestFactory(eligible_assignment=active.eligible_assignment, **times)
+    start_due()
+
+
+def assignment_begun():
+    with time_machine.travel(now() - timedelta(days=1)):
+        role, actor = RoleFactory(), holder_of(Role.GLOBAL_ADMINISTRATOR)
+        asked = {"role": role, "scope": role.resource, "starts_at": now() + timedelta(hours=1), "ends_at": None}
+        services.assign_active(holder=UserFactory(), actor=actor, justification="Takes over.", **asked)
+    start_due()
+
+
+@pytest.mark.parametrize(
+    ("change", "action", "kinds"),
+    [
+        (made_permanent, "assignment.updated", ["standing_access"]),
+        (extended_for_good, "assignment.extended", ["standing_access"]),
+        (extended, "assignment.extended", ["time_bound_access"]),
+        (renewed, "assignment.renewed", ["time_bound_access"]),
+        (renewed_for_good, "assignment.renewed", ["standing_access"]),
+        (eligible_for_good, "assignment.updated", ["eligibility"]),
+        (cut_short, "assignment.updated", ["activation", "eligibility"]),
+        (prolonged, "assignment.extended", ["activation"]),
+        (activation_begun, "assignment.started", ["activation"]),
+        (assignment_begun, "assignment.started", ["standing_access"]),
+    ],
+)
+def test_change_is_sent_as_the_access_there_is_after_it(change, action, kinds):
+    change()
+    texts = Event.objects.filter(action=action, outcome="success").values_list("canonical", flat=True)
+    assert sorted(tag for text in texts for tag in ecs(Record(7, b"", text))["tags"]) == kinds
+
+
+def test_event_that_says_nothing_of_an_end_is_no_standing_grant():
+    found, _event = sent("assignment.started", ActiveFactory())
+    assert ("tags" in found, "access" in found["pim"]) == (False, False)
 
 
 def test_refusal_is_sent_as_a_failure_that_gives_nothing():
