@@ -259,6 +259,7 @@ class SettingsOut(serializers.ModelSerializer[RoleSettings]):
     created_at = Moment()
     superseded_at = Moment(allow_null=True)
     activation_max_duration = Length()
+    emergency_duration = Length()
     notifications = NotificationsIn()
     stages = StageOut(many=True)
 
@@ -291,6 +292,9 @@ class SettingsIn(Input):
     notifications = NotificationsIn(required=False)
     hook = Named(sight.hooks, required=False, allow_null=True)
     hook_unanswered = serializers.ChoiceField(RoleSettings.Unanswered.choices, required=False)
+    emergency_allowed = serializers.BooleanField(required=False)
+    emergency_duration = Length(required=False)
+    extends_past_longest = serializers.BooleanField(required=False)
     stages = serializers.ListField(child=StageIn(), required=False, min_length=1, max_length=MOST_STAGES)
 
 

@@ -24,6 +24,7 @@ from pim_site.api.schema import document
 from pim_site.models import KeptAnswer, RequestCounter
 from reviews.models import Answer, Definition, Instance, Item
 from roles.models import Role
+from roles.services import SETTINGS_FIELDS
 from tests.api import Program
 from tests.client import signed_in
 from tests.factories import (
@@ -434,6 +435,18 @@ def test_settings_edited_with_stages_and_cells(admin):
         ([], "P1D"),
     ]
     assert made["notifications"] == cells
+
+
+def test_every_setting_that_people_set_is_written_as_it_is_shown(admin):
+    settings = RoleFactory().settings.get()
+    change = {"emergency_allowed": True, "emergency_duration": "PT1H30M", "extends_past_longest": True}
+    before = admin.get(f"role_settings/{settings.pk}")[1]
+
+    status, made = admin.patch(f"role_settings/{settings.pk}", change)
+
+    assert set(SETTINGS_FIELDS) == set(roles.SettingsIn().fields)
+    assert (status, before["emergency_duration"]) == (200, "PT1H")
+    assert {name: made[name] for name in change} == change
 
 
 def test_things_are_made_changed_and_deleted(admin):
