@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.http import HttpResponse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -47,6 +48,17 @@ class Answer:
     status: int
     media_type: str
     body: str
+    etag: str
+
+    @classmethod
+    def of(cls, response: HttpResponse) -> "Answer":
+        etag = response.headers.get("ETag", "")
+        return cls(response.status_code, response.headers["Content-Type"], response.content.decode(), etag)
+
+    def again(self, headers: dict[str, str]) -> HttpResponse:
+        """Return it once more, with the `headers` of all answers at its address."""
+        headers = headers | ({"ETag": self.etag} if self.etag else {})
+        return HttpResponse(self.body, status=self.status, content_type=self.media_type, headers=headers)
 
 
 def begin(*, user: User, key: str, fingerprint: str) -> KeptAnswer | Answer:
@@ -71,7 +83,7 @@ def _answer_of_twin(user: User, key: str, fingerprint: str) -> Answer:
         if kept is not None and kept.fingerprint != fingerprint:
             raise Refused(_("This Idempotency-Key belongs to another request. Take a new one."), "key_reused")
         if kept is not None and kept.status is not None:
-            return Answer(kept.status, kept.media_type, opened(kept.encrypted_body).decode())
+            return Answer(kept.status, kept.media_type, opened(kept.encrypted_body).decode(), kept.etag)
         if kept is None or time.monotonic() > until:
             text = _("The request with this Idempotency-Key is still running. Send it again in a moment.")
             raise Refused(text, "still_running", status=409)
@@ -79,12 +91,12 @@ def _answer_of_twin(user: User, key: str, fingerprint: str) -> Answer:
 
 
 def keep(kept: KeptAnswer, answer: Answer) -> None:
-    facts: dict[str, Any] = {"status": answer.status, "media_type": answer.media_type}
+    facts: dict[str, Any] = {"status": answer.status, "media_type": answer.media_type, "etag": answer.etag}
     KeptAnswer.objects.filter(pk=kept.pk).update(encrypted_body=sealed(answer.body.encode()), **facts)
 
 
 def forget(kept: KeptAnswer) -> None:
-    """Give the key back: the request failed by our own fault, and what it did was undone."""
+    """Give the key back: the request failed, by our own fault or the token's, and what it did was undone."""
     KeptAnswer.objects.filter(pk=kept.pk).delete()
 
 

@@ -69,6 +69,7 @@ class KeptAnswer(models.Model):
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
     media_type = models.CharField(max_length=100, blank=True)
+    etag = models.CharField(max_length=100, blank=True)
     encrypted_body = models.TextField(blank=True)
     created_at = models.DateTimeField(db_index=True)
 

@@ -5,7 +5,6 @@ import re
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -85,20 +84,26 @@ class Door(GenericViewSet[Any]):
 
     def handle_exception(self, exc: Exception) -> Response:
         try:
-            return super().handle_exception(exc)
+            answer = super().handle_exception(exc)
         except Exception:
-            if self.kept is not None:
-                forget(self.kept)
+            self._give_key_back()
             raise
+        if answer.data["code"] == "scope_missing":  # the key is the person's, whose other token may be for it
+            self._give_key_back()
+        return answer
+
+    def _give_key_back(self) -> None:
+        if self.kept is not None:
+            forget(self.kept)
+            self.kept = None
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if self.replayed is not None:
-            answer = self.replayed
-            return HttpResponse(answer.body, status=answer.status, content_type=answer.media_type)
+            return self.replayed.again(self.headers)
         final: Any = super().finalize_response(request, response, *args, **kwargs)
         if self.kept is not None:
             final.render()
-            keep(self.kept, Answer(final.status_code, final["Content-Type"], final.content.decode()))
+            keep(self.kept, Answer.of(final))
         return final  # type: ignore[no-any-return]
 
     # --- reading and answering ------------------------------------------------------------------------------

@@ -514,11 +514,11 @@ def test_token_revoked_by_itself_is_refused_at_once():
 
 def test_same_key_and_body_get_the_same_answer_and_have_one_effect(admin):
     body = {"name": "Keepers"}
-    first = admin.post("groups", body, key="k-1")
-    again = admin.post("groups", body, key="k-1")
+    first, headers = admin.post("groups", body, key="k-1"), dict(admin.headers)
+    again, same = admin.post("groups", body, key="k-1"), dict(admin.headers)
 
-    assert first == again
-    assert first[0] == 201
+    assert (again, same | {"X-Request-ID": ""}) == (first, headers | {"X-Request-ID": ""})
+    assert (first[0], "ETag" in same) == (201, True)
     assert KeptAnswer.objects.get().encrypted_body.count("Keepers") == 0
 
 
@@ -542,6 +542,22 @@ def test_refusals_are_kept_too(admin):
 
     assert first == admin.post("groups", {"name": ""}, key="k-1")
     assert first[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("requests", {"action": "admin_remove", "justification": "Moved on."}),
+        ("tokens", {"name": "Reports", "scopes": ["audit"], "lifetime": "P1D"}),
+    ],
+)
+def test_what_a_token_is_not_for_is_not_kept_for_the_right_one(path, body):
+    person = holder_of(Role.GLOBAL_ADMINISTRATOR)
+    weak, strong = Program(person, scopes="read"), Program(person)
+
+    codes = [program.post(path, body, key="k-1")[1]["code"] for program in (weak, strong)]
+
+    assert codes[0] == "scope_missing" != codes[1]
 
 
 def test_key_of_a_request_that_still_runs_refused(admin, monkeypatch):
