@@ -61,6 +61,7 @@ class Kind(models.TextChoices):
     REVIEW_STARTED = "review_started", _("Access review started")
     REVIEW_REMINDER = "review_reminder", _("Access review still waiting")
     REVIEW_CLOSED = "review_closed", _("Access review ended")
+    REVIEW_UNDONE = "review_undone", _("Access review: not all was removed")
     ALERTS_RAISED = "alerts_raised", _("New alerts")
 
 

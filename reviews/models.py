@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.authority import may
 from accounts.models import Group, User
+from approvals.history import CAUSES
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment
 from roles.models import Resource, Role
 
@@ -196,7 +197,7 @@ class Item(models.Model):
 
     class Outcome(models.TextChoices):
         KEEP = "keep", _("kept")
-        REMOVE = "remove", _("removed")
+        REMOVE = "remove", _("to be removed")  # what came of that, the result says
         NO_CHANGE = "no_change", _("nothing changed")
 
     class Result(models.TextChoices):
@@ -206,6 +207,9 @@ class Item(models.Model):
         PROTECTED = "protected", _("protected: left as it is")
         BY_HAND = "by_hand", _("to be done by hand")
         FAILED = "failed", _("failed")
+
+    # Removals that did not happen: somebody has to look at them.
+    UNDONE = (Result.PROTECTED, Result.BY_HAND, Result.FAILED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Without an index of its own: others begin with it, and a review writes each for every item when it begins.
@@ -276,6 +280,11 @@ class Item(models.Model):
     def access(self) -> str:
         """What the person has, in words."""
         return str(self.group) if self.group_id else f"{self.role} · {self.scope}"
+
+    @property
+    def result_cause(self) -> str:
+        """Why its removal came to nothing, in words; empty where it did not."""
+        return str(CAUSES.get(self.result_code, self.result_code))
 
     @property
     def assignment(self) -> AnyAssignment | None:

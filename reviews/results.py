@@ -16,7 +16,8 @@ from .models import Answer, Instance, Item
 
 COLUMNS = (
     *("person", "username", "kind", "access", "privileged", "since", "until", "last_used", "last_sign_in"),
-    *("recommendation", "because", "answer", "answered_by", "answered", "reason", "outcome", "result", "applied"),
+    *("recommendation", "because", "answer", "answered_by", "answered", "reason", "outcome", "result"),
+    *("result_code", "result_cause", "applied"),
 )
 PIECE = 500
 
@@ -26,6 +27,13 @@ def counts_of(instance: Instance) -> dict[Item.Outcome, int]:
     rows = instance.items.order_by().values_list("outcome").annotate(Count("pk"))
     found = dict(rows)
     return {each: found.get(each, 0) for each in Item.Outcome}
+
+
+def results_of(instance: Instance) -> dict[Item.Result, int]:
+    """Return what came of how many removals, of each result that there is. One statement."""
+    removals = instance.items.filter(outcome=Item.Outcome.REMOVE).order_by()
+    found = dict(removals.values_list("result").annotate(Count("pk")))
+    return {each: found[each] for each in Item.Result if each in found}
 
 
 def csv_lines(instance: Instance) -> Iterator[str]:
@@ -41,7 +49,8 @@ def _values(item: Item) -> list[Any]:
         *(item.user, item.user.username, item.kind, item.access, "yes" if item.is_privileged else "no"),
         *map(_moment, (item.since, item.until, item.last_used_at, item.last_sign_in_at)),
         *(item.recommendation, item.cause, item.verdict, item.decided_by or "", _moment(item.decided_at)),
-        *(item.justification, item.outcome, item.result, _moment(item.applied_at)),
+        *(item.justification, item.outcome, item.result),
+        *(item.result_code, item.result_cause, _moment(item.applied_at)),
     ]
 
 

@@ -24,7 +24,7 @@ from .context import others_of
 from .forms import AnswerForm, ItemsForm
 from .models import Instance, Item
 from .progress import progress, progress_by_reviewer, progress_in, progress_of
-from .results import counts_of, csv_lines, evidence_lines
+from .results import counts_of, csv_lines, evidence_lines, results_of
 
 PAGE = 50
 RESULTS = 20
@@ -148,6 +148,7 @@ def review_results(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "progress": progress(review),
         "reviewers": progress_by_reviewer(review)[:RESULTS] if is_open else [],
         "counts": [(outcome.label, number) for outcome, number in counts_of(review).items() if outcome],
+        "results": [(result, result.label, number) for result, number in results_of(review).items()],
         "page_obj": page,
         "sees": may(user, "reviews.view_instance", at=review),
         "runs": may(user, "reviews.run_instance", at=review),

@@ -20,7 +20,7 @@ from pim_site.templatetags.pim import day, dot, moment
 from reviews import services
 from reviews.models import Answer, Definition, Instance, Item, Stage
 from reviews.progress import nobody_asked, progress, progress_by_reviewer
-from reviews.results import counts_of
+from reviews.results import counts_of, results_of
 from reviews.views import file_of
 
 from .base import Act, Button, ConsoleAdmin, Section, link, list_of, page_of
@@ -97,7 +97,7 @@ class InstanceAdmin(ConsoleAdmin):
     narrowed_by = ("definition",)
     search_fields = ["definition__name"]
     list_select_related = ["definition"]
-    fields = ["series", "state_dot", "planned", "began", "ends", "how_far", "counts"]
+    fields = ["series", "state_dot", "planned", "began", "ends", "how_far", "counts", "results"]
     acts = (
         Act(
             slug="remind",
@@ -223,6 +223,10 @@ class InstanceAdmin(ConsoleAdmin):
             return "–"
         return ", ".join(f"{outcome.label}: {number}" for outcome, number in counts_of(review).items())
 
+    @admin.display(description=gettext_lazy("What came of removals"))
+    def results(self, review: Instance) -> str:
+        return ", ".join(f"{result.label}: {number}" for result, number in results_of(review).items()) or "–"
+
 
 def _reviewers_of(review: Instance) -> Section:
     heads = [_("Reviewer"), _("Answered"), _("Of"), _("Account")]
@@ -246,8 +250,14 @@ def _item_row(item: Item) -> list[Any]:
         item.get_recommendation_display(),
         dot(item.verdict, item.get_verdict_display()),
         str(item.decided_by or "–"),
-        dot(item.result, item.get_result_display()) if item.result else item.get_outcome_display() or "–",
+        _came_of(item),
     ]
+
+
+def _came_of(item: Item) -> str:
+    if not item.result:
+        return str(item.get_outcome_display()) or "–"
+    return dot(item.result, ": ".join(filter(None, [item.get_result_display(), item.result_cause])))
 
 
 @admin.register(Item)
@@ -259,7 +269,7 @@ class ItemAdmin(ConsoleAdmin):
     list_select_related = ["user", "role", "scope", "group", "decided_by"]
     fields = [
         *("review", "user", "access", "kind", "gives", "is_privileged", "from_day", "until_day", "used", "signed_in"),
-        *("recommendation", "cause", "verdict", "decided_by", "justification", "outcome", "result", "result_code"),
+        *("recommendation", "cause", "verdict", "decided_by", "justification", "outcome", "result", "cause_of_result"),
     ]
 
     def owned(self, user: User) -> Q:
@@ -276,6 +286,10 @@ class ItemAdmin(ConsoleAdmin):
     @admin.display(description=gettext_lazy("Access"))
     def access(self, item: Item) -> str:
         return item.access
+
+    @admin.display(description=gettext_lazy("Why not removed"))
+    def cause_of_result(self, item: Item) -> str:
+        return f"{item.result_cause} ({item.result_code})" if item.result_code else "–"
 
     @admin.display(description=gettext_lazy("Since"))
     def from_day(self, item: Item) -> SafeString:

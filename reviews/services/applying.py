@@ -17,7 +17,7 @@ from assignments.services import lock, update_group
 from audit.services import privileged, record, refusal_code
 from notifications.services import queue, suppress
 from reviews.models import Definition, Instance, Item
-from reviews.results import counts_of
+from reviews.results import counts_of, results_of
 from reviews.rules import check_can_apply, check_in_reach, outcome
 from reviews.walk import in_reach
 from roles.models import Resource
@@ -46,7 +46,7 @@ def settle(instance: Instance, *, actor: User | None, at: datetime) -> None:
     instance.save(update_fields=["state", "ended_at", "remind_at", "was_stopped", "applied_at"])
     suppress("review_started", "review_reminder", about=instance)
     counts = {str(outcome): number for outcome, number in counts_of(instance).items()}
-    _tell(instance, counts)
+    _tell(instance, "review_closed", **counts, itself=instance.state == Instance.State.APPLYING)
     record("review.closed", actor=actor, target=instance, after=counts)
 
 
@@ -59,17 +59,20 @@ def _state_after(instance: Instance) -> Instance.State:
     return Instance.State.APPLYING if itself else Instance.State.COMPLETED
 
 
-def _tell(instance: Instance, counts: dict[str, int]) -> None:
-    """Tell whom the series names, and who defined it if the results are still theirs to read."""
+def _told(instance: Instance) -> list[User]:
+    """Return whom the series names, and who defined it if the results are still theirs to read."""
     definition = instance.definition
     told, maker = {*definition.told.all()}, definition.created_by
     if maker and may(maker, "reviews.view_instance", at=instance):
         told.add(maker)
     elif definition.of_owners:
         told.discard(maker)
-    context = facts_for_mail(instance) | counts | {"itself": instance.state == Instance.State.APPLYING}
-    context["url"] = link("reviews:review-results", instance.pk)
-    queue("review_closed", to=sorted(told, key=str), about=instance, context=context)
+    return sorted(told, key=str)
+
+
+def _tell(instance: Instance, kind: str, **facts: Any) -> None:
+    context = facts_for_mail(instance) | facts | {"url": link("reviews:review-results", instance.pk)}
+    queue(kind, to=_told(instance), about=instance, context=context)
 
 
 @privileged("review_application.requested", target="instance")
@@ -173,14 +176,17 @@ def reason_of(item: Item) -> str:
 
 @transaction.atomic
 def finish(*, instance: Instance) -> bool:
-    """Note that all results are carried out; return False while some are left, or when it is noted already."""
+    """Note that all results are carried out, and tell whom the series names of removals that did not happen.
+
+    Return False while some are left, or when it is noted already.
+    """
     instance = locked(instance)
     if instance.state != Instance.State.APPLYING or instance.items.to_apply().exists():
         return False
     instance.state, instance.applied_at = Instance.State.APPLIED, now()
     instance.save(update_fields=["state", "applied_at"])
-    removals = instance.items.filter(outcome=Item.Outcome.REMOVE).order_by()
-    results = list(removals.values_list("result", flat=True))
-    after = {str(each): results.count(each) for each in Item.Result if each in results}
-    record("review.applied", actor=None, target=instance, after=after)
+    results = {str(each): number for each, number in results_of(instance).items()}
+    if not results.keys().isdisjoint(Item.UNDONE):
+        _tell(instance, "review_undone", **results)
+    record("review.applied", actor=None, target=instance, after=results)
     return True

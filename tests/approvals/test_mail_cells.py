@@ -209,7 +209,7 @@ PERSONAL |= {"emergency_used", "emergency_unreviewed", "emergency_sign_in"}
 # One mail of many, and what is kept of the audit elsewhere.
 PERSONAL |= {"digest", "weekly_digest", "checkpoint_signed"}
 # A campaign goes through many roles.
-PERSONAL |= {"review_started", "review_reminder", "review_closed"}
+PERSONAL |= {"review_started", "review_reminder", "review_closed", "review_undone"}
 # One mail of all that was found.
 PERSONAL |= {"alerts_raised"}
 

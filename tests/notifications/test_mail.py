@@ -60,6 +60,9 @@ FULL = {
     "keep": 3,
     "remove": 2,
     "no_change": 1,
+    "failed": 2,
+    "protected": 1,
+    "by_hand": 1,
     "url": URL,
 }
 # What each kind may hold, as those who queue it give it.
@@ -97,6 +100,7 @@ KINDS = {
     "review_started": "review about words expires_at url",
     "review_reminder": "review about words expires_at url",
     "review_closed": "review keep remove no_change url",
+    "review_undone": "review failed protected by_hand url",
     "alerts_raised": "items count more url",
 }
 CAUSES = ["expired", "deactivated", "removed", "eligibility_ended", "holder_disabled", "canceled"]
