@@ -23,6 +23,7 @@ from pim_site.models import RequestCounter
 from reviews.models import Answer, Asked
 from roles.models import RoleSettings
 from tests.api import Program
+from tests.client import refusing_silently
 from tests.factories import RoleFactory, TokenFactory, root
 from tests.refusals import snapshot
 from tests.test_matrix import MARKS, Cast, Writes, undone
@@ -123,7 +124,8 @@ class ApiCast(Cast):
 @pytest.fixture(scope="module")
 def cast(django_db_setup, django_db_blocker, tmp_path_factory):
     changed = override_settings(DEMO_DIR=tmp_path_factory.mktemp("demo"), API_REQUESTS_PER_MINUTE=10**6)
-    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), changed, undone():
+    quiet = refusing_silently()
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), changed, quiet, undone():
         patch.setattr(token_services, "USE_IS_NOTED_EVERY", timedelta(days=1))
         made = ApiCast()
         for token in made.tokens.values():

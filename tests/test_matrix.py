@@ -33,7 +33,7 @@ from pim_site.demo.mail import FileBackend, mailbox
 from pim_site.imports.packing import packed
 from reviews.models import Item
 from roles.models import Delegation, Role, RoleSettings
-from tests.client import signed_in, unrendered
+from tests.client import refusing_silently, signed_in, unrendered
 from tests.factories import (
     PASSWORD,
     ActivationFactory,
@@ -269,7 +269,7 @@ def undone():
 @pytest.fixture(scope="module")
 def cast(django_db_setup, django_db_blocker, tmp_path_factory):
     directory = override_settings(DEMO_DIR=tmp_path_factory.mktemp("demo"))
-    with django_db_blocker.unblock(), directory, undone():
+    with django_db_blocker.unblock(), directory, refusing_silently(), undone():
         yield Cast()
 
 
