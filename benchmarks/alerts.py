@@ -18,7 +18,7 @@ MOST_SECONDS, MOST_STATEMENTS, MOST_MEGABYTES = 15.0, 30, 64
 
 def lay_out(rows):
     """Beside the active assignments of `benchmarks.access`: people eligible for every other one, and a privileged role
-    in ten; nothing was asked for, so that nothing of it is accounted for.
+    in ten; of all but the last thousand of each a request and an event tell.
     """
     from django.db import connection
 
@@ -38,10 +38,38 @@ def lay_out(rows):
             [eligible.user_id, eligible.role_id],
         )
         like(cursor, eligible, "half", user_id="n.user_id", role_id="n.role_id")
+    for row in (held, eligible):
+        account_for(row)
     Role.objects.filter(name__endswith="0", built_in_key=None).update(is_privileged=True)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     print(f"{EligibleAssignment.objects.count()} eligible assignments", flush=True)
+
+
+def account_for(one):
+    """Let a request have made each assignment of this one's kind but a thousand, and an event tell of that."""
+    from django.db import connection, transaction
+
+    from approvals.models import Request
+    from audit.services import record
+
+    about = {"user": one.user, "role": one.role, "scope": one.scope}
+    states = {"action": "admin_assign", "status": "provisioned", "requested_at": one.created_at}
+    settings = one.role.settings.first() or type(one.role).objects.built_in("global_administrator").settings.get()
+    asked = Request.objects.create(**about, **states, settings=settings, **{f"{one.noun}_assignment": one})
+    with transaction.atomic(), connection.cursor() as cursor:
+        told = {"subject": one.user, "role": one.role, "scope": one.scope, "request": asked}
+        event = record(f"{one.noun}.assigned", actor=None, target=one, **told)
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {one.noun}_made AS SELECT gen_random_uuid() AS request_id, id, user_id, role_id"
+            f" FROM {one._meta.db_table} WHERE id <> %s OFFSET 1000",
+            [one.pk],
+        )
+        made = {"user_id": "n.user_id", "role_id": "n.role_id", f"{one.noun}_assignment_id": "n.id"}
+        like(cursor, asked, f"{one.noun}_made", id="n.request_id", **made)
+        told = {"subject_id": "n.user_id", "role_id": "n.role_id", "request_id": "n.request_id"}
+        key = "nextval(pg_get_serial_sequence('audit_event', 'id'))"
+        like(cursor, event, f"{one.noun}_made", id=key, target_id="n.id::text", **told)
 
 
 class Statements:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, Max, Model, OuterRef, Q, QuerySet
+from django.db.models import Count, DateTimeField, Exists, Max, Model, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group
@@ -12,7 +13,7 @@ from alerts.models import MOST
 from alerts.registry import Finding, Severity, alert
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from audit.models import Event
+from audit.models import Archive, Event
 from roles.builtin import rights_of
 from roles.models import Role
 
@@ -45,17 +46,29 @@ def assigned_outside(at: datetime) -> Iterator[Finding]:
 
 
 def _unaccounted(model: Any, at: datetime) -> QuerySet[Any]:
-    """Return what no request made; of the time that the audit still tells of, also what no event tells of.
+    """Return what no request made of which an event of the audit tells, for this holder, role and scope.
 
-    That a request points at a row is not enough: what was written past the site can be activated and extended here.
-    They are joined by the id of the request, which is a number to both databases.
+    That a request points at a row is not enough: what was written past the site can be activated and extended here,
+    and what was given here can be changed there. Row and request are compared, and request and event, never all three
+    at once, so that the database joins whole tables; by the id of the request, which is a number to both databases.
     """
-    first = Event.objects.order_by("at").values_list("at", flat=True).first() or at
-    made = Event.objects.filter(request_id=OuterRef("pk"), outcome=Event.Outcome.SUCCESS, action__in=MAKING[model.noun])
-    before = Q(requested_at__lt=first, requested_at__lte=OuterRef("created_at"))
-    asked = Request.objects.filter(before | Exists(made), **{f"{model.noun}_assignment": OuterRef("pk")})
-    rows: QuerySet[Any] = model.objects.lasting(at).exclude(Exists(asked)).described()
-    return rows.order_by("pk")
+    given = {"role_id": OuterRef("role_id"), "scope_id": OuterRef("scope_id")}
+    holder = Q(user_id=OuterRef("user_id")) | Q(group_id=OuterRef("group_id"))
+    asked = Request.objects.filter(holder, **given, **{f"{model.noun}_assignment": OuterRef("pk")})
+    subject = Coalesce(OuterRef("user_id"), OuterRef("group_id"))
+    made = Event.objects.filter(request_id=OuterRef("pk"), **given, subject_id=subject, action__in=MAKING[model.noun])
+    told = asked.filter(Exists(made.filter(outcome=Event.Outcome.SUCCESS)))
+    rows: QuerySet[Any] = model.objects.lasting(at).described().order_by("pk")
+    return rows.exclude(Exists(told)).exclude(Exists(_archived(asked)))
+
+
+def _archived(asked: QuerySet[Request]) -> QuerySet[Request]:
+    """Return those with which a row was made whose event is in an archive, and not here any more."""
+    until = Archive.objects.aggregate(until=Max("newest_at"))["until"]
+    if until is None:
+        return asked.none()
+    made_then = {"requested_at__lte": OuterRef("created_at"), "until__gte": OuterRef("created_at")}
+    return asked.alias(until=Value(until, DateTimeField())).filter(**made_then)
 
 
 @alert(

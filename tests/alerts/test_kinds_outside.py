@@ -11,26 +11,47 @@ from accounts.models import User
 from accounts.services import create_group
 from approvals import services
 from approvals.models import Request
-from assignments.models import ActiveAssignment
+from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.services import update_group
+from audit.models import Archive, Head
+from audit.services import record
 from roles.models import Role
 from roles.services import create_role
 from tests.alerts.finding import repaired, rows, words
-from tests.factories import ActiveFactory, EligibleFactory, RequestFactory, RoleFactory, UserFactory, holder_of, root
+from tests.factories import (
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RequestFactory,
+    ResourceFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+    root,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def administrator():
-    """Whose own role was given before the audit began."""
+    """Whose own role was given here."""
     person = holder_of(Role.GLOBAL_ADMINISTRATOR)
-    asked = {"requester": person, "user": person, "action": "admin_assign", "status": "provisioned"}
     row = ActiveAssignment.objects.get(user=person)
-    settings = row.role.settings.get()
-    about = {"role": row.role, "scope": row.scope, "settings": settings, "active_assignment": row}
-    Request.objects.create(**asked, **about, requested_at=row.starts_at)
+    about = {"role": row.role, "scope": row.scope}
+    states = {"action": "admin_assign", "status": "provisioned", "requested_at": row.starts_at}
+    asked = Request.objects.create(
+        requester=None, user=person, settings=row.role.settings.get(), active_assignment=row, **about, **states
+    )
+    record("active.assigned", actor=None, target=row, subject=person, request=asked, **about)
     return person
+
+
+def archive_until(at):
+    """As if the events until then were in a file, and not here any more."""
+    Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 9})
+    spans = {"first": 1, "last": 9, "oldest_at": at, "newest_at": at, "at": at}
+    Archive.objects.create(**spans, file="audit.jsonl", digest="0", note="", frontier=b"")
 
 
 def given(administrator, assign=services.assign_eligible, **terms):
@@ -79,14 +100,74 @@ def test_what_was_renewed_or_given_as_the_other_kind_was_given_here(administrato
     assert (rows("assigned_outside"), len(ActiveAssignment.objects.lasting(now()))) == (set(), 2)
 
 
-def test_what_is_older_than_the_audit_was_made_by_a_request_that_is_older_too(administrator):
-    made_at = now() - timedelta(hours=3)
-    outside, given_then = EligibleFactory.create_batch(2, created_at=made_at)
-    common = {"status": "provisioned", "stage": None, "expires_at": None}
-    RequestFactory(eligible_assignment=outside, requested_at=made_at + timedelta(hours=1), **common)
-    RequestFactory(eligible_assignment=given_then, action="admin_assign", requested_at=made_at, **common)
+OTHER = {"role": RoleFactory, "scope": ResourceFactory, "user": UserFactory}
 
-    assert rows("assigned_outside") == {outside}
+
+@pytest.mark.parametrize("column", OTHER)
+@pytest.mark.parametrize("assign", [services.assign_eligible, services.assign_active])
+def test_what_was_given_here_as_something_else_is_found(administrator, assign, column):
+    made = given(administrator, assign)
+    changed = made.eligible_assignment or made.active_assignment
+    type(changed).objects.filter(pk=changed.pk).update(**{column: OTHER[column]()})
+
+    assert rows("assigned_outside") == {changed}
+
+
+def test_what_was_given_to_a_group_here_is_not_found_until_it_is_another_group(administrator):
+    first, second = GroupFactory(), GroupFactory()
+    changed = given(administrator, holder=first).eligible_assignment
+    assert rows("assigned_outside") == set()
+
+    EligibleAssignment.objects.filter(pk=changed.pk).update(group=second)
+
+    assert rows("assigned_outside") == {changed}
+
+
+def test_request_changed_with_its_assignment_is_not_what_the_audit_tells_of(administrator):
+    made, role = given(administrator), RoleFactory()
+    EligibleAssignment.objects.filter(pk=made.eligible_assignment_id).update(role=role)
+    Request.objects.filter(pk=made.pk).update(role=role)
+
+    assert rows("assigned_outside") == {made.eligible_assignment}
+
+
+def made_of_old(asked_after=timedelta()):
+    """An eligibility with a request, of which no event tells; made three hours ago."""
+    made_at = now() - timedelta(hours=3)
+    row = EligibleFactory(created_at=made_at)
+    about = {"user": row.user, "role": row.role, "scope": row.scope, "eligible_assignment": row}
+    states = {"action": "admin_assign", "status": "provisioned", "stage": None, "expires_at": None}
+    RequestFactory(**about, **states, requested_at=made_at + asked_after)
+    return row
+
+
+@pytest.fixture
+def of_old():
+    return made_of_old()
+
+
+def test_assignment_older_than_the_audit_is_found_while_nothing_is_archived(administrator, of_old):
+    assert rows("assigned_outside") == {of_old}
+
+
+def test_assignment_whose_event_can_be_in_an_archive_rests_on_a_request_from_before_it(administrator, of_old):
+    asked_later = made_of_old(asked_after=timedelta(hours=1))
+    archive_until(now() - timedelta(hours=1))
+
+    assert rows("assigned_outside") == {asked_later}
+
+
+def test_assignment_younger_than_what_is_archived_is_found_without_an_event(administrator, of_old):
+    archive_until(of_old.created_at - timedelta(seconds=1))
+
+    assert rows("assigned_outside") == {of_old}
+
+
+def test_archived_assignment_that_is_not_what_was_asked_for_is_found(administrator, of_old):
+    archive_until(of_old.created_at)
+    EligibleAssignment.objects.filter(pk=of_old.pk).update(role=RoleFactory())
+
+    assert rows("assigned_outside") == {of_old}
 
 
 def test_request_that_the_audit_knows_nothing_of_is_no_request(administrator):
