@@ -2,7 +2,7 @@
 
 On PostgreSQL, with a million active assignments (`--rows` for fewer). The floor is a bare Django view with one SELECT;
 its runs and those of the check take turns, and what counts is the median of the ratios of neighbours: on a machine that
-others use as well, absolute figures say little. The floor passes what a page passes; for comparison there is one that
+others use as well, absolute figures say little. There are two floors: one passes what a page passes, and the harder one
 is answered as directly as the check.
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
 ROUNDS, SECONDS = 5, 3.0
+WORKERS, THREADS = 2, 4
 ROLES = 2000
 BATCH = 100
 GOALS = {"rate": 0.85, "batch": 25.0, "p99": 1.5}
@@ -107,8 +108,15 @@ def prepare(rows):
 
 
 def serve(port):
-    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--workers=2"]
-    command += ["--threads=4", "--no-control-socket", "--log-level=error", "benchmarks.server"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        f"--bind=127.0.0.1:{port}",
+        "--worker-class=gthread",
+        f"--workers={WORKERS}",
+    ]
+    command += [f"--threads={THREADS}", "--no-control-socket", "--log-level=error", "benchmarks.server"]
     server = subprocess.Popen(command, cwd=HOME)
     for _attempt in range(100):
         try:
@@ -187,7 +195,7 @@ def spent(*roots):
 def measure(port, asked, processes):
     """The ratios, and beside them what a request costs the server and the database together, which is steadier."""
     names = ("rate at 8", "rate at 32", "beside direct floor at 8", "beside direct floor at 32")
-    ratios = {name: [] for name in (*names, "p99 at 32", "batch at 8", "CPU at 8")}
+    ratios = {name: [] for name in (*names, "p99 at 32", "batch at 8", "batch beside the floor", "CPU at 8")}
     for _round in range(ROUNDS):
         for clients in (8, 32):
             begun = spent(*processes)
@@ -202,6 +210,7 @@ def measure(port, asked, processes):
             else:
                 batch = load(port, clients, asked["batch"])
                 ratios["batch at 8"].append(batch[0] * BATCH / check[0])
+                ratios["batch beside the floor"].append(batch[0] * BATCH / floor[0])
                 ratios["CPU at 8"].append(costs[0] / costs[1])
                 each = ", ".join(f"{1e6 * cost / SECONDS:.0f}" for cost in costs)
                 print(
@@ -213,10 +222,12 @@ def measure(port, asked, processes):
 
 
 def connections():
+    """How many connections to the database were ever opened."""
     from django.db import connection
 
+    time.sleep(2)  # the server counts a session some time after it began
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
         return cursor.fetchone()[0]
 
 
@@ -237,16 +248,18 @@ def main():
     asked = parser.parse_args()
     as_in_production()
     text, held = prepare(asked.rows)
+    before = connections()
     server = serve(asked.port)
     try:
         ratios = measure(asked.port, questions(text, held), (server.pid, database()))
-        opened = connections()
+        opened = connections() - before
     finally:
         server.terminate()
         server.wait(20)
-    print({name: round(value, 2) for name, value in ratios.items()}, f"{opened} connections to the database")
-    reached = ratios["rate at 8"] >= GOALS["rate"] and ratios["batch at 8"] >= GOALS["batch"]
-    return int(not (reached and ratios["p99 at 32"] <= GOALS["p99"] and opened <= 10))
+    print({name: round(value, 2) for name, value in ratios.items()}, f"{opened} connections opened")
+    rates = min(value for name, value in ratios.items() if name.startswith(("rate", "beside")))
+    reached = rates >= GOALS["rate"] and ratios["batch at 8"] >= GOALS["batch"]
+    return int(not (reached and ratios["p99 at 32"] <= GOALS["p99"] and opened <= WORKERS * THREADS))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ HOME = Path(__file__).resolve().parents[1]
 # How many times the examples each is asked. The one who may disable the others comes last; who may most, is asked most.
 PERSONAS = {"requester": 1, "approver": 1, "global_admin": 2}
 CASES, SHARE_OF_SUCCESS = 3_000, 0.3
+# The check asks each operation that answered once more without a token, and with one that is none.
+PROBES = 50
 # Those whose rows have ids that questions name.
 COLLECTIONS = (
     *("principals", "groups", "resources", "roles", "role_settings", "eligible_assignments", "active_assignments"),
@@ -120,9 +122,11 @@ def main():
 def judged(runs):
     answered = sum((counts for _status, counts, _text in runs), Counter())
     cases, good = answered.total(), answered["2"]
-    checked = all("ignored_auth" in text for _status, _counts, text in runs)
+    # Those who ask have a token that counts: an answer of 401 is one to a question asked without it, to see what comes.
+    probes = [len(re.findall(r'"status_code": ?401', text)) for _status, _counts, text in runs]
+    checked = min(probes) >= PROBES
     print(f"{cases} answers, {good / max(cases, 1):.0%} of them 2xx, {answered['5']} of them 5xx, by class: {answered}")
-    print(f"checks of authorisation ran: {checked}")
+    print(f"asked without a token that counts, and answered 401, by person: {probes}")
     failed = [status for status, _counts, _text in runs if status]
     return int(bool(failed) or cases < CASES or good < SHARE_OF_SUCCESS * cases or answered["5"] > 0 or not checked)
 
