@@ -139,6 +139,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
         asked = Asked.objects.filter(item=OuterRef("pk"), person=user, stage=OuterRef("instance__stage"))
         return self.filter(Exists(asked), is_settled=False)
 
+    def waiting_for(self, user: User, at: datetime) -> Self:
+        """What this person can answer now and has not been answered yet."""
+        return self.filter(instance__in=Instance.objects.open(at)).asked_of(user).unanswered()
+
     def ever_asked_of(self, user: User) -> Self:
         return self.filter(Exists(Asked.objects.filter(item=OuterRef("pk"), person=user)))
 

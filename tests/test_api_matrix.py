@@ -186,6 +186,7 @@ def review_body(cast, address, key):
         return {"reviewer": str(reviewer), "to": somebody, **REASON}
     return {
         "review_definitions": series | {"begins_at": "23:59:59"},
+        "review_definitions/apart": series | {"begins_at": "23:59:59"},
         "reviews/{id}/remind": {},
         "review_items/{id}/decide": {"verdict": "denied", **REASON},
         "review_items/{id}/undo": {},

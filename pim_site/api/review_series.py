@@ -108,6 +108,10 @@ def _terms_in(said: dict[str, Any]) -> dict[str, Any]:
     return said | {name: tuple(said[name]) for name in (*MANY, "stages") if name in said}
 
 
+class DefinitionsOut(serializers.Serializer[Any]):
+    definitions = DefinitionOut(many=True)
+
+
 class DefinitionFilter(RowFilter):
     class Meta:
         model = Definition
@@ -121,7 +125,7 @@ class Definitions(Rows):
     filterset_class = DefinitionFilter
     ordering_fields = ["name", "created_at"]
     ordering = ["name", "pk"]
-    scopes = dict.fromkeys(("create", "partial_update", "start", "discontinue"), Scope.REVIEW)
+    scopes = dict.fromkeys(("create", "apart", "partial_update", "start", "discontinue"), Scope.REVIEW)
 
     def rows(self, user: User) -> QuerySet[Definition]:
         return sight.review_definitions(user)
@@ -134,6 +138,15 @@ class Definitions(Rows):
         """Define a series; its first review begins by itself. An owner names the resource whose access is reviewed."""
         made = services.define(actor=self.actor, terms=SeriesTerms(**_terms_in(self.read(DefinitionIn))))
         return self.answer(self.found(made.pk), 201)
+
+    @extend_schema(request=DefinitionIn, responses={201: DefinitionsOut})
+    def apart(self, request: Request) -> Response:
+        """Define a series for each of the roles that it names, each named after its role, too."""
+        terms = SeriesTerms(**_terms_in(self.read(DefinitionIn)))
+        made = services.define_each(actor=self.actor, terms=terms)
+        rows = self.rows(self.actor).filter(pk__in=[each.pk for each in made]).order_by(*self.ordering)
+        context = self.get_serializer_context()
+        return Response({"definitions": DefinitionOut(rows, many=True, context=context).data}, status=201)
 
     @extend_schema(request=DefinitionIn, responses=DefinitionOut)
     def partial_update(self, request: Request, pk: UUID) -> Response:

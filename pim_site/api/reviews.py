@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 from drf_spectacular.types import OpenApiTypes
@@ -24,7 +24,7 @@ from reviews.views import file_of
 from . import sight
 from .base import Rows
 from .fields import Input, Moment, Named, Reference, Text, once_known
-from .lists import RowFilter
+from .lists import RowFilter, YesNo
 from .principals import GroupSummary, JustificationIn, Summary
 from .requests import Nothing
 from .review_series import DefinitionSummary
@@ -171,6 +171,7 @@ class ItemOut(serializers.ModelSerializer[Item]):
     last_sign_in_at = Moment(allow_null=True)
     decided_at = Moment(allow_null=True)
     applied_at = Moment(allow_null=True)
+    verdict_stage = serializers.IntegerField(help_text="In which stage it was answered last; 0: in none.")
     cause = once_known(Item.Cause)
     outcome = once_known(Item.Outcome)
     result = once_known(Item.Result)
@@ -179,8 +180,8 @@ class ItemOut(serializers.ModelSerializer[Item]):
         model = Item
         fields = [
             *("id", "review", "kind", "principal", "role", "scope", "group", "gives", "is_privileged", "since"),
-            *("until", "last_used_at", "last_sign_in_at", "recommendation", "cause", "verdict", "decided_by"),
-            *("decided_at", "justification", "outcome", "result", "result_code", "applied_at"),
+            *("until", "last_used_at", "last_sign_in_at", "recommendation", "cause", "verdict", "verdict_stage"),
+            *("decided_by", "decided_at", "justification", "outcome", "result", "result_code", "applied_at"),
         ]
         read_only_fields = fields
 
@@ -200,10 +201,15 @@ class ItemFilter(RowFilter):
     role = django_filters.UUIDFilter()
     scope = django_filters.UUIDFilter()
     group = django_filters.UUIDFilter()
+    waiting = YesNo(method="of_asker", help_text="What you are asked in an open review and have not answered yet.")
 
     class Meta:
         model = Item
         fields = ["review", "kind", "principal", "verdict", "recommendation", "outcome", "result", "is_privileged"]
+
+    def of_asker(self, rows: QuerySet[Item], name: str, wanted: bool) -> QuerySet[Item]:
+        waiting = Q(pk__in=Item.objects.waiting_for(self.request.user, now()).values("pk"))
+        return rows.filter(waiting if wanted else ~waiting)
 
 
 class AnswerIn(Input):

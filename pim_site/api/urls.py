@@ -19,6 +19,7 @@ from .webhooks import Deliveries, Subscriptions
 
 app_name = "api"
 LIST, ONE = {"get": "list"}, {"get": "retrieve"}
+SERIES: dict[str, Any] = {"basename": "review_definitions", "detail": False}
 MAKE, EDIT, DELETE = {"post": "create"}, {"patch": "partial_update"}, {"delete": "destroy"}
 
 
@@ -58,6 +59,7 @@ urlpatterns = [
     *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),
     *rows("webhook_deliveries", Deliveries, LIST, ONE, "send_again"),
     *rows("review_definitions", Definitions, LIST | MAKE, ONE | EDIT, "start", "discontinue"),
+    path("review_definitions/apart", Definitions.as_view({"post": "apart"}, **SERIES), name="review_definitions-apart"),
     *rows("reviews", Reviews, LIST, ONE, "stop", "clear", "remind", "reassign", "apply"),
     *(look("reviews", Reviews, what) for what in ("progress", "results", "evidence")),
     *rows("review_items", Items, LIST, ONE, "decide", "undo"),

@@ -4,13 +4,15 @@ import json
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils.timezone import now
 
+from reviews import services
 from reviews.models import Instance
 from reviews.tasks import apply_due, start_due
 from tests.api import Program
 from tests.factories import ActiveFactory, EligibleFactory, ResourceFactory, RoleFactory, UserFactory
-from tests.reviews.making import begun, series, stage
+from tests.reviews.making import begun, say, series, stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 REASON = {"justification": "As agreed with the auditors."}
@@ -64,6 +66,39 @@ def test_several_are_answered_alike_and_taken_back(admin):
     assert [item["id"] for item in left] == [items[0]]
     answers = program.get("review_decisions", review=str(review.pk))[1]["results"]
     assert sorted(answer["verdict"] for answer in answers) == ["approved", "approved", "not_reviewed"]
+
+
+def test_waiting_is_what_can_be_answered_now_and_is_not():
+    """Not what waited when a review ended; and in a second stage also what the first one answered."""
+    first, second, role = UserFactory(), UserFactory(), RoleFactory()
+    for _each in range(2):
+        EligibleFactory(role=role)
+    stages = stage(people=(first,)), stage(people=(second,))
+    over, still = (begun(series(*stages, roles=(role,))) for _each in range(2))
+    services.stop(instance=over, actor=None, justification="Enough.")
+    kept, other = still.items.order_by("pk")
+    say(still, first, "approved", kept)
+
+    def waiting(person, wanted="true"):
+        found = Program(person).get("review_items", waiting=wanted)[1]["results"]
+        return {(item["id"], item["verdict_stage"]) for item in found if wanted == "true" or item["verdict_stage"]}
+
+    assert (waiting(first), waiting(first, "false")) == ({(str(other.pk), 0)}, {(str(kept.pk), 1)})
+    assert waiting(second) == set()
+    with time_machine.travel(still.stage_ends_at, tick=False):
+        services.advance(instance=still)
+        assert waiting(first) == set()
+        assert waiting(second) == {(str(kept.pk), 1), (str(other.pk), 0)}
+
+
+def test_series_for_each_role_is_defined_at_once(admin):
+    reader, writer = RoleFactory(name="Reader"), RoleFactory(name="Writer")
+    asked = body(reader, UserFactory(), roles=[str(reader.pk), str(writer.pk)])
+
+    status, made = admin.post("review_definitions/apart", asked)
+
+    found = [(each["name"], each["roles"]) for each in made["definitions"]]
+    assert (status, found) == (201, [("Quarter · Reader", [str(reader.pk)]), ("Quarter · Writer", [str(writer.pk)])])
 
 
 def test_reviewer_sees_what_is_asked_and_nothing_else():
