@@ -175,6 +175,7 @@ CAUSES: dict[str, str | Promise] = {
     "ticket_required": _("no ticket given"),
     "too_long": _("too long"),
     "too_short": _("too short"),
+    "use_grant": _("for an administrator to grant"),
 }
 
 # What the file of one's own history holds.

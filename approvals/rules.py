@@ -31,7 +31,7 @@ class RequestRefused(ValidationError):
 class DecisionRefused(ValidationError):
     """A decision did not count.
 
-    Codes: ``own_request``, ``already_decided``, ``already_claimed``, ``not_claimed``, ``too_long``,
+    Codes: ``own_request``, ``already_decided``, ``use_grant``, ``already_claimed``, ``not_claimed``, ``too_long``,
     ``too_short``.
     """
 
@@ -160,6 +160,9 @@ def check_decision(
     """
     if actor.pk in (request.requester_id, request.user_id):
         raise DecisionRefused(_("Nobody decides their own request. Another approver must."), code="own_request")
+    if request.waits_for_administrator:
+        text = _("This waits for an administrator, who grants it and says until when, or denies it.")
+        raise DecisionRefused(text, code="use_grant")
     if not request.is_pending or request.expires_at is None or request.expires_at <= at:
         raise DecisionRefused(already_decided(request), code="already_decided")
     if has_decided:

@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     approve.add_argument("--code", default="", help="one-time code, where the role asks for one")
     approve.add_argument("--app", default="", help=APP)
     approve.add_argument("--for", dest="duration", type=length, metavar="1h", help="for less long than asked")
+    words = "of an extension or a renewal: until when"
+    approve.add_argument("--until", default="", metavar="2027-01-31T18:00:00Z", help=words)
     approve.add_argument("--deny", action="store_true", help="say no")
     check = add("check", acts.check, "does somebody hold a role now?", named="role, or its id")
     check.add_argument("--principal", default="", help="username or id; yourself if not said")

@@ -115,14 +115,25 @@ def approve(asked: Namespace) -> Outcome:
         rows = list(api.rows("approvals", expand="role,scope,principal,group"))
         return Outcome(rows, "\n".join(map(_asked_for, rows)) or "Nothing waits for you.")
     row = finding.waiting(api, asked.request)
-    verb = "deny" if asked.deny else "approve"
+    verb = _verb(asked, row)
     if asked.dry_run:
         return Outcome(row, f"{_asked_for(row)}\nThis is what would be decided ({verb}). Nothing was done.")
     if not asked.reason:
         raise Failure("Say why: --reason", code="justification_required")
-    body = {"justification": asked.reason} | ({"duration": asked.duration} if asked.duration else {})
+    given = {"duration": asked.duration, "ends_at": asked.until}
+    body = {"justification": asked.reason, **{name: value for name, value in given.items() if value}}
     request = _with_code(api, f"requests/{row['id']}/{verb}", body, asked)
     return Outcome(request, f"{row['reference']}: {request['status']}")
+
+
+def _verb(asked: Namespace, row: Row) -> str:
+    if asked.deny:
+        return "deny"
+    if row["status"] != "pending_admin_decision":
+        return "approve"
+    if not asked.until:
+        raise Failure("Say until when it is granted: --until 2027-01-31T18:00:00Z", code="end_required")
+    return "grant"
 
 
 def _asked_for(row: Row) -> str:

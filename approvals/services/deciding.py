@@ -48,7 +48,7 @@ def approve(
         The request: pending_approval, where more must approve; provisioned, scheduled, or failed with `failure_code`.
 
     Raises:
-        DecisionRefused: ``own_request``, ``already_decided``, ``too_long``, ``too_short``.
+        DecisionRefused: ``own_request``, ``already_decided``, ``use_grant``, ``too_long``, ``too_short``.
         NotAnApprover: ``not_an_approver``.
         RequestRefused: ``justification_required``. StepUpRefused: ``mfa_required``.
     """

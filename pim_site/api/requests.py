@@ -186,9 +186,6 @@ class Requests(Rows):
     def deny(self, request: ApiRequest, pk: UUID) -> Response:
         """Say no to an activation, an extension or a renewal."""
         said, row = self.read(DenyIn), self.found(pk)
-        if row.waits_for_administrator:
-            justification = said["justification"]
-            return self.answer(services.deny_extension(request=row, actor=self.actor, justification=justification))
         return self.answer(decided(self, [row], Decision.Verdict.DENIED, said)[0])
 
     @extend_schema(request=GrantIn, responses=RequestOut)
@@ -222,10 +219,16 @@ def _decision(door: Door, rows: list[Request], verdict: str, said: dict[str, Any
     facts = dict(said)
     code = facts.pop("code", "")
     check_text(facts["justification"], required=True)  # a code for what cannot be taken is lost
-    if Request.objects.filter(pk__in=[row.pk for row in rows]).asking_proof().exists():
+    if Request.objects.filter(pk__in=[row.pk for row in rows]).pending().asking_proof().exists():
         proof = door.prove(code, "request.decided", **decision_facts(rows, verdict))
         facts |= {"proof": proof, "proved_for": rows, "session": door.session}
-    return (services.approve if verdict == Decision.Verdict.APPROVED else services.deny), facts
+    return (services.approve if verdict == Decision.Verdict.APPROVED else _deny), facts
+
+
+def _deny(*, request: Request, actor: User, justification: str, **proved: Any) -> Request:
+    if request.waits_for_administrator:
+        return services.deny_extension(request=request, actor=actor, justification=justification)
+    return services.deny(request=request, actor=actor, justification=justification, **proved)
 
 
 # --- approvals ------------------------------------------------------------------------------------------------
@@ -267,7 +270,10 @@ class Approvals(Rows):
 
     @extend_schema(request=DecideIn, responses={200: ResultsOut})
     def create(self, request: ApiRequest) -> Response:
-        """Decide several activations with one reason, each by itself, with a result for each."""
+        """Decide several activations with one reason, each by itself, with a result for each.
+
+        Extensions and renewals can be denied so; who grants one says until when (`requests/{id}/grant`).
+        """
         said = self.read(DecideIn)
         rows, verdict = list({row.pk: row for row in said.pop("requests")}.values()), said.pop("verdict")
         decide, facts = _decision(self, rows, verdict, said)

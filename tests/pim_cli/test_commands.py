@@ -124,3 +124,33 @@ def test_netrc_does_not_take_the_place_of_the_token(server, monkeypatch, tmp_pat
     main(["list"])
 
     assert server.asked[0][1]["Authorization"] == "Bearer pim_secret"
+
+
+EXTENSION = {
+    "id": "r1",
+    "reference": "R-1",
+    "status": "pending_admin_decision",
+    "duration": None,
+    "justification": "More.",
+    "principal": PERSON["principal"],
+    "role": {"name": "Operator"},
+    "scope": {"label": "/"},
+}
+WAITING = {"results": [EXTENSION], "next": None}
+
+
+def test_extension_is_granted_until_the_end_that_is_said(server):
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in (WAITING, EXTENSION)]
+
+    assert main(["approve", "R-1", "--reason", "Agreed", "--until", "2027-01-31T18:00:00Z"]) == 0
+
+    path, _headers, body = server.asked[1]
+    assert path == "/api/v1/requests/r1/grant"
+    assert json.loads(body) == {"justification": "Agreed", "ends_at": "2027-01-31T18:00:00Z"}
+
+
+def test_extension_without_an_end_is_not_sent(server, capsys):
+    server.then(200, json.dumps(WAITING).encode())
+
+    assert (main(["approve", "R-1", "--reason", "Agreed"]), len(server.asked)) == (3, 1)
+    assert "--until" in capsys.readouterr().err

@@ -314,12 +314,33 @@ def test_decision_that_needs_a_code_carries_it(approver):
     assert (first[0], first[1]["code"], second[0]) == (403, "mfa_required", 200)
 
 
-def test_extensions_wait_for_administrators_in_the_same_list(admin):
-    asked = ExtensionFactory(
-        eligible_assignment=EligibleFactory(starts_at=now() - timedelta(days=60), ends_at=now() + timedelta(days=7))
+@pytest.fixture
+def extension():
+    dates = {"starts_at": now() - timedelta(days=60), "ends_at": now() + timedelta(days=7)}
+    return ExtensionFactory(
+        eligible_assignment=EligibleFactory(role=RoleFactory(settings__decision_mfa_required=True), **dates)
     )
 
-    assert [each["id"] for each in admin.get("approvals")[1]["results"]] == [str(asked.pk)]
+
+def test_extensions_wait_for_administrators_in_the_same_list(admin, extension):
+    assert [each["id"] for each in admin.get("approvals")[1]["results"]] == [str(extension.pk)]
+
+
+def test_extensions_are_denied_in_bulk_as_they_are_alone(admin, extension):
+    body = {"requests": [str(extension.pk)], "verdict": "denied", **REASON}
+
+    (result,) = admin.post("approvals", body)[1]["results"]
+
+    assert (result["status"], result["state"]) == (200, "denied")
+
+
+def test_extension_is_not_approved_but_granted(admin, extension):
+    bulk = {"requests": [str(extension.pk)], "verdict": "approved", **REASON}
+
+    status, refused = admin.post(f"requests/{extension.pk}/approve", REASON)
+    (result,) = admin.post("approvals", bulk)[1]["results"]
+
+    assert (status, refused["code"], result["status"], result["code"]) == (422, "use_grant", 422, "use_grant")
 
 
 def test_requests_filtered_and_expanded(admin):
