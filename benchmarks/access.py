@@ -164,6 +164,7 @@ def load(port, clients, question):
 def questions(text, held):
     """What is asked: the floors, one question, and a hundred at once."""
     headers = {"Authorization": f"Bearer {text}", "Host": "localhost", "X-Forwarded-Proto": "https"}
+    with_body = headers | {"Content-Type": "application/json"}
 
     def one():
         person, role, scope = random.choice(held)
@@ -171,7 +172,7 @@ def questions(text, held):
 
     def many():
         asked = [dict(zip(("principal", "role", "scope"), row, strict=True)) for row in random.choices(held, k=BATCH)]
-        return "POST", "/api/v1/access/check", json.dumps({"questions": asked}), headers
+        return "POST", "/api/v1/access/check", json.dumps({"questions": asked}), with_body
 
     floors = {name: lambda path=f"/{name}": ("GET", path, None, headers) for name in ("floor", "direct-floor")}
     return floors | {"check": one, "batch": many}

@@ -5,6 +5,8 @@ from django.urls import include, path
 from . import health, views
 from .metrics.views import metrics
 
+handler500 = "pim_site.views.server_error"
+
 urlpatterns = [
     path("api/v1/", include("pim_site.api.urls")),  # first: programs ask it before each of their own requests
     path("", views.home, name="home"),

@@ -1,10 +1,14 @@
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views import defaults
 from django.views.decorators.http import require_safe
 
 from accounts.sessions import SignedInRequest
 
+from .api.authentication import ROOT
+from .api.problems import problem_response
 from .home import overview
 
 
@@ -18,3 +22,11 @@ def home(request: SignedInRequest) -> HttpResponse:
 def no_console(request: SignedInRequest) -> HttpResponse:
     """Where the console sends people who have no right in it now."""
     return render(request, "no_console.html", status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what failed by our own fault; of the fault itself only the log tells, by the id of the request."""
+    if not request.path.startswith(ROOT):
+        return defaults.server_error(request)
+    text = _("Something went wrong here. Whoever runs this site finds it by the id of the request.")
+    return problem_response(500, "server_error", text)

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.timezone import now
@@ -34,8 +35,9 @@ from . import sight
 from .authentication import bearer_of
 from .base import Door
 from .fields import Moment
+from .lists import check_once
 from .principals import GroupSummary, Summary
-from .problems import Refused, problem_response
+from .problems import Refused, not_allowed, refused_response
 from .roles import ResourceSummary, RoleSummary
 
 MOST_QUESTIONS = 500
@@ -48,19 +50,22 @@ def access_check(request: HttpRequest) -> HttpResponse:
     """Answer one question by GET, or up to 500 by POST, of whoever has a token with the scope `read`."""
     try:
         if request.method == "GET":
-            return _json(_answered(request, [_question(request.GET.dict(), "")])[0])
+            return _json(_answered(request, [_question(_asked(request), "")])[0])
         if request.method == "POST":
-            return _json({"answers": _answered(request, _questions(request.body))})
+            return _json({"answers": _answered(request, _questions(request))})
     except Refused as refusal:
-        answer = problem_response(refusal.status_code, str(refusal.get_codes()), str(refusal.detail))
-        if refusal.status_code == 401:
-            answer["WWW-Authenticate"] = "Bearer"
-        return answer
-    return problem_response(405, "method_not_allowed", _("Ask by GET or POST."))
+        return refused_response(refusal)
+    return not_allowed("GET", "POST")
 
 
 def _json(answer: dict[str, Any]) -> HttpResponse:
     return HttpResponse(json.dumps(answer), content_type="application/json")
+
+
+def _asked(request: HttpRequest) -> dict[str, Any]:
+    if request.META["QUERY_STRING"].count("&") >= len(NAMES):  # else one that is there twice leaves another out
+        check_once(request.GET)
+    return request.GET.dict()
 
 
 def _question(asked: Any, place: str) -> Question:
@@ -72,7 +77,7 @@ def _question(asked: Any, place: str) -> Question:
     if not isinstance(asked, dict):
         raise _malformed(_("A question is an object."), place)
     if unknown := asked.keys() - NAMES:
-        raise Refused(_("There is no such parameter here."), "unknown_parameter", status=400, field=min(unknown))
+        raise _unknown(f"{place}.{min(unknown)}".strip("."))
     try:
         return Question(UUID(asked["principal"]), UUID(asked["role"]), UUID(asked["scope"]))
     except (KeyError, ValueError, AttributeError, TypeError) as error:
@@ -80,9 +85,15 @@ def _question(asked: Any, place: str) -> Question:
         raise _malformed(text, place) from error
 
 
-def _questions(body: bytes) -> list[Question]:
+def _questions(request: HttpRequest) -> list[Question]:
+    if request.GET:
+        raise _unknown(min(request.GET))
+    if request.content_type != "application/json":
+        raise Refused(_("The body must be JSON: application/json."), "unsupported_media_type", status=415)
     try:
-        asked = json.loads(body)
+        asked = json.loads(request.body)
+    except RequestDataTooBig as error:
+        raise Refused(_("The body is too large."), "too_large", status=413) from error
     except (ValueError, RecursionError) as error:
         raise _malformed(_("The body must be JSON.")) from error
     if not isinstance(asked, dict) or set(asked) != {"questions"} or not isinstance(asked["questions"], list):
@@ -90,6 +101,10 @@ def _questions(body: bytes) -> list[Question]:
     if not 1 <= len(asked["questions"]) <= MOST_QUESTIONS:
         raise _malformed(_("From 1 to %(limit)d questions.") % {"limit": MOST_QUESTIONS})
     return [_question(each, f"questions.{number}") for number, each in enumerate(asked["questions"])]
+
+
+def _unknown(field: str) -> Refused:
+    return Refused(_("There is no such parameter here."), "unknown_parameter", status=400, field=field)
 
 
 def _malformed(text: str, field: str = "") -> Refused:

@@ -45,13 +45,14 @@ def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _problems() -> dict[str, Any]:
+def _problems(**others: str) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     texts = {"400": "Not of this form", "401": "Nobody known", "403": "The token lacks `read`"}
-    texts |= {"404": "About somebody whom you may not see"}
+    texts |= {"404": "About somebody whom you may not see"} | others
     return {status: {"description": text, "content": content} for status, text in texts.items()}
 
 
+LARGE = {"413": "Too large", "415": "Not JSON"}
 _COMMON: dict[str, Any] = {"tags": ["access"], "security": [{"token": []}]}
 PATHS: dict[str, Any] = {
     "/api/v1/access/check": {
@@ -68,7 +69,7 @@ PATHS: dict[str, Any] = {
             "operationId": "access_check_many",
             "description": f"Up to {MOST_QUESTIONS} questions at once; the answers in their order. Changes nothing.",
             "requestBody": {"required": True, "content": _json("Questions")},
-            "responses": {"200": {"description": "", "content": _json("Answers")}, **_problems()},
+            "responses": {"200": {"description": "", "content": _json("Answers")}, **_problems(**LARGE)},
         },
     }
 }

@@ -1,10 +1,13 @@
 """Lists: which rows, in which order, a page at a time, with what beside them. What is not offered is refused."""
 
+from datetime import datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.db import models
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import filters, serializers
@@ -12,7 +15,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
-from .fields import Reference
+from .fields import Moment, Reference
 from .problems import Refused
 
 PAGE, LONGEST_PAGE = 50, 200
@@ -26,6 +29,20 @@ class YesNo(django_filters.TypedChoiceFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         choices = [("true", "true"), ("false", "false")]
         super().__init__(*args, choices=choices, coerce=lambda text: text == "true", **kwargs)
+
+
+class _MomentField(forms.DateTimeField):
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            return Moment().to_internal_value(value) if value else None
+        except serializers.ValidationError as error:
+            raise forms.ValidationError(_("Say the offset too, such as 2026-11-21T18:40:00Z."), "invalid") from error
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """Takes what `Moment` takes; django-filter's own takes a day alone, and what has no offset."""
+
+    field_class = _MomentField
 
 
 class RowFilter(django_filters.FilterSet):
@@ -106,7 +123,7 @@ def expandable(serializer: type[serializers.BaseSerializer[Any]]) -> list[str]:
 
 
 def check_parameters(request: Request, offered: set[str]) -> None:
-    """Refuse parameters that mean nothing here, and those without a value.
+    """Refuse parameters that mean nothing here, those without a value, and those that are there twice.
 
     Whoever misspells a filter, or fills in nothing, would see all rows for the filtered ones.
     """
@@ -115,3 +132,16 @@ def check_parameters(request: Request, offered: set[str]) -> None:
         raise serializers.ValidationError({name: [error] for name in unknown})
     if empty := next((name for name, value in request.query_params.items() if not value), ""):
         raise Refused(_("Leave out what you do not ask for."), "parameter_empty", field=empty)
+    check_once(request.query_params)
+
+
+def check_once(parameters: QueryDict) -> None:
+    """Refuse two values for one parameter, of which only one would count.
+
+    Raises:
+        Refused: ``parameter_repeated``.
+    """
+    for name, values in parameters.lists():
+        if len(values) > 1:
+            text = _("Ask one value at a time; of two only one would count.")
+            raise Refused(text, "parameter_repeated", status=400, field=name)

@@ -12,14 +12,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from .examples import METHODS
-from .problems import problem_response
+from .problems import not_allowed, problem_response
 from .schema import document
 
 
+@csrf_exempt
 @login_not_required
-@require_safe
-def schema(request: HttpRequest) -> JsonResponse:
+def schema(request: HttpRequest) -> HttpResponse:
     """Anybody may read how the API looks; it says nothing of what is in it."""
+    if request.method not in ("GET", "HEAD"):
+        return not_allowed("GET", "HEAD")
     return JsonResponse(document(), content_type="application/vnd.oai.openapi+json")
 
 

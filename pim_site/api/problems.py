@@ -50,8 +50,28 @@ def problem(status: int, code: str, detail: str, errors: list[dict[str, str]] | 
     return body | ({"errors": errors} if errors else {})
 
 
-def problem_response(status: int, code: str, detail: str) -> HttpResponse:
-    return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+) -> HttpResponse:
+    body = problem(status, code, detail, errors)
+    return JsonResponse(body, status=status, content_type=MEDIA_TYPE, headers=headers)
+
+
+def refused_response(refusal: Refused) -> HttpResponse:
+    """Return the answer to a refusal, for views outside the framework."""
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.status_code == HTTPStatus.UNAUTHORIZED else {}
+    return problem_response(*_of_refused(refusal), headers=headers)
+
+
+def not_allowed(*methods: str) -> HttpResponse:
+    allowed = ", ".join(methods)
+    text = _("What there is here is asked by %(methods)s.") % {"methods": allowed}
+    return problem_response(405, "method_not_allowed", text, headers={"Allow": allowed})
 
 
 def on_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -80,9 +100,7 @@ def _described(exception: Exception) -> tuple[int, str, str, list[dict[str, str]
             list(_flat(exception.get_full_details())),
         )
     if isinstance(exception, Refused):
-        code, detail = str(exception.get_codes()), str(exception.detail)
-        errors = [{"field": exception.field, "code": code, "detail": detail}] if exception.field else []
-        return exception.status_code, code, detail, errors
+        return _of_refused(exception)
     if isinstance(exception, exceptions.APIException):
         return exception.status_code, str(exception.get_codes()), str(exception.detail), []
     if isinstance(exception, RequestDataTooBig):
@@ -90,6 +108,12 @@ def _described(exception: Exception) -> tuple[int, str, str, list[dict[str, str]
     if isinstance(exception, SuspiciousOperation):
         return 400, "invalid", _("The request does not have the form that is described for it."), []
     return None
+
+
+def _of_refused(refusal: Refused) -> tuple[int, str, str, list[dict[str, str]]]:
+    code, detail = str(refusal.get_codes()), str(refusal.detail)
+    errors = [{"field": refusal.field, "code": code, "detail": detail}] if refusal.field else []
+    return refusal.status_code, code, detail, errors
 
 
 def status_of(refusal: ValidationError, code: str) -> int:

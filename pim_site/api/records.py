@@ -13,7 +13,7 @@ from notifications.models import Message
 
 from .base import Rows
 from .fields import Moment
-from .lists import RowFilter
+from .lists import MomentFilter, RowFilter
 
 
 class EventOut(serializers.ModelSerializer[Event]):
@@ -33,8 +33,8 @@ class EventOut(serializers.ModelSerializer[Event]):
 
 
 class EventFilter(RowFilter):
-    after = django_filters.IsoDateTimeFilter("at", lookup_expr="gte")
-    before = django_filters.IsoDateTimeFilter("at", lookup_expr="lt")
+    after = MomentFilter("at", lookup_expr="gte")
+    before = MomentFilter("at", lookup_expr="lt")
     actor = django_filters.UUIDFilter("actor_id")
     subject = django_filters.UUIDFilter("subject_id")
     role = django_filters.UUIDFilter("role_id")

@@ -28,7 +28,7 @@ from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
 from .fields import Coded, Input, Length, Moment, Named, Reference, Text
-from .lists import RowFilter
+from .lists import MomentFilter, RowFilter
 from .principals import GroupSummary, Summary
 from .problems import status_of
 from .roles import ResourceSummary, RoleSummary
@@ -90,8 +90,8 @@ class RequestFilter(RowFilter):
     requester = django_filters.UUIDFilter()
     role = django_filters.UUIDFilter()
     scope = django_filters.UUIDFilter()
-    requested_after = django_filters.IsoDateTimeFilter("requested_at", lookup_expr="gte")
-    requested_before = django_filters.IsoDateTimeFilter("requested_at", lookup_expr="lt")
+    requested_after = MomentFilter("requested_at", lookup_expr="gte")
+    requested_before = MomentFilter("requested_at", lookup_expr="lt")
 
     class Meta:
         model = Request

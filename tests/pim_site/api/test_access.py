@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -104,7 +105,7 @@ def test_check_by_nobody_refused(token):
 @pytest.mark.parametrize(
     "body",
     [
-        "",
+        " ",
         "[]",
         "{}",
         '{"questions": []}',
@@ -133,6 +134,50 @@ def test_check_with_another_parameter_refused():
 
     assert (status, refused["code"]) == (400, "unknown_parameter")
     assert refused["instance"] == f"urn:pim:request:{program.headers['X-Request-ID']}"
+
+
+def many(*differs):
+    asked = dict.fromkeys(("principal", "role", "scope"), str(uuid.UUID(int=1)))
+    return json.dumps({"questions": [asked | each for each in differs]})
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("address", "body", "media_type", "refusal"),
+    [
+        ("", many({}, {"role": "x"}), "application/json", (400, "invalid", ["questions.1"])),
+        ("", many({}, {"at": "x"}), "application/json", (400, "unknown_parameter", ["questions.1.at"])),
+        ("?at=1", many({}), "application/json", (400, "unknown_parameter", ["at"])),
+        ("", many({}), "text/plain", (415, "unsupported_media_type", [])),
+        ("", " " * 2_700_000, "application/json", (413, "too_large", [])),
+    ],
+)
+def test_check_of_many_refused_as_everywhere(address, body, media_type, refusal):
+    answer = Program(UserFactory()).client.post(f"/api/v1/access/check{address}", body, media_type)
+
+    problem = answer.json()
+    said = answer.status_code, problem["code"], [each["field"] for each in problem.get("errors", [])]
+    assert said == refusal
+
+
+@pytest.mark.once
+def test_check_with_a_parameter_that_is_there_twice_refused():
+    row = ActiveFactory()
+    twice = [*question(row).items(), ("principal", str(uuid.uuid4()))]
+
+    status, refused = Program(row.user).get(f"access/check?{urlencode(twice)}")
+
+    assert (status, refused["code"], refused["errors"][0]["field"]) == (400, "parameter_repeated", "principal")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("path", "allowed"), [("access/check", "GET, POST"), ("schema", "GET, HEAD")])
+def test_method_that_is_not_allowed_is_a_problem_that_says_which_are(path, allowed):
+    program = Program(UserFactory())
+
+    status, refused = program.send("PUT", path, {})
+
+    assert (status, refused["code"], program.headers["Allow"]) == (405, "method_not_allowed", allowed)
 
 
 @pytest.mark.once

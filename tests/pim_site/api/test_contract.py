@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import jsonschema
 import pytest
@@ -256,12 +256,29 @@ def test_every_body_is_among_the_forms_that_are_looked_at():
         ("roles", {"is_privileged": "perhaps", "resource": "x"}, "invalid"),
         ("requests", {"status": "lost"}, "invalid_choice"),
         ("access/mine", {"at": "2020-01-01"}, "unknown_parameter"),
+        ("audit_events", {"after": "2026-11-21"}, "invalid"),
+        ("audit_events", {"before": "2026-11-21T10:00:00"}, "invalid"),
+        ("requests", {"requested_after": "2026-11-21T10:00:00"}, "invalid"),
     ],
 )
 def test_parameter_that_is_not_offered_refused(admin, path, query, code):
     status, answer = admin.get(path, **query)
 
     assert (status, answer["code"], answer["errors"][0]["code"]) == (400, "invalid", code)
+
+
+def test_filter_that_is_there_twice_refused(admin):
+    status, answer = admin.get("requests?status=denied&status=pending_approval")
+
+    assert (status, answer["code"], answer["errors"][0]["field"]) == (400, "parameter_repeated", "status")
+
+
+def test_filter_takes_a_moment_in_any_offset(admin):
+    waiting = RequestFactory(requested_at=datetime(2026, 11, 21, 18, 40, tzinfo=UTC))
+    around = {"requested_after": "2026-11-21T19:40:00+01:00", "requested_before": "2026-11-21T18:40:01Z"}
+
+    assert [row["id"] for row in admin.get("requests", **around)[1]["results"]] == [str(waiting.pk)]
+    assert admin.get("requests", requested_after="2026-11-21T18:40:01Z")[1]["results"] == []
 
 
 def test_filter_without_a_value_does_not_show_all_rows(admin):
@@ -573,13 +590,10 @@ def test_key_of_a_request_that_still_runs_refused(admin, monkeypatch):
 def test_key_of_a_request_that_failed_by_our_fault_is_given_back(admin, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("pim_site.api.principals.create_group", lambda **facts: 1 / 0)
-        assert (
-            admin.client.post(
-                "/api/v1/groups", '{"name": "Keepers"}', "application/json", headers={"Idempotency-Key": "k-1"}
-            ).status_code
-            == 500
-        )
+        status, failed = admin.post("groups", {"name": "Keepers"}, key="k-1")
 
+    assert (status, failed["code"], "division" in json.dumps(failed)) == (500, "server_error", False)
+    assert failed["instance"] == f"urn:pim:request:{admin.headers['X-Request-ID']}"
     assert admin.post("groups", {"name": "Keepers"}, key="k-1")[0] == 201
 
 
