@@ -146,6 +146,11 @@ class ItemQuerySet(models.QuerySet["Item"]):
     def ever_asked_of(self, user: User) -> Self:
         return self.filter(Exists(Asked.objects.filter(item=OuterRef("pk"), person=user)))
 
+    def with_own(self, user: User) -> Self:
+        """Each with `is_own`: whether this person has said something in the present stage, which they may take back."""
+        words = Answer.objects.filter(item=OuterRef("pk"), person=user, stage=OuterRef("instance__stage"))
+        return self.annotate(is_own=Exists(words.standing()))
+
     def answered(self) -> Self:
         """Answered in the present stage."""
         return self.filter(verdict_stage=F("instance__stage"))
@@ -169,7 +174,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
 
 
 class Item(models.Model):
-    """One access of one person, as it was when the review began, with the answer that counts at present."""
+    """One access of one person, as it was when the review began, with the answer that counts at present.
+
+    Which one that is says `rules.counting`.
+    """
 
     class Kind(models.TextChoices):
         ELIGIBLE = "eligible", _("eligible")
@@ -240,7 +248,7 @@ class Item(models.Model):
     weight = models.PositiveSmallIntegerField(default=0)  # the higher, the sooner somebody should look at it
 
     verdict = models.CharField(_("answer"), max_length=15, choices=Verdict.choices, default=Verdict.NOT_REVIEWED)
-    verdict_stage = models.PositiveSmallIntegerField(default=0)  # in which it was given
+    verdict_stage = models.PositiveSmallIntegerField(default=0)  # the last in which anybody answered
     decided_by = models.ForeignKey(
         User, verbose_name=_("answered by"), null=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -313,6 +321,14 @@ class Asked(models.Model):
         return f"{self.person} · {self.item_id}"
 
 
+class AnswerQuerySet(models.QuerySet["Answer"]):
+    def standing(self) -> Self:
+        """The last word of each person in each stage, unless they took it back."""
+        later = Answer.objects.filter(item=OuterRef("item"), pk__gt=OuterRef("pk"))
+        same = Q(person=OuterRef("person"), stage=OuterRef("stage"))
+        return self.exclude(verdict=Item.Verdict.NOT_REVIEWED).exclude(Exists(later.filter(same)))
+
+
 class Answer(models.Model):
     """What somebody said about an item, and when. Rows are only added; taking an answer back is a row too."""
 
@@ -322,6 +338,8 @@ class Answer(models.Model):
     verdict = models.CharField(max_length=15, choices=Item.Verdict.choices)
     justification = models.TextField(blank=True, max_length=2000)
     answered_at = models.DateTimeField()
+
+    objects = AnswerQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

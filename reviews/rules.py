@@ -15,7 +15,7 @@ from accounts.models import Group, User
 from assignments.rules import HORIZON, says_nothing
 from roles.models import Resource, Role
 
-from .models import Definition, Instance, Item, Stage
+from .models import Answer, Definition, Instance, Item, Stage
 from .schedule import LONGEST, MORNING, Plan, Recurrence
 
 MOST_STAGES = 3
@@ -23,6 +23,7 @@ MOST_INACTIVE_DAYS = 730  # Entra: access reviews of inactive users
 MOST_COUNT = 1000
 # One form, and one wait for the page.
 MOST_AT_ONCE = 200
+DECISIVE = {Item.Verdict.APPROVED: Item.Outcome.KEEP, Item.Verdict.DENIED: Item.Outcome.REMOVE}
 
 
 class SeriesRefused(ValidationError):
@@ -251,6 +252,29 @@ def check_reason(definition: Definition, verdict: str, justification: str) -> No
         raise ReviewRefused(_("Say why: this review asks for a reason."), code="justification_required")
 
 
+def check_own_words(items: Collection[Item]) -> None:
+    """Nobody takes back what somebody else said.
+
+    Args:
+        items: those about which the person has said something in the present stage.
+    """
+    if not items:
+        text = _("You have not answered this yourself in this stage, so there is nothing to take back. Answer it.")
+        raise ReviewRefused(text, code="nothing_to_do")
+
+
+def counting(words: Sequence[Answer]) -> Answer | None:
+    """Return the answer that counts: the last that says keep or remove, of whoever and in whichever stage.
+
+    "Don't know" says that the question was answered in its stage, and nothing against what anybody else said.
+
+    Args:
+        words: the last of each person in each stage (`AnswerQuerySet.standing`), the oldest first.
+    """
+    decisive = [word for word in words if word.verdict in DECISIVE]
+    return next(iter((decisive or list(words))[-1:]), None)
+
+
 def nothing_to_reassign() -> ReviewRefused:
     return ReviewRefused(_("This person is asked nothing any more in this review."), code="nothing_to_do")
 
@@ -324,12 +348,12 @@ def outcome(verdict: str, *, no_answer: str, recommendation: str, was_stopped: b
     """Return what comes of an item when its review ends.
 
     Args:
-        verdict: the last answer that anybody gave in any stage.
-        no_answer: one of `Definition.NoAnswer`; in a review that was stopped, nothing comes of no answer.
+        verdict: of the answer that counts.
+        no_answer: one of `Definition.NoAnswer`, which counts also where nobody knew; in a review that was stopped,
+            nothing comes of either.
     """
-    answered = {Item.Verdict.APPROVED: Item.Outcome.KEEP, Item.Verdict.DENIED: Item.Outcome.REMOVE}
-    if verdict in answered:
-        return answered[Item.Verdict(verdict)]
+    if verdict in DECISIVE:
+        return DECISIVE[Item.Verdict(verdict)]
     if was_stopped:
         return Item.Outcome.NO_CHANGE
     recommended = {Item.Recommendation.KEEP: Item.Outcome.KEEP, Item.Recommendation.REMOVE: Item.Outcome.REMOVE}

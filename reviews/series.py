@@ -132,7 +132,7 @@ class Definition(models.Model):
 
 
 class Stage(models.Model):
-    """Who is asked, for how long. The stages of a review follow one another; the last answer to a question counts."""
+    """Who is asked, for how long. The stages of a review follow one another; the last keep or remove counts."""
 
     class Reviewers(models.TextChoices):
         NAMED = "named", _("the people and groups named here")

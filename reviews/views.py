@@ -53,7 +53,7 @@ def review_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
     is_open = review.is_open(at)
     items = review.items.asked_of(user) if is_open else review.items.ever_asked_of(user)
     left = is_open and request.GET.get("show") != "all"
-    shown = items.unanswered() if left else items
+    shown = items.unanswered() if left else items.with_own(user)
     page = Paginator(shown.worst_first().described(), PAGE).get_page(request.GET.get("page"))
     rows = list(page)
     context = {
@@ -78,7 +78,7 @@ def review_answer(request: SignedInRequest, pk: UUID) -> HttpResponse:
         return services.answer(instance=review, actor=request.user, **facts)
 
     form = AnswerForm(request.POST)
-    return _done(request, _review(request, pk), form, answer, _answered_words)
+    return _done(request, _review(request, pk), form, answer, lambda items: _answered_words(items, form))
 
 
 @require_POST
@@ -117,11 +117,13 @@ def _back(request: SignedInRequest, review: Instance) -> str:
     return f"{url}?{query}" if query else url
 
 
-def _answered_words(items: list[Item]) -> str:
+def _answered_words(items: list[Item], form: AnswerForm) -> str:
+    """Say what was said; which answer counts may be another, where somebody does not know."""
+    said = Item.Verdict(form.cleaned_data["verdict"]).label
     if len(items) == 1:
-        return _("%(item)s: %(answer)s.") % {"item": items[0], "answer": items[0].get_verdict_display()}
+        return _("%(item)s: %(answer)s.") % {"item": items[0], "answer": said}
     text = ngettext("%(count)d access answered: %(answer)s.", "%(count)d accesses answered: %(answer)s.", len(items))
-    return text % {"count": len(items), "answer": items[0].get_verdict_display()}
+    return text % {"count": len(items), "answer": said}
 
 
 def _retracted_words(items: list[Item]) -> str:

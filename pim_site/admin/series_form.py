@@ -63,7 +63,9 @@ def _fields() -> dict[str, forms.Field]:
         "takes": forms.ChoiceField(
             label=gettext_lazy("What it is asked about"),
             choices=Stage.Takes.choices,
-            help_text=gettext_lazy("The answer of the last stage counts; without one, that of the stage before."),
+            help_text=gettext_lazy(
+                "The keep or remove of the last stage counts; where it says neither, that of the stage before."
+            ),
         ),
     }
 
@@ -144,7 +146,7 @@ class _SeriesForm(ServiceForm):
             "kinds": gettext_lazy("An activation is never reviewed, but the eligibility that it comes from."),
             "inactive_days": gettext_lazy("Only who has not signed in for so many days, up to 730. Empty: everybody."),
             "count": gettext_lazy("After so many reviews the series ends. Empty: without end."),
-            "no_answer": gettext_lazy("What happens to access about which nobody has answered."),
+            "no_answer": gettext_lazy("What happens to access about which nobody has answered, or nobody knew."),
             "applies_itself": gettext_lazy(
                 "Removals begin when the review has ended. Otherwise an administrator looks at the results first."
             ),

@@ -231,14 +231,14 @@ class Items(Rows):
 
     @extend_schema(request=AnswerIn, responses=ItemOut)
     def decide(self, request: Request, pk: UUID) -> Response:
-        """Say whether it is still needed; until the stage ends the last answer counts."""
+        """Say whether it is still needed; until the stage ends the last keep or remove counts."""
         item, said = self.found(pk), self.read(AnswerIn)
         services.answer(instance=item.instance, items=[item.pk], actor=self.actor, **said)
         return self.answer(self.found(pk))
 
     @extend_schema(request=Nothing, responses=ItemOut)
     def undo(self, request: Request, pk: UUID) -> Response:
-        """Take back what was answered in this stage."""
+        """Take back what one answered oneself in this stage."""
         item = self.found(pk)
         self.read(Nothing)
         services.retract(instance=item.instance, items=[item.pk], actor=self.actor)

@@ -16,8 +16,10 @@ from reviews.rules import (
     check_chosen,
     check_not_own,
     check_open,
+    check_own_words,
     check_reason,
     check_reviewers,
+    counting,
     nothing_to_reassign,
 )
 
@@ -32,6 +34,8 @@ def answer(
     *, instance: Instance, items: Iterable[UUID], actor: User, verdict: str, justification: str = ""
 ) -> list[Item]:
     """Say of some accesses whether they are still needed. The last answer of anybody who is asked counts.
+
+    Who does not know takes back only what they said themselves: what others said, or an earlier stage, counts on.
 
     Args:
         items: their keys; several only where none is privileged.
@@ -51,26 +55,27 @@ def answer(
     check_not_own(rows, actor, stage)
     check_text(justification, required=False)
     check_reason(instance.definition, verdict, justification)
-    for item in rows:
-        _put(item, instance.stage, actor, Item.Verdict(verdict), justification.strip())
+    said: dict[str, Any] = {"verdict": Item.Verdict(verdict), "justification": justification.strip()}
+    _say(rows, "review_item.answered", stage=instance.stage, actor=actor, **said)
     return rows
 
 
 @privileged("review_item.retracted", target="instance")
 def retract(*, instance: Instance, items: Iterable[UUID], actor: User) -> list[Item]:
-    """Take back what was answered in this stage; what an earlier stage answered counts again.
+    """Take back what one answered oneself in this stage; what others answered, or an earlier stage, counts again.
 
     Raises:
-        ReviewRefused: ``not_open``, ``nothing_chosen``, ``too_many``, ``not_asked``.
+        ReviewRefused: ``not_open``, ``nothing_chosen``, ``too_many``, ``not_asked``; ``nothing_to_do``: the actor has
+            said nothing about any of them in this stage.
     """
     instance = locked(instance)
     check_open(instance, at=now())
-    rows = [item for item in _chosen(instance, items, actor, alone=False) if item.verdict_stage == instance.stage]
-    for item in rows:
-        before = item.verdict
-        Answer.objects.create(item=item, person=actor, stage=instance.stage, verdict=NOTHING, answered_at=now())
-        _stand(item, _standing(item, before_stage=instance.stage))
-        _record("review_item.retracted", item, actor=actor, before={"answer": before}, after={"answer": item.verdict})
+    asked = _chosen(instance, items, actor, alone=False)
+    own = Answer.objects.filter(item__in=asked, person=actor, stage=instance.stage).standing()
+    keys = set(own.values_list("item", flat=True))
+    rows = [item for item in asked if item.pk in keys]
+    check_own_words(rows)
+    _say(rows, "review_item.retracted", stage=instance.stage, actor=actor, verdict=NOTHING)
     return rows
 
 
@@ -82,26 +87,34 @@ def _chosen(instance: Instance, items: Iterable[UUID], actor: User, *, alone: bo
     return asked
 
 
-def _put(item: Item, stage: int, actor: User, verdict: Item.Verdict, justification: str) -> None:
-    before = item.verdict
-    answer = Answer.objects.create(
-        item=item, person=actor, stage=stage, verdict=verdict, justification=justification, answered_at=now()
-    )
-    _stand(item, answer)
-    facts: dict[str, Any] = {"before": {"answer": before}, "after": {"answer": verdict}}
-    _record("review_item.answered", item, actor=actor, justification=justification, **facts)
+def _say(
+    items: list[Item], action: str, *, stage: int, actor: User, verdict: Item.Verdict, justification: str = ""
+) -> None:
+    """Add somebody's word about each of these; `NOTHING` takes back what they said before in this stage."""
+    at, before = now(), {item.pk: item.verdict for item in items}
+    word: dict[str, Any] = {"person": actor, "stage": stage, "verdict": verdict, "justification": justification}
+    Answer.objects.bulk_create([Answer(item=item, answered_at=at, **word) for item in items])
+    _stand(items)
+    for item in items:
+        after = {"answer": item.verdict, "said": verdict}
+        facts: dict[str, Any] = {"before": {"answer": before[item.pk]}, "after": after}
+        _record(action, item, actor=actor, justification=justification, **facts)
 
 
-def _standing(item: Item, *, before_stage: int) -> Answer | None:
-    """Return the last answer of the stages before, unless it was taken back there."""
-    last = item.answers.filter(stage__lt=before_stage).select_related("person").last()
-    return last if last and last.verdict != NOTHING else None
+def _stand(items: list[Item]) -> None:
+    """Write to each of these which answer counts, and up to which stage there are answers."""
+    words: dict[UUID, list[Answer]] = {}
+    for word in Answer.objects.filter(item__in=items).standing().select_related("person"):
+        words.setdefault(word.item_id, []).append(word)
+    for item in items:
+        _put(item, words.get(item.pk, []))
 
 
-def _stand(item: Item, answer: Answer | None) -> None:
-    item.verdict, item.verdict_stage = (answer.verdict, answer.stage) if answer else (NOTHING, 0)
+def _put(item: Item, words: list[Answer]) -> None:
+    answer = counting(words)
+    item.verdict, item.justification = (answer.verdict, answer.justification) if answer else (NOTHING, "")
     item.decided_by, item.decided_at = (answer.person, answer.answered_at) if answer else (None, None)
-    item.justification = answer.justification if answer else ""
+    item.verdict_stage = max((word.stage for word in words), default=0)
     item.save(update_fields=["verdict", "verdict_stage", "decided_by", "decided_at", "justification"])
 
 

@@ -165,10 +165,13 @@ def _remove_membership(user: User, group: Group) -> Item.Result:
 
 def reason_of(item: Item) -> str:
     """Return why an access is removed, for the request, the audit and the mail to its holder."""
-    facts = {"review": item.instance.definition.name, "user": item.decided_by, "reason": item.justification}
+    facts: dict[str, Any] = {"review": item.instance.definition.name, "user": item.decided_by}
+    facts["reason"] = item.justification
     if item.verdict != Item.Verdict.DENIED:
-        cause = Definition.NoAnswer(item.instance.definition.no_answer).label
-        return _("Access review “%(review)s”: nobody answered, so: %(cause)s.") % {**facts, "cause": cause}
+        facts["cause"] = Definition.NoAnswer(item.instance.definition.no_answer).label
+        if item.verdict == Item.Verdict.DONT_KNOW:
+            return _("Access review “%(review)s”: %(user)s did not know, so: %(cause)s.") % facts
+        return _("Access review “%(review)s”: nobody answered, so: %(cause)s.") % facts
     if not item.justification:
         return _("Access review “%(review)s”: %(user)s answered that it is not needed.") % facts
     return _("Access review “%(review)s”, %(user)s: %(reason)s") % facts

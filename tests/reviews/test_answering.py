@@ -219,6 +219,50 @@ def test_answer_taken_back_in_a_later_stage_leaves_that_of_the_one_before(second
     assert (kept.verdict, kept.verdict_stage) == ("approved", 1)
 
 
+def test_not_knowing_in_a_later_stage_leaves_what_the_one_before_said(second, reviewer):
+    with at_stage(second):
+        say(second, reviewer, "dont_know")
+
+    assert second.items.unanswered().count() == 0
+    assert list(second.items.order_by("pk").values_list("verdict", "verdict_stage")) == [
+        ("approved", 2),
+        ("denied", 2),
+        ("dont_know", 2),
+    ]
+    assert list(ended(second).items.order_by("pk").values_list("outcome", flat=True)) == ["keep", "remove", "no_change"]
+
+
+@pytest.fixture
+def shared():
+    """A review of one access about which two people are asked."""
+    both, role = (UserFactory(), UserFactory()), EligibleFactory().role
+    return begun(series(stage(people=both), roles=(role,))), *both
+
+
+def test_not_knowing_leaves_what_somebody_else_said_and_is_kept(shared):
+    review, one, other = shared
+    say(review, one, "approved")
+    say(review, other, "dont_know")
+
+    assert standing(review.items.get())[:2] == ("approved", one)
+    facts = Event.objects.filter(action="review_item.answered").order_by("id").last().facts
+    assert (facts["before"], facts["after"]) == ({"answer": "approved"}, {"answer": "approved", "said": "dont_know"})
+
+
+def test_one_takes_back_only_what_one_said_oneself(shared):
+    review, one, other = shared
+    item = review.items.get()
+    say(review, one, "denied")
+    with refused("nothing_to_do"):
+        services.retract(instance=review, items=[item.pk], actor=other)
+    say(review, other, "approved")
+
+    services.retract(instance=review, items=[item.pk], actor=other)
+
+    assert standing(item)[:2] == ("denied", one)
+    assert [review.items.with_own(each).get().is_own for each in (one, other)] == [True, False]
+
+
 # --- asking somebody else -------------------------------------------------------------------------------------
 
 

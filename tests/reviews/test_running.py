@@ -1,9 +1,10 @@
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.utils.timezone import now
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from approvals import services as approvals
@@ -11,7 +12,7 @@ from assignments.rules import AssignmentRefused
 from audit.models import Event
 from notifications.models import Message
 from reviews import services
-from reviews.models import Definition, Instance
+from reviews.models import Definition, Instance, Stage
 from reviews.tasks import advance_due, apply_due, remind_due, start_due
 from roles.models import Role
 from roles.services import govern_group
@@ -20,7 +21,6 @@ from tests.factories import (
     ActiveFactory,
     EligibleFactory,
     GroupFactory,
-    RoleFactory,
     UserFactory,
     holder_of,
 )
@@ -201,6 +201,15 @@ def test_nobody_answered_is_said_in_the_reason(reviewer):
     assert reason == "Access review “Quarter”: nobody answered, so: remove the access."
 
 
+def test_nobody_knew_is_said_in_the_reason(reviewer):
+    review = review_of(EligibleFactory(), reviewer=reviewer, no_answer="remove", name="Quarter")
+    say(review, reviewer, "dont_know")
+    applied(ended(review))
+
+    reason = Event.objects.get(action="eligible.removed").justification
+    assert reason == f"Access review “Quarter”: {reviewer} did not know, so: remove the access."
+
+
 def test_series_applies_by_itself(reviewer):
     eligible = EligibleFactory()
 
@@ -290,42 +299,82 @@ def test_membership_left_meanwhile_is_gone(reviewer):
 
 # --- whatever is answered -------------------------------------------------------------------------------------
 
-SAYINGS = st.lists(st.sampled_from(["approved", "denied", "dont_know", "retract", None]), min_size=4, max_size=4)
+DECISIVE = {"approved": "keep", "denied": "remove"}
+UNANSWERED = {"no_change": "no_change", "remove": "remove", "approve": "keep", "recommendation": "remove"}
+SAYING = st.tuples(st.integers(0, 2), st.sampled_from([*DECISIVE, "dont_know", "undo"]))
+STAGE = st.tuples(st.sampled_from(Stage.Takes.values), st.lists(SAYING, max_size=4))
+ALL, UNDENIED = Stage.Takes.values
+A, B = 0, 1
 
 
-@settings(max_examples=5, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+class Words:
+    """A model of the answers to one question: who said what in which stage, the last thing said last."""
+
+    def __init__(self):
+        self.said = {}
+
+    @property
+    def counts(self):
+        return next((word for word in reversed(self.said.values()) if word in DECISIVE), None)
+
+    def hear(self, stage, person, word):
+        """Return whether there was anything to take back, where it is to be taken back."""
+        taken = self.said.pop((stage, person), None)
+        if word == "clear":
+            taken = taken or self.said
+            self.said = {}
+        elif word != "undo":
+            self.said[stage, person] = word
+        return bool(taken)
+
+
+def carry_out(review, number, person, word):
+    if word == "clear":
+        return services.clear(instance=review, actor=None, justification="Asked wrongly.")
+    if word == "undo":
+        return services.retract(instance=review, items=[review.items.get().pk], actor=person)
+    return say(review, person, word)
+
+
+def answered_as_said(review, stages, people):
+    """Say all that, stage by stage; what the model of it has at the end."""
+    words = Words()
+    for number, (takes, sayings) in enumerate(stages, start=1):
+        asked = number == 1 or takes == ALL or words.counts != "denied"
+        assert (review.stage, review.items.asked_of(people[0]).exists()) == (number, asked)
+        for who, word in sayings if asked else ():
+            there = words.hear(number, who % len(people), word)
+            with nullcontext() if there or word not in ("undo", "clear") else refused("nothing_to_do"):
+                carry_out(review, number, people[who % len(people)], word)
+        with time_machine.travel(review.stage_ends_at - timedelta(seconds=1), tick=False) as clock:
+            clock.shift(1)
+            services.advance(instance=review)
+        review = Instance.objects.get(pk=review.pk)
+    return words.counts
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(ALL, [(A, "approved")]), (ALL, [(A, "dont_know")])], 1, "remove", True)
+@example([(ALL, [(A, "denied")]), (ALL, [(B, "dont_know")])], 2, "approve", False)
+@example([(ALL, [(A, "approved"), (B, "dont_know")])], 2, "remove", True)
+@example([(ALL, [(A, "approved"), (B, "denied"), (B, "undo")])], 2, "remove", True)
 @given(
-    sayings=SAYINGS,
+    stages=st.lists(STAGE, min_size=1, max_size=3),
+    count=st.integers(1, 3),
     no_answer=st.sampled_from(Definition.NoAnswer.values),
     itself=st.booleans(),
-    again=SAYINGS,
 )
-def test_nothing_approved_is_removed_and_nothing_denied_is_kept(sayings, again, no_answer, itself):
-    reviewer, role = UserFactory(), RoleFactory()
-    rows = [EligibleFactory(role=role) for _each in sayings]
-    review = begun(series(stage(people=(reviewer,)), roles=(role,), no_answer=no_answer, applies_itself=itself))
-    last = {}
-    for row, saying in [*zip(rows, sayings, strict=True), *zip(rows, again, strict=True)]:
-        item = review.items.get(user=row.user)
-        if saying == "retract":
-            services.retract(instance=review, items=[item.pk], actor=reviewer)
-            last[row.pk] = None
-        elif saying:
-            say(review, reviewer, saying, item)
-            last[row.pk] = saying
-    review = ended(review)
-    if review.state == "completed":
-        services.request_application(instance=review, actor=None)
-    apply_due()
+def test_nothing_approved_is_removed_and_nothing_denied_is_kept(stages, count, no_answer, itself):
+    with time_machine.travel(utc(2027, 1, 1), tick=False):
+        row, people = EligibleFactory(user__is_active=False), [UserFactory() for _each in range(count)]
+        asked = [stage(people=tuple(people), days=3, takes=takes) for takes, _sayings in stages]
+        review = begun(series(*asked, roles=(row.role,), no_answer=no_answer, applies_itself=itself))
+        counts = answered_as_said(review, stages, people)
+        applied(review, by_itself=itself or not review.items.to_apply().exists())
 
-    for row in rows:
-        row.refresh_from_db()
-        if last.get(row.pk) == "approved":
-            assert row.ended_at is None
-        if last.get(row.pk) == "denied":
-            assert row.ended_at is not None
-        if last.get(row.pk) in (None, "dont_know") and no_answer in ("no_change", "approve"):
-            assert row.ended_at is None
+    item, expected = review.items.get(), DECISIVE.get(counts, UNANSWERED[no_answer])
+    row.refresh_from_db()
+    assert (item.outcome, row.ended_at is not None) == (expected, expected == "remove")
 
 
 # --- a year, with a worker that comes and goes ---------------------------------------------------------------

@@ -91,6 +91,18 @@ def test_answer_on_the_page(client, reviewer):
     assert item.verdict == Item.Verdict.NOT_REVIEWED
 
 
+def test_page_says_what_was_said_where_another_answer_counts(client, reviewer):
+    review = begun(series(stage(people=(reviewer, other := UserFactory())), roles=(EligibleFactory().role,)))
+    say(review, other, "approved")
+    item = review.items.get()
+    assert "Take back" not in page(client, review, show="all").content.decode()
+
+    answer = post(client, review, items=[item.pk], verdict="dont_know", show="all")
+
+    assert [str(message) for message in answer.context["messages"]] == [f"{item}: don't know."]
+    assert "Take back" in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
