@@ -323,10 +323,10 @@ class Asked(models.Model):
 
 class AnswerQuerySet(models.QuerySet["Answer"]):
     def standing(self) -> Self:
-        """The last word of each person in each stage, unless they took it back."""
+        """The last word of each person in each stage, unless they took it back or all answers were cleared."""
         later = Answer.objects.filter(item=OuterRef("item"), pk__gt=OuterRef("pk"))
-        same = Q(person=OuterRef("person"), stage=OuterRef("stage"))
-        return self.exclude(verdict=Item.Verdict.NOT_REVIEWED).exclude(Exists(later.filter(same)))
+        ending = Q(is_clearing=True) | Q(person=OuterRef("person"), stage=OuterRef("stage"))
+        return self.exclude(verdict=Item.Verdict.NOT_REVIEWED).exclude(Exists(later.filter(ending)))
 
 
 class Answer(models.Model):
@@ -338,6 +338,7 @@ class Answer(models.Model):
     verdict = models.CharField(max_length=15, choices=Item.Verdict.choices)
     justification = models.TextField(blank=True, max_length=2000)
     answered_at = models.DateTimeField()
+    is_clearing = models.BooleanField(default=False)  # by who runs the review: nothing that was said before counts
 
     objects = AnswerQuerySet.as_manager()
 

@@ -67,7 +67,11 @@ def what_clearing_does(review: Instance) -> Iterator[str]:
     count = review.items.exclude(verdict=Item.Verdict.NOT_REVIEWED).count()
     text = ngettext("%(count)d answer is taken back.", "%(count)d answers are taken back.", count)
     yield text % {"count": count}
-    yield _("The reviewers of the present stage are asked anew, in the time that is left.")
+    yield _("The reviewers of the present stage are asked anew about everything, in the time that is left.")
+    if review.definition.mails:
+        yield _("They are told by mail.")
+    if review.stage > 1:
+        yield _("What earlier stages answered is taken back too, and its reviewers are not asked again.")
 
 
 def what_applying_does(review: Instance) -> Iterator[str]:

@@ -128,7 +128,7 @@ class Reviews(Rows):
 
     @extend_schema(request=JustificationIn, responses=ReviewOut)
     def clear(self, request: Request, pk: UUID) -> Response:
-        """Take back all answers, so that everybody is asked anew."""
+        """Take back all answers, also of earlier stages; the reviewers of the present one are asked anew."""
         facts = self.read(JustificationIn)
         services.clear(instance=self.found(pk), actor=self.actor, **facts)
         return self.answer(self.found(pk))

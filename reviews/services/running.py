@@ -89,7 +89,9 @@ def stop(*, instance: Instance, actor: User | None, justification: str) -> Insta
 
 @privileged("review.cleared", target="instance")
 def clear(*, instance: Instance, actor: User | None, justification: str) -> int:
-    """Take back all answers of a review that is open, so that everybody is asked anew; return how many there were.
+    """Take back all answers of a review that is open, those of earlier stages too; return how many there were.
+
+    Whoever is asked in the present stage is asked anew, about everything, and told so. Earlier stages are over.
 
     Raises:
         NotAllowed. ReviewRefused: ``not_open``; ``nothing_to_do``: nobody has answered yet.
@@ -100,7 +102,8 @@ def clear(*, instance: Instance, actor: User | None, justification: str) -> int:
     answered = list(instance.items.exclude(verdict=Item.Verdict.NOT_REVIEWED).select_for_update().order_by("pk"))
     if not answered:
         raise ReviewRefused(_("Nobody has answered yet: there is nothing to clear."), code="nothing_to_do")
-    nothing: dict[str, Any] = {"verdict": Item.Verdict.NOT_REVIEWED, "stage": instance.stage, "answered_at": at}
+    nothing: dict[str, Any] = {"verdict": Item.Verdict.NOT_REVIEWED, "is_clearing": True}
+    nothing |= {"stage": instance.stage, "answered_at": at}
     Answer.objects.bulk_create(
         [Answer(item=item, person=actor, justification=justification, **nothing) for item in answered]
     )
@@ -112,6 +115,8 @@ def clear(*, instance: Instance, actor: User | None, justification: str) -> int:
         justification="",
         is_settled=False,
     )
+    if instance.definition.mails:
+        _ask(instance, "review_started")
     after = {"answers": len(answered)}
     record("review.cleared", actor=actor, target=instance, justification=justification, before=after)
     return len(answered)

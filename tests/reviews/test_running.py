@@ -121,9 +121,25 @@ def test_cleared_review_asks_everybody_anew(reviewer):
     assert services.clear(instance=review, actor=None, justification="Asked wrongly.") == 2
 
     assert review.items.unanswered().count() == 2
+    assert Message.objects.filter(kind="review_started", user_id=reviewer.pk).count() == 2
     assert set(review.items.values_list("verdict", "decided_by", "justification")) == {("not_reviewed", None, "")}
     with refused("nothing_to_do"):
         services.clear(instance=review, actor=None, justification="Again.")
+
+
+def test_clearing_in_a_later_stage_takes_back_what_earlier_ones_said_for_good(reviewer):
+    first = UserFactory()
+    made = series(stage(people=(first,)), stage(people=(reviewer,), takes="undenied"), roles=(EligibleFactory().role,))
+    say(review := begun(made), first, "denied")
+    review = ended(review)
+    with later(review, days=11):
+        services.clear(instance=review, actor=None, justification="Asked wrongly.")
+        say(review, reviewer, "approved")
+        services.retract(instance=review, items=[review.items.get().pk], actor=reviewer)
+
+    assert list(review.items.values_list("verdict", "is_settled", "decided_by")) == [("not_reviewed", False, None)]
+    assert Message.objects.filter(kind="review_started", user_id=reviewer.pk).count() == 1
+    assert Message.objects.filter(kind="review_started", user_id=first.pk).count() == 1
 
 
 def test_stage_is_left_out_when_the_worker_was_down_for_all_of_it(reviewer):
@@ -301,7 +317,7 @@ def test_membership_left_meanwhile_is_gone(reviewer):
 
 DECISIVE = {"approved": "keep", "denied": "remove"}
 UNANSWERED = {"no_change": "no_change", "remove": "remove", "approve": "keep", "recommendation": "remove"}
-SAYING = st.tuples(st.integers(0, 2), st.sampled_from([*DECISIVE, "dont_know", "undo"]))
+SAYING = st.tuples(st.integers(0, 2), st.sampled_from([*DECISIVE, "dont_know", "undo", "clear"]))
 STAGE = st.tuples(st.sampled_from(Stage.Takes.values), st.lists(SAYING, max_size=4))
 ALL, UNDENIED = Stage.Takes.values
 A, B = 0, 1
@@ -358,6 +374,7 @@ def answered_as_said(review, stages, people):
 @example([(ALL, [(A, "denied")]), (ALL, [(B, "dont_know")])], 2, "approve", False)
 @example([(ALL, [(A, "approved"), (B, "dont_know")])], 2, "remove", True)
 @example([(ALL, [(A, "approved"), (B, "denied"), (B, "undo")])], 2, "remove", True)
+@example([(ALL, [(A, "denied")]), (ALL, [(A, "clear"), (A, "approved"), (A, "undo")])], 1, "approve", False)
 @given(
     stages=st.lists(STAGE, min_size=1, max_size=3),
     count=st.integers(1, 3),
