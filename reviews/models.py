@@ -254,7 +254,7 @@ class Item(models.Model):
     )
     decided_at = models.DateTimeField(_("answered"), null=True)
     justification = models.TextField(_("reason"), blank=True, max_length=2000)
-    is_settled = models.BooleanField(default=False)  # denied in a stage whose denials the next one does not see
+    is_settled = models.BooleanField(default=False)  # denied before, and the present stage does not see that
 
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, blank=True)
     result = models.CharField(_("result"), max_length=10, choices=Result.choices, blank=True)

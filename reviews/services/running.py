@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -33,10 +34,16 @@ def begin_stage(instance: Instance, number: int, *, begins: datetime, at: dateti
     rest = sum(stage.days for stage in definition.stages.filter(number__gt=number))
     instance.ends_at = days_after(instance.stage_ends_at, rest, definition.time_zone)
     instance.save()
-    if stage.takes == Stage.Takes.UNDENIED:
-        instance.items.filter(verdict=Item.Verdict.DENIED, verdict_stage__lt=number).update(is_settled=True)
+    _set_aside(instance, stage)
     if definition.mails:
         _ask(instance, "review_started")
+
+
+def _set_aside(instance: Instance, stage: Stage) -> None:
+    """Leave out what was denied before, where the stage does not see that; another may have left out more, or less."""
+    denied = Q(verdict=Item.Verdict.DENIED) if stage.takes == Stage.Takes.UNDENIED else Q(pk__in=())
+    instance.items.filter(denied, is_settled=False).update(is_settled=True)
+    instance.items.filter(~denied, is_settled=True).update(is_settled=False)
 
 
 def still_asked(instance: Instance) -> UserQuerySet:

@@ -172,6 +172,16 @@ def test_second_stage_is_asked_about(reviewer, takes, asked):
     assert Message.objects.filter(kind="review_started", user_id=reviewer.pk).count() == 1
 
 
+def test_third_stage_about_everything_sees_what_the_second_did_not(reviewer):
+    first, role = UserFactory(), EligibleFactory().role
+    stages = [stage(people=(first,)), stage(takes="undenied"), stage(people=(reviewer,), takes="all")]
+    say(review := begun(series(*stages, roles=(role,))), first, "denied")
+
+    review = ended(ended(review))
+
+    assert (review.stage, review.items.asked_of(reviewer).count()) == (3, 1)
+
+
 def _into_the_day(review):
     """The review began a while after midnight, for which it was planned."""
     return review.began_at - review.planned_at

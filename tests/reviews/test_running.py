@@ -375,6 +375,7 @@ def answered_as_said(review, stages, people):
 @example([(ALL, [(A, "approved"), (B, "dont_know")])], 2, "remove", True)
 @example([(ALL, [(A, "approved"), (B, "denied"), (B, "undo")])], 2, "remove", True)
 @example([(ALL, [(A, "denied")]), (ALL, [(A, "clear"), (A, "approved"), (A, "undo")])], 1, "approve", False)
+@example([(ALL, [(A, "denied")]), (UNDENIED, []), (ALL, [(A, "approved")])], 1, "remove", False)
 @given(
     stages=st.lists(STAGE, min_size=1, max_size=3),
     count=st.integers(1, 3),
