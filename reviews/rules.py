@@ -174,7 +174,9 @@ def _check_times(terms: SeriesTerms, next_at: datetime | None, *, at: datetime) 
         text = _("Choose between 1 and %(most)d reviews, or leave it empty.")
         raise SeriesRefused(text % {"most": MOST_COUNT}, code="schedule_invalid")
     if next_at is None:
-        raise SeriesRefused(_("No review would ever begin. Choose a later end."), code="schedule_invalid")
+        raise SeriesRefused(
+            _("No review would ever begin. Choose a new first day, or a later end."), code="schedule_invalid"
+        )
     if not at - timedelta(days=1) <= next_at <= at + HORIZON:
         raise SeriesRefused(_("Choose a first day from today on, within ten years."), code="schedule_invalid")
 
@@ -203,7 +205,7 @@ def check_to_come(definition: Definition, *, backed: bool) -> None:
         backed: of a series of owners, who defined it still has the right to.
     """
     if definition.next_at is None:
-        text = _("The last review of this series has begun already. Change the series so that there is another.")
+        text = _("The last review of this series has begun already. Give the series a new first day, or a later end.")
         raise SeriesRefused(text, code="nothing_to_begin")
     if not backed:
         text = _(

@@ -5,7 +5,7 @@ between. Moments are returned in UTC.
 """
 
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -44,7 +44,9 @@ class Plan:
     Attributes:
         first: the day of the first one, at `at` in the zone of this name.
         ends_on: the last day on which one may begin; None: without end.
-        count: how many there are; None: without end.
+        count: how many there are, from number 1 on; None: without end.
+        first_number: of the review of the first day. More than 1 where the first day was changed since, and less
+            where it came back more often since: numbers go on without gaps.
     """
 
     first: date
@@ -53,14 +55,29 @@ class Plan:
     recurrence: str = Recurrence.ONCE
     ends_on: date | None = None
     count: int | None = None
+    first_number: int = 1
 
     def begins(self, number: int) -> datetime | None:
-        """Return when the review of this number (from 1) begins; None if the series has none such."""
-        last = 1 if self.recurrence == Recurrence.ONCE else self.count
+        """Return when the review of this number begins; None if the series has none such."""
+        last = self.first_number if self.recurrence == Recurrence.ONCE else self.count
         if last is not None and number > last:
             return None
-        day = self._day(number - 1)
+        day = self._day(number - self.first_number)
         return None if self.ends_on is not None and day > self.ends_on else moment(day, self.at, self.zone)
+
+    def following(self, old: "Plan", number: int, *, at: datetime) -> "Plan":
+        """Return this plan with the numbers of the one that it takes the place of.
+
+        The review of this number, which is to come, begins on the first day where that is a new one, and otherwise
+        on the next day of the plan that is not over.
+        """
+        if self.first != old.first or number == 1:
+            return replace(self, first_number=number)
+        steps = number - old.first_number if self.recurrence == old.recurrence else 0
+        plan = replace(self, first_number=number - steps)
+        while (begins := plan.begins(number)) is not None and begins < at:
+            plan = replace(plan, first_number=plan.first_number - 1)
+        return plan
 
     def _day(self, steps: int) -> date:
         if self.recurrence == Recurrence.WEEKLY:

@@ -94,6 +94,7 @@ class Definition(models.Model):
         User, verbose_name=_("defined by"), null=True, editable=False, on_delete=models.PROTECT, related_name="+"
     )
     created_at = models.DateTimeField(_("defined"), editable=False)
+    first_number = models.IntegerField(default=1, editable=False)  # as `Plan` has it
     # The review to come: its number, from 1, and when it begins; nothing after the last one.
     next_number = models.PositiveIntegerField(default=1, editable=False)
     next_at = models.DateTimeField(_("next review"), null=True, editable=False)
@@ -123,7 +124,8 @@ class Definition(models.Model):
 
     @property
     def plan(self) -> Plan:
-        return Plan(self.first_on, self.begins_at, self.time_zone, self.recurrence, self.ends_on, self.count)
+        days = (self.first_on, self.begins_at, self.time_zone, self.recurrence, self.ends_on)
+        return Plan(*days, self.count, self.first_number)
 
     @property
     def days(self) -> int:

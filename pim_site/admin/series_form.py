@@ -112,7 +112,10 @@ class _SeriesForm(ServiceForm):
     first_on = forms.DateField(
         label=gettext_lazy("First day"),
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-        help_text=gettext_lazy("The others follow on the same day, or on the last one of a shorter month."),
+        help_text=gettext_lazy(
+            "The others follow on the same day, or on the last one of a shorter month. "
+            "Later on, a new first day is that of the review to come."
+        ),
     )
     begins_at = forms.TimeField(
         label=gettext_lazy("Time of day"),
@@ -145,7 +148,9 @@ class _SeriesForm(ServiceForm):
             "principals": gettext_lazy("People and service accounts are reviewed apart."),
             "kinds": gettext_lazy("An activation is never reviewed, but the eligibility that it comes from."),
             "inactive_days": gettext_lazy("Only who has not signed in for so many days, up to 730. Empty: everybody."),
-            "count": gettext_lazy("After so many reviews the series ends. Empty: without end."),
+            "count": gettext_lazy(
+                "After so many reviews, all since it was defined, the series ends. Empty: without end."
+            ),
             "no_answer": gettext_lazy("What happens to access about which nobody has answered, or nobody knew."),
             "applies_itself": gettext_lazy(
                 "Removals begin when the review has ended. Otherwise an administrator looks at the results first."

@@ -61,7 +61,8 @@ def define_each(*, actor: User | None, terms: SeriesTerms) -> list[Definition]:
 def change(*, definition: Definition, actor: User | None, terms: SeriesTerms, seen: str = "") -> Definition:
     """Change a series from its next review on.
 
-    A first day from today on gives the series a new beginning; otherwise its reviews go on being counted.
+    The review to come begins on the first day where that is a new one, which is from today on; otherwise on the next
+    of its days by these terms. Its reviews go on being counted.
 
     Args:
         seen: `accounts.rules.fingerprint` of the `facts_of` what the actor saw; empty: whichever.
@@ -78,9 +79,8 @@ def change(*, definition: Definition, actor: User | None, terms: SeriesTerms, se
     check_seen(before, seen)
     check_not_running(definition, running=_is_running(definition))
     check_stays(definition, terms)
-    next_at = _next(definition, terms, at=at)
-    check_series(terms, next_at=next_at, at=at)
-    definition.next_at = next_at
+    _plan_anew(definition, terms, at=at)
+    check_series(terms, next_at=definition.next_at, at=at)
     _write(definition, terms)
     record("review.changed", actor=actor, target=definition, before=before, after=facts_of(terms_of(definition)))
     return definition
@@ -135,15 +135,12 @@ def locked(definition: Definition) -> Definition:
     return Definition.objects.select_for_update(of=("self",)).get(pk=definition.pk)
 
 
-def _next(definition: Definition, terms: SeriesTerms, *, at: datetime) -> datetime | None:
-    """Return when the review to come begins by these terms: none that would have begun already is made up for."""
-    if terms.plan == definition.plan:
-        return definition.next_at
-    begins = terms.plan.begins(definition.next_number)
-    while begins is not None and begins < at and definition.instances.exists():
-        definition.next_number += 1
-        begins = terms.plan.begins(definition.next_number)
-    return begins
+def _plan_anew(definition: Definition, terms: SeriesTerms, *, at: datetime) -> None:
+    """Say when the review to come begins by these terms; where they say nothing new of that, it may be hastened."""
+    old = definition.plan
+    if replace(terms.plan, first_number=old.first_number) != old:
+        plan = terms.plan.following(old, definition.next_number, at=at)
+        definition.first_number, definition.next_at = plan.first_number, plan.begins(definition.next_number)
 
 
 def _write(definition: Definition, terms: SeriesTerms) -> None:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 import time_machine
@@ -70,17 +70,87 @@ def test_change_refused_while_a_review_is_open():
         services.change(definition=made, actor=None, terms=services.defining.terms_of(made))
 
 
-@time_machine.travel(utc(2027, 1, 1), tick=False)
-def test_other_recurrence_goes_on_after_the_last_review():
-    EligibleFactory(role=(role := RoleFactory()))
-    made = series(roles=(role,), recurrence="monthly")
-    ended(begun(made))
+def held(count, /, day=20, month=4, **values):
+    """A series from 1 January 2027 on, of which so many reviews were held; what comes back changes it on this day."""
+    with time_machine.travel(utc(2027, 1, 1), tick=False):
+        made = series(roles=(EligibleFactory().role,), **values)
+    for _each in range(count):
+        with time_machine.travel(Definition.objects.get().next_at, tick=False):
+            services.stop(instance=begun(made), actor=None, justification="Enough.")
 
-    with time_machine.travel(utc(2027, 1, 20), tick=False):
-        asked = replace(services.defining.terms_of(Definition.objects.get()), recurrence="quarterly")
-        made = services.change(definition=made, actor=None, terms=asked)
+    def change(**differs):
+        with time_machine.travel(utc(2027, month, day), tick=False):
+            asked = replace(services.terms_of(Definition.objects.get()), **differs)
+            return services.change(definition=made, actor=None, terms=asked)
 
-    assert (made.next_number, made.next_at) == (2, utc(2027, 4, 1))
+    return change
+
+
+def beginnings(made, count):
+    """The numbers of the next reviews, and the days on which they begin."""
+    numbers = range(made.next_number, made.next_number + count)
+    return {number: begins and begins.date() for number in numbers for begins in [made.plan.begins(number)]}
+
+
+MAY = {"first_on": date(2027, 5, 15)}
+
+
+@pytest.mark.parametrize(
+    ("series", "differs", "following"),
+    [
+        ({"recurrence": "monthly"}, MAY, {5: date(2027, 5, 15), 6: date(2027, 6, 15)}),
+        ({"recurrence": "monthly"}, MAY | {"recurrence": "once"}, {5: date(2027, 5, 15), 6: None}),
+        ({"recurrence": "monthly", "count": 4}, MAY | {"count": 5}, {5: date(2027, 5, 15), 6: None}),
+        ({"recurrence": "monthly"}, {"recurrence": "quarterly"}, {5: date(2027, 7, 1), 6: date(2027, 10, 1)}),
+        ({"recurrence": "monthly"}, {"recurrence": "weekly"}, {5: date(2027, 4, 23), 6: date(2027, 4, 30)}),
+        ({"recurrence": "monthly"}, {"recurrence": "weekly", "count": 5}, {5: date(2027, 4, 23), 6: None}),
+        ({"recurrence": "monthly"}, {"begins_at": time(9)}, {5: date(2027, 5, 1), 6: date(2027, 6, 1)}),
+        (
+            {"recurrence": "monthly", "ends_on": date(2027, 4, 1)},
+            {"ends_on": None},
+            {5: date(2027, 5, 1), 6: date(2027, 6, 1)},
+        ),
+    ],
+)
+def test_series_changed_after_four_reviews_goes_on_with(series, differs, following):
+    made = held(4, **{"stages": (stage(days=5),)} | series)(**differs)
+
+    assert (made.next_at, beginnings(made, 2)) == (made.plan.begins(5), following)
+
+
+def test_series_that_ended_begins_again_on_a_new_first_day():
+    change = held(1)
+
+    with refused("schedule_invalid"):
+        change(begins_at=time(9))
+    with refused("schedule_invalid"):
+        change(first_on=date(2027, 1, 31))
+    made = change(**MAY)
+
+    assert (made.next_number, made.next_at, beginnings(made, 2)) == (
+        2,
+        utc(2027, 5, 15),
+        {2: date(2027, 5, 15), 3: None},
+    )
+    with time_machine.travel(utc(2027, 5, 15), tick=False):
+        assert begun(made).number == 2
+    assert Definition.objects.get().next_at is None
+
+
+def test_series_whose_reviews_are_all_held_ends_whatever_its_first_day():
+    change = held(2, recurrence="monthly", count=2)
+
+    with refused("schedule_invalid"):
+        change(**MAY)
+
+
+def test_hastened_review_stays_so_where_the_days_stay():
+    change = held(1, month=1, recurrence="monthly")
+    with time_machine.travel(utc(2027, 1, 19), tick=False):
+        services.hasten(definition=Definition.objects.get(), actor=None, justification="Asked for by the auditors.")
+
+    assert change(name="Other").next_at == utc(2027, 1, 19)
+    assert change(begins_at=time(9)).next_at == utc(2027, 2, 1, 9)
 
 
 def test_discontinued_series_begins_no_more():

@@ -369,7 +369,7 @@ def answered_as_said(review, stages, people):
     return words.counts
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([(ALL, [(A, "approved")]), (ALL, [(A, "dont_know")])], 1, "remove", True)
 @example([(ALL, [(A, "denied")]), (ALL, [(B, "dont_know")])], 2, "approve", False)
 @example([(ALL, [(A, "approved"), (B, "dont_know")])], 2, "remove", True)
