@@ -20,7 +20,7 @@ from accounts.authority import may
 from accounts.sessions import SignedInRequest
 
 from . import services
-from .context import others_of
+from .context import shown
 from .forms import AnswerForm, ItemsForm
 from .models import Instance, Item
 from .progress import progress, progress_by_reviewer, progress_in, progress_of
@@ -53,15 +53,15 @@ def review_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
     is_open = review.is_open(at)
     items = review.items.asked_of(user) if is_open else review.items.ever_asked_of(user)
     left = is_open and request.GET.get("show") != "all"
-    shown = items.unanswered() if left else items.with_own(user)
-    page = Paginator(shown.worst_first().described(), PAGE).get_page(request.GET.get("page"))
+    wanted = items.unanswered() if left else items.with_own(user)
+    page = Paginator(wanted.worst_first().described(), PAGE).get_page(request.GET.get("page"))
     rows = list(page)
     context = {
         "review": review,
         "is_open": is_open,
         "left_only": left,
         "page_obj": page,
-        "rows": others_of(review, rows, at),
+        "rows": shown(review, rows, at),
         "progress": progress_of(review, user),
         "several": sum(not item.is_privileged for item in rows) > 1,
     }

@@ -121,7 +121,7 @@ def test_owner_sees_of_a_person_what_is_beneath_and_nothing_else(client, owner, 
 
     shown = client.get(reverse("reviews:review-detail", args=[review.pk]))
 
-    ((item, others, _more),) = shown.context["rows"]
+    ((item, others, *_rest),) = shown.context["rows"]
     assert others == [f"{beside.role} · {finance}"]
     assert (item.last_sign_in_at, item.cause) == (None, "new")
     assert "signed in" not in shown.content.decode()

@@ -1,13 +1,28 @@
 """The reviewer's pages, as somebody meets them who comes from a mail."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.timezone import now
 
+from approvals.services import assign_eligible, extend
 from reviews.models import Item
+from roles.models import Role
+from roles.services import govern_group
 from tests.client import signed_in
-from tests.factories import ActivationFactory, EligibleFactory, GroupFactory, RoleFactory, UserFactory
+from tests.factories import (
+    ActivationFactory,
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+)
 from tests.reviews.making import begun, ended, say, series, stage
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +76,7 @@ def test_page_shows_worst_first_and_what_is_left(client, reviewer):
     review = review_of(reviewer, count=0, role=role)
 
     answer = page(client, review)
-    assert [item.user for item, _others, _more in answer.context["rows"]] == [never.user, used.user]
+    assert [item.user for item, *_rest in answer.context["rows"]] == [never.user, used.user]
     say(review, reviewer, "denied", review.items.get(user=never.user))
 
     assert [item.user for item, *_rest in page(client, review).context["rows"]] == [used.user]
@@ -72,9 +87,36 @@ def test_page_says_what_somebody_has_besides(client, reviewer):
     review = review_of(reviewer)
     other = EligibleFactory(user=review.items.get().user)
 
-    assert [others for _item, others, _more in page(client, review).context["rows"]] == [
-        [f"{other.role} · {other.scope}"]
-    ]
+    assert [row.others for row in page(client, review).context["rows"]] == [[f"{other.role} · {other.scope}"]]
+
+
+def test_page_says_what_groups_give_besides(client, reviewer):
+    """By a standing membership, and by one for a time; the access under review is not said again."""
+    review = review_of(reviewer)
+    person = review.items.get().user
+    standing, carried = GroupFactory(name="Standing", members=[person]), GroupFactory(name="Carried")
+    rows = [EligibleFactory(user=None, group=standing), ActiveFactory(user=None, group=carried)]
+    place = govern_group(group=carried, actor=None)
+    membership = ActiveFactory(user=person, role=Role.objects.get(resource=place, group_part="member"), scope=place)
+
+    (row,) = page(client, review).context["rows"]
+
+    through = [f"{each.role} · {each.scope} (through {each.group})" for each in rows]
+    assert sorted(row.others) == sorted([*through, f"{membership.role} · {membership.scope}"])
+
+
+def test_page_says_who_gave_an_access_and_what_it_is_for(client, reviewer):
+    role, giver = RoleFactory(description="Closes the books."), holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
+    soon, later = (now() + timedelta(days=days) for days in (100, 200))
+    asked = {"holder": UserFactory(), "role": role, "scope": role.resource, "ends_at": soon}
+    given = assign_eligible(**asked, actor=giver, justification="Hired.")
+    extend(assignment=given.eligible_assignment, actor=None, ends_at=later, justification="Stays.")
+
+    answer = page(client, review_of(reviewer, count=0, role=role))
+
+    (row,) = answer.context["rows"]
+    assert row.origin == given
+    assert re.search(rf"Closes the books\..*Given by {giver}: “Hired\.”", answer.content.decode(), re.DOTALL)
 
 
 def test_answer_on_the_page(client, reviewer):
