@@ -27,6 +27,7 @@ from audit.models import PAGE, Archive, Checkpoint, Entry, Event, Reader
 from audit.notes import NoteRefused, Statement, opened, stated
 from audit.sealing import locked_head
 from audit.services import privileged, record
+from audit.stated import restate
 from audit.verifying import archived_edge
 
 # Events in one file, unless there are more between two checkpoints: it is written and read back within a minute.
@@ -148,6 +149,8 @@ def _read_back(path: Path, before: Frontier, end: Checkpoint) -> Frontier | None
 def note_archive(*, actor: Any, first: int, edge: Frontier, path: Path, digest: str) -> Archive:
     """Sign that the events from `first` to the end of `edge` are in the file, and let their rows be deleted.
 
+    What they say of groups, roles and emergency accounts, and is still true, is said again (`audit.stated`).
+
     Raises ArchiveRefused: ``changed_meanwhile``. PermissionDenied: only the system may.
     """
     if actor is not None:
@@ -167,6 +170,7 @@ def note_archive(*, actor: Any, first: int, edge: Frontier, path: Path, digest: 
         note=stated(statement, signing_keys()),
         frontier=edge.packed,
     )
+    restate(first, row.last)
     facts = {"first": first, "last": row.last, "file": path.name, "sha256": digest}
     record("log.archived", actor=actor, target=row, after=facts)
     return row

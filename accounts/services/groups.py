@@ -126,10 +126,14 @@ def _put_into(group: Group, owners: list[User], members: list[User]) -> None:
 
 
 def group_facts(group: Group) -> dict[str, Any]:
+    """Return what a group is, for the audit: people by name, and by the ids that stay when they are renamed."""
+    owners, members = group.owners.all(), group.members.all()
     return {
         "name": group.name,
         "description": group.description,
         "is_protected": group.is_protected,
-        "owners": sorted(map(str, group.owners.all())),
-        "members": sorted(map(str, group.members.all())),
+        "owners": sorted(map(str, owners)),
+        "owner_ids": sorted(str(owner.pk) for owner in owners),
+        "members": sorted(map(str, members)),
+        "member_ids": sorted(str(member.pk) for member in members),
     }

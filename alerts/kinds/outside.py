@@ -1,25 +1,32 @@
 """Access that was given past this site: by SQL, a script, a restored table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db.models import Count, DateTimeField, Exists, Max, Model, OuterRef, Q, QuerySet, Value
+from django.db.models import DateTimeField, Exists, Max, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Group
+from accounts.models import Group, User
 from alerts.models import MOST
 from alerts.registry import Finding, Severity, alert
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Archive, Event
+from audit.stated import last_stated
 from roles.builtin import rights_of
 from roles.models import Role
 
 from .repairs import REMOVE, of_assignment
 
+M = TypeVar("M", bound=Model)
+MODELS = (ActiveAssignment, EligibleAssignment)
 SHOWN = 5
+# Groups, or people, that are compared at once.
+PAGE = 1_000
 # What the audit calls the making of a row, by its kind; all else is done to one that there is.
 MAKING = {"eligible": ("eligible.assigned",), "active": ("active.assigned", "assignment.activated")}
 
@@ -40,7 +47,7 @@ MAKING = {"eligible": ("eligible.assigned",), "active": ("active.assigned", "ass
     repair=REMOVE,
 )
 def assigned_outside(at: datetime) -> Iterator[Finding]:
-    rows = [row for model in (ActiveAssignment, EligibleAssignment) for row in _unaccounted(model, at)[: MOST + 1]]
+    rows = [row for model in MODELS for row in _unaccounted(model, at)[: MOST + 1]]
     for row in sorted(rows, key=lambda row: str(row.pk)):
         yield of_assignment(row, made_at=row.created_at)
 
@@ -88,11 +95,11 @@ def _archived(asked: QuerySet[Request]) -> QuerySet[Request]:
 def rights_outside(at: datetime) -> Iterator[Finding]:
     """Roles that give rights are few: they are compared one by one with what was recorded of them last."""
     giving = Role.objects.filter(permissions__isnull=False).distinct().prefetch_related("permissions").order_by("pk")
-    recorded = _recorded_last("roles.role", [role for role in giving if not role.is_built_in])
+    recorded = last_stated("roles.role", [str(role.pk) for role in giving if not role.is_built_in])
     for role in giving:
-        known = rights_of(role) if role.is_built_in else recorded.get(str(role.pk), {}).get("permissions")
+        known = rights_of(role) if role.is_built_in else recorded.get(str(role.pk), {}).get("permissions", ())
         present = {permission.codename for permission in role.permissions.all()}
-        if known is not None and (more := sorted(present - set(known))):
+        if more := sorted(present - set(known)):
             yield Finding(str(role.pk), role, {"role": str(role), "rights": ", ".join(more)})
 
 
@@ -100,29 +107,55 @@ def rights_outside(at: datetime) -> Iterator[Finding]:
     "members_outside",
     severity=Severity.HIGH,
     title=_("Members of a group changed outside PIM"),
-    why=_("More people are in a group with power than the audit says that somebody put there."),
+    why=_("People are in a group that has power, or own one, and the audit does not say that somebody put them there."),
     advice=_("Find out who wrote the rows, and save the group without those who do not belong there."),
-    sentence=_("%(group)s has %(count)s more members than anybody gave it here, among: %(names)s"),
+    sentence=_("%(group)s has %(count)s members or owners whom nobody put there, among: %(names)s"),
 )
 def members_outside(at: datetime) -> Iterator[Finding]:
-    """Of protected groups: no other one decides about requests or leads to a privileged role.
-
-    The audit knows names, and people are renamed; so the number is what is compared, and the names are a hint.
-    """
-    groups = list(Group.objects.filter(is_protected=True).annotate(number=Count("members")).order_by("pk"))
-    recorded = _recorded_last("accounts.group", groups)
-    for group in groups:
-        known = recorded.get(str(group.pk), {}).get("members")
-        if known is not None and group.number > len(known):
-            names = sorted({str(member) for member in group.members.all()} - set(known))
-            facts = {"group": str(group), "count": group.number - len(known), "names": ", ".join(names[:SHOWN])}
-            yield Finding(str(group.pk), group, facts)
+    """Of groups that hold roles, and of protected ones: no other decides about requests or leads to a role."""
+    holding = [Exists(model.objects.lasting(at).filter(group=OuterRef("pk"))) for model in MODELS]
+    for page in _pages(Group.objects.filter(Q(is_protected=True) | holding[0] | holding[1]).order_by("pk")):
+        unknown = _people_unknown(page)
+        shown = {key for people in unknown.values() for _part, key in people[:SHOWN]}
+        named = User.objects.in_bulk(list(shown))
+        for group in page:
+            if people := unknown[group.pk]:
+                names = ", ".join(sorted({str(named[key]) for _part, key in people[:SHOWN]}))
+                yield Finding(str(group.pk), group, {"group": str(group), "count": len(people), "names": names})
 
 
-def _recorded_last(kind: str, things: Iterable[Model]) -> dict[str, dict[str, Any]]:
-    """Return what the last event of each thing says that it is, by its id; nothing, where the audit has none of it."""
-    noun = kind.rpartition(".")[2]
-    events = Event.objects.filter(target_type=kind, target_id__in=[str(each.pk) for each in things])
-    events = events.filter(action__in=(f"{noun}.created", f"{noun}.updated"), outcome=Event.Outcome.SUCCESS)
-    last = events.order_by().values("target_id").annotate(last=Max("pk")).values("last")
-    return {event.target_id: event.facts["after"] for event in Event.objects.filter(pk__in=last)}
+def _people_unknown(groups: list[Group]) -> dict[UUID, list[tuple[str, UUID]]]:
+    """Return who is in each group, and as what, without that the last event of it says so."""
+    recorded = last_stated("accounts.group", [str(group.pk) for group in groups])
+    unknown: dict[UUID, list[tuple[str, UUID]]] = {group.pk: [] for group in groups}
+    for part, through in (("member_ids", Group.members.through), ("owner_ids", Group.owners.through)):
+        known = {key: set(facts.get(part, ())) for key, facts in recorded.items()}
+        rows = through.objects.filter(group__in=groups).order_by("user_id").values_list("group_id", "user_id")
+        for group, user in rows.iterator():
+            if str(user) not in known.get(str(group), ()):
+                unknown[group].append((part, user))
+    return unknown
+
+
+@alert(
+    "emergency_outside",
+    severity=Severity.HIGH,
+    title=_("Emergency account marked outside PIM"),
+    why=_(
+        "Accounts for emergencies take roles without an approval, and most alerts leave them out. The audit does not "
+        "say that somebody made this one such an account."
+    ),
+    advice=_("Find out who wrote it, and save the person without it, or disable the account."),
+    sentence=_("%(holder)s is marked as an account for emergencies, and nobody here did that."),
+)
+def emergency_outside(at: datetime) -> Iterator[Finding]:
+    for page in _pages(User.objects.filter(is_emergency_access=True).order_by("pk")):
+        recorded = last_stated("accounts.user", [str(person.pk) for person in page])
+        for person in page:
+            if not recorded.get(str(person.pk), {}).get("is_emergency_access"):
+                yield Finding(str(person.pk), person, {"holder": str(person)})
+
+
+def _pages(things: QuerySet[M]) -> Iterator[list[M]]:
+    rows = things.iterator(PAGE)
+    return iter(lambda: list(islice(rows, PAGE)), [])

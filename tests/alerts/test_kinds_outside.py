@@ -4,16 +4,19 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth.models import Permission
 from django.utils.timezone import now
 
 from accounts.models import User
-from accounts.services import create_group
+from accounts.services import create_group, create_person
 from approvals import services
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.services import update_group
-from audit.models import Archive, Head
+from assignments.services import update_group, update_person
+from audit.archiving import archive_next
+from audit.checkpoints import checkpoint
+from audit.models import Archive, Checkpoint, Event, Head
 from audit.services import record
 from roles.models import Role
 from roles.services import create_role
@@ -215,22 +218,88 @@ def test_right_that_was_written_past_the_site_is_found(administrator):
     ]
 
 
-def test_member_who_was_written_past_the_site_is_found(administrator):
-    first, second = UserFactory(), UserFactory()
-    common = {"name": "Keepers", "description": "", "owners": [], "is_protected": True}
-    group = create_group(actor=administrator, members=[first], **common)
-    update_group(group=group, actor=administrator, members=[first, second], **common)
-    User.objects.filter(pk=first.pk).update(display_name="Renamed")
+def test_rights_of_a_role_that_nobody_made_here_are_found(administrator):
+    role = RoleFactory(name="Ghost")
+    role.permissions.add(ours("view_user"))
+
+    assert words("rights_outside") == ["Ghost gives rights that nobody gave it here: view_user"]
+
+
+PLAIN = {"description": "", "owners": [], "is_protected": True}
+
+
+@pytest.fixture
+def keepers(administrator):
+    """A protected group of one person, who has another name by now."""
+    person = UserFactory()
+    group = create_group(actor=administrator, name="Keepers", members=[], **PLAIN)
+    update_group(group=group, actor=administrator, name="Keepers", members=[person], **PLAIN)
+    User.objects.filter(pk=person.pk).update(display_name="Renamed")
+    return group
+
+
+@pytest.mark.parametrize("part", ["members", "owners"])
+def test_person_who_was_written_into_a_group_past_the_site_is_found(keepers, part):
     assert rows("members_outside") == set()
 
-    group.members.add(UserFactory(display_name="Mallory"))
+    getattr(keepers, part).add(UserFactory(display_name="Mallory", username="mallory"))
 
     [text] = words("members_outside")
-    assert text.startswith("Keepers has 1 more members than anybody gave it here, among: Mallory")
+    assert text.startswith("Keepers has 1 members or owners whom nobody put there, among: Mallory")
 
 
-def test_group_without_power_is_not_compared(administrator):
+def test_member_who_was_exchanged_for_another_is_found(keepers):
+    keepers.members.set([UserFactory()])
+
+    assert rows("members_outside") == {keepers}
+
+
+def test_protected_group_that_nobody_made_here_is_found(administrator):
+    group = GroupFactory(members=[UserFactory()], is_protected=True)
+
+    assert rows("members_outside") == {group}
+
+
+@pytest.mark.parametrize(("holding", "compared"), [(False, False), (True, True)])
+def test_group_is_compared_once_it_holds_a_role(administrator, holding, compared):
     group = create_group(actor=administrator, name="Choir", members=[UserFactory()], is_protected=False)
     group.members.add(UserFactory())
+    if holding:
+        given(administrator, holder=group)
 
-    assert rows("members_outside") == set()
+    assert rows("members_outside") == ({group} if compared else set())
+
+
+@pytest.fixture
+def emergency(administrator):
+    names = {"username": "glass", "display_name": "Glass", "email": "glass@example.org"}
+    return create_person(actor=administrator, is_emergency_access=True, **names)
+
+
+def test_account_that_was_marked_for_emergencies_here_is_not_found(emergency):
+    assert rows("emergency_outside") == set()
+
+
+def test_account_that_was_marked_for_emergencies_past_the_site_is_found(administrator, emergency):
+    update_person(user=emergency, actor=administrator, is_emergency_access=False)
+    unknown = UserFactory()
+    User.objects.filter(pk__in=[emergency.pk, unknown.pk]).update(is_emergency_access=True)
+
+    assert rows("emergency_outside") == {emergency, unknown}
+
+
+def test_what_is_archived_is_still_compared(administrator, keepers, emergency, tmp_path, settings):
+    settings.AUDIT_KEYS, settings.AUDIT_ORIGIN = [Fernet.generate_key().decode()], "pim.example.org"
+    create_role(actor=administrator, resource=root(), name="Desk", permissions=[ours("view_group")])
+    long_ago = now() - timedelta(days=400)
+    for _each in range(2):  # what was noted for the first archive goes with the second
+        checkpoint()
+        Checkpoint.objects.update(at=long_ago)
+        archive_next(before=now() - timedelta(days=365), folder=tmp_path)
+    assert not Event.objects.filter(action__in=["group.updated", "role.created", "person.created"]).exists()
+    compared = ("members_outside", "rights_outside", "emergency_outside")
+    assert [rows(key) for key in compared] == [set(), set(), set()]
+
+    keepers.members.set([UserFactory()])
+
+    assert rows("members_outside") == {keepers}
