@@ -124,7 +124,7 @@ class ActiveAssignmentQuerySet(AssignmentQuerySet):
         return self._within_eligibility(at).filter(role__group_part=Role.GroupPart.MEMBER, user__isnull=False)
 
     def described(self) -> Self:
-        return super().described().select_related("eligible_assignment", "eligible_assignment__group")
+        return super().described().select_related("eligible_assignment__user", "eligible_assignment__group")
 
     def activated(self) -> Self:
         return self.filter(eligible_assignment__isnull=False)

@@ -88,7 +88,14 @@ def closed(monkeypatch, **differs):
     return pending(**differs)
 
 
-@pytest.mark.parametrize("status", [status for status in Request.Status if status != "pending_approval"])
+WAITS_FOR_PEOPLE = ("pending_approval", "pending_admin_decision")
+
+
+def test_check_decision_leaves_an_extension_to_an_administrators_grant():
+    assert decided(pending(status="pending_admin_decision")) == "use_grant"
+
+
+@pytest.mark.parametrize("status", [each for each in Request.Status if each not in WAITS_FOR_PEOPLE])
 def test_check_decision_refuses_what_waits_no_more(status, monkeypatch):
     assert decided(closed(monkeypatch, status=status)) == "already_decided"
 

@@ -6,6 +6,12 @@ from tests.factories import holder_of
 
 
 @pytest.fixture
-def admin(db):
-    """A program of a Global Administrator."""
-    return Program(holder_of(Role.GLOBAL_ADMINISTRATOR))
+def asker(db):
+    """A Global Administrator."""
+    return holder_of(Role.GLOBAL_ADMINISTRATOR)
+
+
+@pytest.fixture
+def admin(asker):
+    """The program of this administrator."""
+    return Program(asker)

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from alerts.models import Alert, Incident
@@ -120,15 +118,3 @@ def test_who_may_not_see_alerts_sees_none():
 
     assert program.get("alerts")[1]["results"] == program.get("incidents")[1]["results"] == []
     assert program.get(f"incidents/{incident.pk}")[0] == 404
-
-
-def test_lists_take_as_many_statements_for_fifty_as_for_one(admin, django_assert_num_queries):
-
-    IncidentFactory()
-    admin.get("incidents", expand="alert,dismissed_by")
-    with CaptureQueriesContext(connection) as one:
-        admin.get("incidents", expand="alert,dismissed_by")
-    IncidentFactory.create_batch(20)
-
-    with django_assert_num_queries(len(one)):
-        assert len(admin.get("incidents", expand="alert,dismissed_by")[1]["results"]) == 21
