@@ -315,6 +315,7 @@ class Use:
 
     Attributes:
         activated: whether it is used by activating it; otherwise signing in is all that is known of its use.
+        since: from when on it could be used, at the earliest.
     """
 
     enabled: bool

@@ -23,7 +23,7 @@ MODELS: dict[str, Any] = {Item.Kind.ELIGIBLE: EligibleAssignment, Item.Kind.ACTI
 OF_ASSIGNMENT = ("pk", "user_id", "role_id", "scope_id", "starts_at", "ends_at", "role__is_privileged")
 OF_MEMBERSHIP = ("pk", "user_id", "group_id")
 MANAGER = ("user__manager_id", "user__manager__is_active", "user__manager__kind")
-OF_PERSON = ("user__is_active", "user__kind", *MANAGER)
+OF_PERSON = ("user__is_active", "user__kind", "user__created_at", *MANAGER)
 
 
 def covered(definition: Definition) -> Q:
@@ -146,13 +146,17 @@ def last_used(kind: str) -> Any:
 def items_of(instance: Instance, kind: str, rows: list[Any]) -> list[dict[str, Any]]:
     """Return what the item of each of these rows holds, by column: an object of each would take longer."""
     gives = _given_by({row.group_id for row in rows}, at=instance.began_at) if kind == Item.Kind.MEMBERSHIP else {}
-    return [_judged(_item(instance, kind, row, gives), instance.definition, row, instance.began_at) for row in rows]
+    return [_judged_item(instance, kind, row, gives) for row in rows]
 
 
-def _item(instance: Instance, kind: str, row: Any, gives: dict[Any, list[Any]]) -> dict[str, Any]:
+def _judged_item(instance: Instance, kind: str, row: Any, gives: dict[Any, list[Any]]) -> dict[str, Any]:
+    given = gives.get(row.group_id, []) if kind == Item.Kind.MEMBERSHIP else []
+    return _judged(_item(instance, kind, row, given), instance, row, _use(kind, row, given))
+
+
+def _item(instance: Instance, kind: str, row: Any, given: list[Any]) -> dict[str, Any]:
     common = {"id": uuid4(), "instance_id": instance.pk, "kind": kind, "user_id": row.user_id}
     if kind == Item.Kind.MEMBERSHIP:
-        given = gives.get(row.group_id, [])
         names = sorted({f"{each.role} · {each.scope}" for each in given})
         risky = any(each.role.is_privileged for each in given)
         return {**common, "group_id": row.group_id, "gives": "\n".join(names), "is_privileged": risky}
@@ -169,18 +173,27 @@ def _given_by(groups: Iterable[Any], *, at: datetime) -> dict[Any, list[Any]]:
     return given
 
 
-def _judged(item: dict[str, Any], definition: Definition, row: Any, at: datetime) -> dict[str, Any]:
+def _use(kind: str, row: Any, given: list[Any]) -> Use:
+    """Return what is known of the use of an access.
+
+    Args:
+        given: what the group has, of a membership. Where all of it waits to be activated, activating is its use.
+    """
+    activated, since = kind == Item.Kind.ELIGIBLE, None
+    if kind != Item.Kind.MEMBERSHIP:
+        since = row.starts_at
+    elif given:  # nobody had it before the group, nor before there was an account; since when, is not known
+        activated = all(isinstance(each, EligibleAssignment) for each in given)
+        since = max(row.user__created_at, min(each.starts_at for each in given))
+    return Use(row.user__is_active, activated, since, row.used_at, row.seen_at)
+
+
+def _judged(item: dict[str, Any], instance: Instance, row: Any, use: Use) -> dict[str, Any]:
+    definition = instance.definition
     item["last_used_at"] = row.used_at
     if not definition.of_owners:
         item["last_sign_in_at"] = row.seen_at  # anywhere, and so not for owners of one place
-    use = Use(
-        enabled=row.user__is_active,
-        activated=item["kind"] == Item.Kind.ELIGIBLE,
-        since=item.get("since"),
-        last_used_at=row.used_at,
-        last_sign_in_at=row.seen_at,
-    )
-    advised, cause = recommend(use, look_back=timedelta(days=definition.look_back_days), at=at)
+    advised, cause = recommend(use, look_back=timedelta(days=definition.look_back_days), at=instance.began_at)
     item["weight"] = weight(is_privileged=item["is_privileged"], recommendation=advised, cause=cause)
     if definition.recommends:
         item["recommendation"], item["cause"] = advised, cause
