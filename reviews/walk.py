@@ -114,10 +114,11 @@ class Walk:
         return Group.objects.filter(held)
 
     def _inactive(self) -> Q:
+        """Who has not signed in for so long, and could have: an account that is newer is not inactive."""
         if self.definition.inactive_days is None:
             return Q()
         since = self.at - timedelta(days=self.definition.inactive_days)
-        lately = User.objects.alias(last=last_seen()).filter(last__gte=since)
+        lately = User.objects.alias(last=last_seen()).filter(Q(last__gte=since) | Q(created_at__gt=since))
         return ~Q(user__in=lately)
 
 

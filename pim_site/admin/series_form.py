@@ -147,7 +147,9 @@ class _SeriesForm(ServiceForm):
             "groups": gettext_lazy("For groups: who is a member, or may become one for a time."),
             "principals": gettext_lazy("People and service accounts are reviewed apart."),
             "kinds": gettext_lazy("An activation is never reviewed, but the eligibility that it comes from."),
-            "inactive_days": gettext_lazy("Only who has not signed in for so many days, up to 730. Empty: everybody."),
+            "inactive_days": gettext_lazy(
+                "Only who has not signed in for so many days, up to 730, of accounts as old. Empty: everybody."
+            ),
             "count": gettext_lazy(
                 "After so many reviews, all since it was defined, the series ends. Empty: without end."
             ),

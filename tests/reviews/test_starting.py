@@ -107,8 +107,9 @@ def test_snapshot_of_those_who_are_inactive(role):
     long_ago = now() - timedelta(days=91)
     EligibleFactory(role=role, user__last_sign_in_at=now() - timedelta(days=89))
     TokenFactory(user=EligibleFactory(role=role).user, last_used_at=now() - timedelta(days=89))
-    away = EligibleFactory(role=role, user__last_sign_in_at=long_ago)
-    never = EligibleFactory(role=role)
+    away = EligibleFactory(role=role, user__last_sign_in_at=long_ago, user__created_at=long_ago)
+    never = EligibleFactory(role=role, user__created_at=long_ago)
+    EligibleFactory(role=role, user__created_at=now() - timedelta(days=89))
 
     instance = begun(series(roles=(role,), inactive_days=90))
 
@@ -141,6 +142,30 @@ def test_membership_was_used_when_its_member_activated_what_the_group_has(role):
     used = begun(series(roles=(role,))).items.values_list("user", "last_used_at")
 
     assert dict(used) == {member.pk: last.starts_at, other.pk: None}
+
+
+@pytest.mark.parametrize(
+    ("held", "advice"),
+    [
+        ([EligibleFactory], {"idle": ("remove", "never_used"), "busy": ("keep", "used"), "new": ("none", "new")}),
+        (
+            [EligibleFactory, ActiveFactory],
+            dict.fromkeys(("idle", "busy", "new"), ("keep", "signed_in")),
+        ),
+    ],
+)
+def test_membership_is_judged_by_activations_where_the_group_has_only_eligibilities(role, held, advice):
+    old = {"last_sign_in_at": now(), "created_at": now() - timedelta(days=900)}
+    members = [UserFactory(username="idle", **old), busy := UserFactory(username="busy", **old)]
+    members.append(UserFactory(username="new", last_sign_in_at=now()))
+    holds = {"user": None, "group": GroupFactory(members=members), "starts_at": now() - timedelta(days=90)}
+    eligible, *_rest = [factory(role=role, **holds) for factory in held]
+    ActivationFactory(eligible_assignment=eligible, user=busy)
+
+    items = begun(series(roles=(role,))).items.filter(kind="membership")
+
+    found = items.values_list("user__username", "recommendation", "cause")
+    assert {name: (each, cause) for name, each, cause in found} == advice
 
 
 def test_many_rows_at_once_keep_the_constraints(role):
@@ -179,11 +204,12 @@ def asked(instance, number=1):
 
 def test_named_people_and_members_of_groups_are_asked(role):
     person, member, gone = UserFactory(), UserFactory(), UserFactory(is_active=False)
-    row = EligibleFactory(role=role)
+    row, own = EligibleFactory(role=role, user__username="row"), EligibleFactory(role=role, user=member)
     made = series(stage(people=(person,), groups=(GroupFactory(members=[member, gone]),)), roles=(role,))
 
-    assert {who for _about, who in asked(begun(made))} == {person.username, member.username}
-    assert row.user.username not in {person.username, member.username}
+    about_row, about_own = row.user.username, own.user.username
+    expected = {(about_row, person.username), (about_row, member.username), (about_own, person.username)}
+    assert set(asked(begun(made))) == expected
 
 
 def test_managers_are_asked_and_the_fallback_for_who_has_none(role):
