@@ -30,8 +30,8 @@ class SeriesRefused(ValidationError):
     """A series of reviews was not made or changed.
 
     Codes: ``name_required``, ``nothing_to_review``, ``scope_invalid``, ``reviewers_required``, ``fallback_required``,
-    ``reviewer_invalid``, ``group_not_protected``, ``stages_invalid``, ``overlaps``, ``schedule_invalid``,
-    ``in_progress``, ``already_ended``, ``nothing_to_begin``, ``maker_gone``.
+    ``reviewer_invalid``, ``told_invalid``, ``group_not_protected``, ``stages_invalid``, ``overlaps``,
+    ``schedule_invalid``, ``in_progress``, ``already_ended``, ``nothing_to_begin``, ``maker_gone``.
     """
 
 
@@ -105,6 +105,7 @@ def check_series(terms: SeriesTerms, *, next_at: datetime | None, at: datetime) 
         raise SeriesRefused(_("Give the series a name that reviewers understand."), code="name_required")
     _check_covered(terms)
     _check_stages(terms)
+    _check_told(terms.told)
     _check_times(terms, next_at, at=at)
 
 
@@ -151,9 +152,20 @@ def _check_stage(stage: StageTerms, terms: SeriesTerms) -> None:
 
 def check_reviewers(people: Collection[User]) -> None:
     """Only enabled people answer reviews."""
-    if wrong := next((person for person in people if not (person.is_active and person.is_person)), None):
+    if wrong := _unable(people):
         text = _("%(user)s cannot review: the account is disabled, or no person's.")
         raise SeriesRefused(text % {"user": wrong}, code="reviewer_invalid")
+
+
+def _check_told(people: Collection[User]) -> None:
+    """Only enabled people are told, and may read the results."""
+    if wrong := _unable(people):
+        text = _("%(user)s cannot be told when a review has ended: the account is disabled, or no person's.")
+        raise SeriesRefused(text % {"user": wrong}, code="told_invalid")
+
+
+def _unable(people: Collection[User]) -> User | None:
+    return next((person for person in people if not (person.is_active and person.is_person)), None)
 
 
 def check_reviewer_groups(groups: Collection[Group]) -> None:

@@ -53,7 +53,9 @@ def what_reminding_does(review: Instance) -> Iterator[str]:
 
 
 def what_reassigning_does(review: Instance) -> Iterator[str]:
-    yield _("What the one has not answered in this stage is asked of the other, who is told by mail.")
+    yield _("What the one has not answered in this stage is asked of the other.")
+    if review.definition.mails:
+        yield _("The other is told by mail.")
     yield _("What concerns the other's own access stays where it is.")
 
 

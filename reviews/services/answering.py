@@ -145,7 +145,8 @@ def reassign(*, instance: Instance, actor: User | None, reviewer: User, to: User
     asked.delete()
     more = [Asked(item_id=key, stage=instance.stage, person=to) for key in keys]
     Asked.objects.bulk_create(more, ignore_conflicts=True)
-    queue("review_started", to=[to], about=instance, context=facts_for_asked(instance))
+    if instance.definition.mails:
+        queue("review_started", to=[to], about=instance, context=facts_for_asked(instance))
     after = {"from": str(reviewer), "to": str(to), "items": len(keys)}
     record("review.reassigned", actor=actor, target=instance, subject=to, justification=justification, after=after)
     return len(keys)

@@ -286,6 +286,14 @@ def test_reassigned_questions_are_asked_of_the_other(review, reviewer):
     assert Message.objects.filter(kind="review_started", user_id=other.pk).exists()
 
 
+def test_without_mails_who_is_asked_instead_is_not_told(reviewer):
+    review = review_of(RoleFactory(), reviewer, mails=False)
+
+    services.reassign(instance=review, actor=None, reviewer=reviewer, to=UserFactory(), justification="Away.")
+
+    assert not Message.objects.filter(kind="review_started").exists()
+
+
 def test_own_access_is_not_reassigned_to_oneself(review, reviewer):
     me = review.items.first().user
 

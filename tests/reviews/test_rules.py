@@ -117,6 +117,10 @@ class TestSeries:
         assert self.refusal(stage("managers", fallback=(service,))) == "reviewer_invalid"
         assert self.refusal(*[stage()] * 4) == "stages_invalid"
 
+    @pytest.mark.parametrize("who", [{"is_active": False}, {"kind": "service"}])
+    def test_only_enabled_people_are_told(self, who):
+        assert self.refusal(told=(UserFactory(), UserFactory(**who))) == "told_invalid"
+
     def test_service_accounts_do_not_answer(self):
         assert self.refusal(stage("themselves"), principals="service") == "reviewer_invalid"
         assert self.refusal(stage("owners"), principals="service") is None
