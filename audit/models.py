@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -13,6 +13,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from audit.canonical import dumps
+from audit.merkle import Frontier
 
 # Rows that are read at once where all are read.
 PAGE = 2_000
@@ -332,6 +333,38 @@ class Head(models.Model):
     def events(cls) -> int:
         """Return how many events have a number."""
         return cls.objects.filter(pk=cls.ONLY).values_list("size", flat=True).first() or 0
+
+
+class Look(models.Model):
+    """The one row of the worker's way round the log (`audit.looking`): how far the present round is, and what it found.
+
+    `found` and `found_before`, of this round and of the last whole one, hold texts by the code of the fault.
+    """
+
+    ONLY = 1
+    # A round does not begin sooner after the last one.
+    PAUSE = timedelta(hours=1)
+
+    size = models.BigIntegerField(default=0)
+    frontier = models.BinaryField(default=bytes)
+    found = models.JSONField(default=dict)
+    found_before = models.JSONField(default=dict)
+    read_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    @property
+    def edge(self) -> Frontier:
+        """The edge of the tree so far; where somebody made it none, the round begins anew."""
+        try:
+            return Frontier(self.size, bytes(self.frontier))
+        except ValueError:
+            return Frontier()
+
+    def is_due(self, at: datetime) -> bool:
+        return bool(self.size) or self.ended_at is None or self.ended_at <= at - self.PAUSE
 
 
 def _shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audit.archiving import ArchiveRefused, archive_next
 from audit.checkpoints import CheckpointRefused, checkpoint, file_unfiled, is_due
+from audit.looking import look_on
 from audit.models import Archive, Entry
 from audit.sealing import BATCH, seal
 
@@ -43,6 +44,11 @@ def checkpoint_due() -> int:
     except OSError as failure:
         log.error("checkpoints cannot be written: %s", failure)
     return done
+
+
+def look_due() -> int:
+    """Read the next part of what was written long ago; return how many events."""
+    return look_on(timezone.now())
 
 
 def archive_due() -> int:

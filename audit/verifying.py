@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, Subquery
+from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from audit.canonical import moment
@@ -270,12 +270,21 @@ def _derived(canonical: str) -> dict[str, Any]:
 
 
 def _outside() -> Iterator[Fault]:
-    """Events that have no number and do not wait for one, and those that wait and are gone."""
-    lost = Event.objects.filter(entry__isnull=True, unsealed__isnull=True).order_by("pk").values_list("pk", flat=True)
+    yield from outside(Event.objects.all())
+    yield from vanished()
+
+
+def outside(events: QuerySet[Event]) -> Iterator[Fault]:
+    """Those of these events that have no number and do not wait for one."""
+    lost = events.filter(entry__isnull=True, unsealed__isnull=True).order_by("pk").values_list("pk", flat=True)
     if found := list(lost[:10]):
         yield Fault(
             "not_numbered", _("Rows stand outside the log, ids: %(ids)s.") % {"ids": ", ".join(map(str, found))}
         )
+
+
+def vanished() -> Iterator[Fault]:
+    """Events that wait for a number and are gone."""
     gone = Unsealed.objects.exclude(Exists(Event.objects.filter(pk=OuterRef("pk")))).values_list("pk", flat=True)
     if found := list(gone[:10]):
         text = _("Rows vanished before they had a number, ids: %(ids)s.")

@@ -14,6 +14,7 @@ EVERY_MINUTE = {
     "forget": "accounts.tasks.forget_due",
     "forget answers": "pim_site.answers.forget_due",
     "forget webhooks": "webhooks.tasks.forget_due",
+    "look round the audit": "audit.tasks.look_due",
     "mail checkpoints": "pim_site.proof.mail_due",
     "number events": "audit.tasks.seal_due",
     "review: advance": "reviews.tasks.advance_due",

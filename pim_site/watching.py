@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from alerts.models import EVERY, Alert
 from alerts.registry import Finding, Severity, alert
-from audit.models import Checkpoint, Head, Unsealed
+from audit.models import Checkpoint, Head, Look, Unsealed
 from audit.verifying import verify
 
 from .health import HEARTBEAT_AGE, OVERDUE, audit_is_signed, nothing_overdue, scheduled_as_in_code
@@ -17,9 +17,10 @@ from .models import Heartbeat
 from .tasks import WORKER as BEATING
 
 WORKER, AUDIT = "worker_unwell", "audit_unwell"
-# A log that grew by more since it was last signed is for `manage.py audit_verify`: a scan must end soon.
+# A scan must end soon: of a log that grew by more since it was last signed, only the worker's rounds read the rest.
 MOST_EVENTS = 20_000
 UNFILED = timedelta(hours=1)
+UNREAD = timedelta(hours=2)
 
 
 @alert(
@@ -59,7 +60,7 @@ def worker_unwell(at: datetime) -> Iterator[Finding]:
     sentence=gettext_lazy("%(fault)s"),
 )
 def audit_unwell(at: datetime) -> Iterator[Finding]:
-    """What is new since the last checkpoint is read anew at each scan; all that is older, `audit_verify` reads."""
+    """What is new since the last checkpoint is read anew at each scan; all of it, as the worker goes round the log."""
     ran = _ran_before(AUDIT, at)
     if ran and not audit_is_signed(at):
         yield _fault("unsigned", _("No checkpoint was signed for more than an hour."))
@@ -67,17 +68,24 @@ def audit_unwell(at: datetime) -> Iterator[Finding]:
         yield _fault("unsealed", _("Events have waited for their number for more than five minutes."))
     if settings.AUDIT_CHECKPOINT_FILE and Checkpoint.objects.unfiled().filter(at__lte=at - UNFILED).exists():
         yield _fault("unfiled", _("Checkpoints cannot be written to their file; is the disk full?"))
-    yield from _broken()
+    if ran and Look.objects.filter(read_at__lt=at - UNREAD).exists():
+        yield _fault("unread", _("The worker has read none of the older events for more than two hours."))
+    yield from (_fault(code, text) for code, text in (_broken_before() | _broken_since()).items())
 
 
-def _broken() -> Iterator[Finding]:
+def _broken_before() -> dict[str, str]:
+    """What this round over the whole log, and the last one, found wrong."""
+    look = Look.objects.first()
+    return look.found_before | look.found if look else {}
+
+
+def _broken_since() -> dict[str, str]:
     """What is wrong with the newest part of the log, each kind of fault once."""
     since = Checkpoint.objects.first()
     size = Head.objects.filter(pk=Head.ONLY).values_list("size", flat=True).first() or 0
     if size - (since.size if since else 0) > MOST_EVENTS:
-        return
-    faults = {fault.code: fault.text for fault in reversed(verify(since=since).faults)}
-    yield from (_fault(code, text) for code, text in faults.items())
+        return {}
+    return {fault.code: fault.text for fault in reversed(verify(since=since).faults)}
 
 
 def _ran_before(key: str, at: datetime) -> bool | None:

@@ -25,7 +25,7 @@ from approvals.looking_back import activated_at
 from assignments.models import ActiveAssignment
 from audit.admin import EventAdmin as StockEventAdmin
 from audit.exporting import csv_of, json_of
-from audit.models import Archive, Event, Reader
+from audit.models import Archive, Event, Look, Reader
 from pim_site.siem.standing import Standing, cause_of, standings
 from pim_site.templatetags.pim import moment, toned
 from roles.models import Resource, Role
@@ -170,7 +170,8 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
         return [*files, streams, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"archive": Archive.objects.first()} | (extra_context or {}))
+        shown = {"archive": Archive.objects.first(), "look": Look.objects.exclude(ended_at=None).first()}
+        return super().changelist_view(request, shown | (extra_context or {}))
 
     def list_buttons(self, request: HttpRequest) -> list[Button]:
         streams = Button(_("Where they are sent"), reverse("admin:audit_event_destinations"))

@@ -11,14 +11,15 @@ from accounts.services import note_sign_in
 from alerts.models import Alert
 from approvals.services import review_emergency
 from audit.checkpoints import checkpoint
-from audit.models import Head
+from audit.models import Event, Head
 from audit.sealing import seal
+from audit.tasks import look_due
 from notifications.models import Message
 from pim_site.models import Heartbeat
 from pim_site.tasks import beat
 from roles.models import Role
 from tests.alerts.finding import found, rows, words
-from tests.audit.logs import SECRET
+from tests.audit.logs import SECRET, tampering
 from tests.factories import EmergencyUseFactory, UserFactory, holder_of
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +122,26 @@ def test_event_that_is_gone_since_the_last_checkpoint_is_found(settings):
     Head.objects.update(size=F("size") - 1)
 
     assert "head_differs" in found("audit_unwell")
+
+
+def test_event_of_the_past_that_was_changed_is_found_once_the_worker_came_by(settings):
+    settings.AUDIT_KEYS = [SECRET]
+    EmergencyUseFactory()
+    words("emergency_used")
+    checkpoint()
+    with tampering():
+        Event.objects.update(ticket="INC-1")
+        assert found("audit_unwell") == {}
+        look_due()
+        assert set(found("audit_unwell")) == {"column_differs"}
+
+
+def test_worker_that_does_not_read_the_past_is_found(time_machine):
+    look_due()
+    time_machine.move_to(now() + timedelta(hours=1))
+    look_due()
+    scanned("audit_unwell")
+    assert found("audit_unwell") == {}
+    time_machine.move_to(now() + timedelta(hours=2, seconds=1))
+    scanned("audit_unwell")
+    assert set(found("audit_unwell")) == {"unread"}
