@@ -194,6 +194,8 @@ def look():
         {"p": 3},
         {"ticket": "INC-7"},
         {"action": "role.created"},
+        {"role": "role"},
+        {"person": "nobody"},
         {"since": "2026-11-22"},
         {"q": "nobody"},
     ):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
@@ -34,8 +35,8 @@ from .base import Button, ConsoleAdmin, Section, actor_of, link, page_of
 
 admin.site.unregister(Event)
 
-# More people, roles or resources than this are no answer to a name.
-MOST_NAMED = 200
+# So many people, roles or resources are looked for by their ids; of more, none are: to leave some out would be wrong.
+MOST_NAMED = 1_000
 
 
 class Day(forms.DateField):
@@ -56,37 +57,55 @@ class FactsForm(forms.Form):
     ticket = forms.CharField(label=gettext_lazy("Ticket"), required=False, max_length=200)
     request = forms.UUIDField(label=gettext_lazy("Id of the request"), required=False)
 
+    def clean_person(self) -> list[UUID] | None:
+        text = self.cleaned_data["person"]
+        named = Q(username__icontains=text) | Q(display_name__icontains=text) | Q(email__icontains=text)
+        return _keys(text, User.objects.filter(named), "person", "subject")
+
+    def clean_role(self) -> list[UUID] | None:
+        text = self.cleaned_data["role"]
+        return _keys(text, Role.objects.filter(name__icontains=text), "role", "role")
+
+    def clean_resource(self) -> list[UUID] | None:
+        text = self.cleaned_data["resource"]
+        return _keys(text, Resource.objects.filter(label__icontains=text), "resource", "scope")
+
     def narrow(self, events: QuerySet[Event]) -> QuerySet[Event]:
         """Return the events that the form describes: of what is filled in wrongly, none."""
         if not self.is_valid():
             return events.none()
         for name, value in self.cleaned_data.items():
-            if value:
+            if value not in (None, ""):
                 events = events.filter(NARROWED[name](value))
         return events
 
 
-def _of_person(text: str) -> Q:
-    named = Q(username__icontains=text) | Q(display_name__icontains=text) | Q(email__icontains=text)
-    people = list(User.objects.filter(named).values_list("pk", flat=True)[:MOST_NAMED])
-    return Q(actor_id__in=people) | Q(subject_id__in=people)
+def _keys(text: str, present: QuerySet[Any], noun: str, column: str) -> list[UUID] | None:
+    """Return the ids of what is called so, or was: by the events that tell how a thing is called. None of no text.
 
-
-def _of_role(text: str) -> Q:
-    return Q(role_id__in=list(Role.objects.filter(name__icontains=text).values_list("pk", flat=True)[:MOST_NAMED]))
-
-
-def _of_resource(text: str) -> Q:
-    places = Resource.objects.filter(label__icontains=text).values_list("pk", flat=True)
-    return Q(scope_id__in=list(places[:MOST_NAMED]))
+    Raises ValidationError of more than `MOST_NAMED`.
+    """
+    if not text:
+        return None
+    naming = [f"{noun}.{verb}" for verb in ("created", "updated", "moved", "deleted", "restated")]
+    past = Event.objects.filter(
+        action__in=naming, **{f"{column}_label__icontains": text, f"{column}_id__isnull": False}
+    )
+    keys = present.order_by().values_list("pk").union(past.order_by().values_list(f"{column}_id"))
+    found = [key for (key,) in keys[: MOST_NAMED + 1]]
+    if len(found) > MOST_NAMED:
+        raise forms.ValidationError(
+            _("More than %(most)s have this in their name. Type more of it.") % {"most": MOST_NAMED}
+        )
+    return found
 
 
 NARROWED: dict[str, Callable[[Any], Q]] = {
     "since": lambda day: Q(at__gte=make_aware(datetime.combine(day, time()))),
     "until": lambda day: Q(at__lt=make_aware(datetime.combine(day + timedelta(days=1), time()))),
-    "person": _of_person,
-    "role": _of_role,
-    "resource": _of_resource,
+    "person": lambda keys: Q(actor_id__in=keys) | Q(subject_id__in=keys),
+    "role": lambda keys: Q(role_id__in=keys),
+    "resource": lambda keys: Q(scope_id__in=keys),
     "ticket": lambda text: Q(ticket=text),
     "request": lambda key: Q(request_id=key),
 }
@@ -184,13 +203,15 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
 
     @method_decorator(require_safe)
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
-        """Send all events that the list would show, however many."""
+        """Send all events that the list would show, however many; of what is asked for wrongly, the list says why."""
         if not (self.has_view_permission(request) and actor_of(request).has_perm("audit.export_event")):
             raise NotAllowed
-        events = self.get_changelist_instance(request).queryset
+        listed = self.get_changelist_instance(request)
+        if not all(spec.form.is_valid() for spec in listed.filter_specs if isinstance(spec, FactsFilter)):
+            return HttpResponseRedirect(f"{reverse('admin:audit_event_changelist')}?{request.GET.urlencode()}")
         content_type, written = FILES[kind]
         headers = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
-        return StreamingHttpResponse(written(events), content_type=content_type, headers=headers)
+        return StreamingHttpResponse(written(listed.queryset), content_type=content_type, headers=headers)
 
     @method_decorator(require_safe)
     def destinations_view(self, request: HttpRequest) -> HttpResponse:

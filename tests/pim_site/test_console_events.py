@@ -1,6 +1,7 @@
 """Events in the console: found by who, what, when and why, and taken out as files."""
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,11 +10,16 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 from django.utils.timezone import now
 
+from accounts.models import User
+from approvals.services import delete_role
+from assignments.services import update_person
 from audit.models import Archive, Event, Head, Reader
 from audit.services import record
+from pim_site.admin import events
 from pim_site.siem.standing import cause_of
+from roles.services import create_resource, create_role, update_resource, update_role
 from tests.client import signed_in
-from tests.factories import RequestFactory, ResourceFactory, RoleFactory, UserFactory, holder_of
+from tests.factories import RequestFactory, ResourceFactory, RoleFactory, UserFactory, holder_of, root
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:audit_event_changelist")
@@ -50,6 +56,43 @@ def found(console, **query):
 def test_event_is_found_by_what_is_typed(console, event, query):
     assert found(console, **query) == [event]
     assert found(console, **{name: f"{value} of nobody" for name, value in query.items()}) == []
+
+
+def test_events_are_found_by_names_that_are_no_more(console, event):
+    administrator, place = holder_of("global_administrator"), root()
+    common = {"actor": administrator, "description": ""}
+    role = create_role(resource=place, name="Zebra", **common)
+    told_of = role.pk
+    update_role(role=role, name="Horse", is_privileged=False, **common)
+    delete_role(role=role, actor=administrator, justification="Not used.")
+    area = create_resource(parent=place, name="Savanna", kind="other", **common)
+    update_resource(resource=area, name="Meadow", kind="other", **common)
+    ana = User.objects.get(display_name="Ana Berg")
+    update_person(user=ana, actor=administrator, display_name="Ana Tal")
+    update_person(user=ana, actor=administrator, display_name="Ana See")
+
+    told = Event.objects.filter(role_id=told_of)
+    assert (found(console, role="zebra"), found(console, role="horse")) == (list(told), list(told))
+    assert [event.action for event in told] == ["role.deleted", "role.updated", "role.created", "settings.changed"]
+    assert found(console, resource="savanna") == list(Event.objects.filter(scope_id=area.pk))
+    assert found(console, person="ana tal") == list(Event.objects.about(ana))
+
+
+@pytest.mark.parametrize("query", [{"person": "meyer"}, {"role": "bench"}, {"resource": "bay"}])
+def test_name_of_more_than_can_be_looked_for_finds_nothing_and_says_so(console, monkeypatch, query):
+    UserFactory.create_batch(3, display_name="Meyer")
+    for n in range(3):
+        RoleFactory(name=f"Bench {n}", resource=ResourceFactory(name=f"Bay {n}"))
+    monkeypatch.setattr(events, "MOST_NAMED", 2)
+    page, file = console.get(LIST, query), console.get(CSV, query)
+    assert list(page.context["cl"].queryset) == []
+    assert b"More than 2 have this in their name" in page.content
+    assert file["Location"] == f"{LIST}?{urlencode(query)}"
+
+    monkeypatch.setattr(events, "MOST_NAMED", 3)
+
+    assert b"More than" not in console.get(LIST, query).content
+    assert console.get(CSV, query).streaming
 
 
 def test_event_is_found_by_its_request_and_from_its_page(console, event):
