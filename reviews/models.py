@@ -89,6 +89,8 @@ class Instance(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True)
     was_stopped = models.BooleanField(_("stopped"), default=False)
     applied_at = models.DateTimeField(_("applied at"), null=True)
+    # What the series said when it began, as `services.facts_of` puts it: afterwards it may be changed.
+    terms = models.JSONField(default=dict, editable=False)
     # How far the snapshot has come: what is walked through, and the last key that was taken in.
     walk = models.CharField(max_length=10, blank=True, default="eligible")
     walked_to = models.CharField(max_length=40, blank=True)

@@ -3,16 +3,18 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count
 
 from audit.exporting import Line, cell
-from audit.models import Event
+from audit.models import Archive, Event
 
-from .models import Answer, Instance, Item
+from .models import Answer, Asked, Instance, Item
 
 COLUMNS = (
     *("person", "username", "kind", "access", "privileged", "since", "until", "last_used", "last_sign_in"),
@@ -59,9 +61,10 @@ def _moment(at: datetime | None) -> str:
 
 
 def evidence_lines(instance: Instance) -> Iterator[str]:
-    """Yield JSON Lines: the review, then each item with all its answers; each with the ids of its audit events.
+    """Yield JSON Lines: the review with the terms that it began with, then each item: who was asked, all answers.
 
-    The events hold who did it and how they were signed in; they can be read, but not changed, in the audit.
+    Each has the ids of its audit events, the item also of all that its removal did. They hold who did it and how they
+    were signed in, and can be read, but not changed, in the audit. What is not there any more is in one of `archives`.
     """
     definition = instance.definition
     yield _line(
@@ -76,7 +79,9 @@ def evidence_lines(instance: Instance) -> Iterator[str]:
             "began_at": _moment(instance.began_at),
             "ended_at": _moment(instance.ended_at),
             "applied_at": _moment(instance.applied_at),
-            "events": _events("reviews.instance", [str(instance.pk)]).get(str(instance.pk), []),
+            "terms": instance.terms,
+            "events": list(_events_about("reviews.instance", [instance.pk]).values_list("pk", flat=True)),
+            "archives": _archives(instance),
         }
     )
     rows = instance.items.described().order_by("pk").iterator(PIECE)
@@ -85,14 +90,23 @@ def evidence_lines(instance: Instance) -> Iterator[str]:
 
 
 def _evidence(items: list[Item]) -> Iterator[str]:
-    events = _events("reviews.item", [str(item.pk) for item in items])
+    events, asked = _events(items), _asked(items)
     answers: dict[Any, list[dict[str, Any]]] = {}
     for answer in Answer.objects.filter(item__in=items).select_related("person"):
         answers.setdefault(answer.item_id, []).append(_answer(answer))
     for item in items:
         facts = dict(zip(COLUMNS, map(str, _values(item)), strict=True))
-        about = {"answers": answers.get(item.pk, []), "events": events.get(str(item.pk), [])}
-        yield _line({"type": "item", "id": item.pk, **facts, **about})
+        said = {"asked": asked.get(item.pk, []), "answers": answers.get(item.pk, [])}
+        yield _line({"type": "item", "id": item.pk, **facts, **said, "events": events.get(item.pk.hex, [])})
+
+
+def _asked(items: list[Item]) -> dict[Any, list[dict[str, Any]]]:
+    found: dict[Any, list[dict[str, Any]]] = {}
+    rows = Asked.objects.filter(item__in=items).select_related("person").order_by("stage", "pk")
+    for row in rows:
+        who = {"stage": row.stage, "person": str(row.person), "username": row.person.username}
+        found.setdefault(row.item_id, []).append(who)
+    return found
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -100,12 +114,28 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return plain | {"by": str(answer.person or ""), "at": _moment(answer.answered_at)}
 
 
-def _events(kind: str, keys: list[str]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    rows = Event.objects.filter(target_type=kind, target_id__in=keys).order_by("id")
-    for key, number in rows.values_list("target_id", "id"):
-        found.setdefault(key, []).append(number)
+def _events(items: list[Item]) -> dict[str, list[int]]:
+    """Return, by key as 32 figures, the ids of what is about an item and of what was done when it was applied."""
+    keys, found = {item.pk.hex for item in items}, dict[str, list[int]]()
+    about = _events_about("reviews.item", [item.pk for item in items])
+    done = Event.objects.filter(correlation_id__in=keys)
+    each = (rows.order_by().values_list("id", "target_id", "correlation_id") for rows in (about, done))
+    for number, target, applied in sorted(set(chain(*each))):
+        found.setdefault(applied if applied in keys else UUID(target).hex, []).append(number)
     return found
+
+
+def _events_about(kind: str, keys: list[UUID]) -> Any:
+    return Event.objects.filter(target_type=kind, target_id__in=map(str, keys))
+
+
+def _archives(instance: Instance) -> list[dict[str, Any]]:
+    """Return the files that events of the review may have gone into."""
+    found = Archive.objects.filter(newest_at__gte=instance.began_at).order_by("first")
+    if instance.applied_at:  # the event of which is a moment younger
+        found = found.filter(oldest_at__lte=instance.applied_at + timedelta(hours=1))
+    rows = found.values_list("first", "last", "file", "digest")
+    return [{"first": n, "last": last, "file": Path(path).name, "sha256": sha} for n, last, path, sha in rows]
 
 
 def _line(facts: dict[str, Any]) -> str:

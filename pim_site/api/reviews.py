@@ -117,7 +117,7 @@ class Reviews(Rows):
 
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.STR})
     def evidence(self, request: Request, pk: UUID) -> HttpResponseBase:
-        """JSON Lines: the review, then each access with all its answers and the ids of its audit events."""
+        """JSON Lines: the review with its terms, then each access: who was asked, all answers, its audit events."""
         return file_of(self.with_results(pk), "jsonl")
 
     @extend_schema(request=JustificationIn, responses=ReviewOut)
@@ -171,7 +171,7 @@ class ItemOut(serializers.ModelSerializer[Item]):
     last_sign_in_at = Moment(allow_null=True)
     decided_at = Moment(allow_null=True)
     applied_at = Moment(allow_null=True)
-    verdict_stage = serializers.IntegerField(help_text="In which stage it was answered last; 0: in none.")
+    verdict_stage = serializers.IntegerField(help_text="The last stage in which something was said of it; 0: none.")
     cause = once_known(Item.Cause)
     outcome = once_known(Item.Outcome)
     result = once_known(Item.Result)

@@ -95,8 +95,9 @@ def _say(
     word: dict[str, Any] = {"person": actor, "stage": stage, "verdict": verdict, "justification": justification}
     Answer.objects.bulk_create([Answer(item=item, answered_at=at, **word) for item in items])
     _stand(items)
+    together = {"together": len(items)} if len(items) > 1 else {}
     for item in items:
-        after = {"answer": item.verdict, "said": verdict}
+        after = {"answer": item.verdict, "said": verdict} | together
         facts: dict[str, Any] = {"before": {"answer": before[item.pk]}, "after": after}
         _record(action, item, actor=actor, justification=justification, **facts)
 

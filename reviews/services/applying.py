@@ -14,6 +14,7 @@ from accounts.models import Group, User
 from approvals import services as approvals
 from assignments.rules import check_emergency
 from assignments.services import lock, update_group
+from audit.context import bind
 from audit.services import privileged, record, refusal_code
 from notifications.services import queue, suppress
 from reviews.models import Definition, Instance, Item
@@ -101,6 +102,12 @@ def apply_item(*, item: Item) -> bool:
     item = Item.objects.select_for_update(of=("self",)).select_related("instance__definition__scope").get(pk=item.pk)
     if item.outcome != Item.Outcome.REMOVE or item.result != Item.Result.NEW:
         return False
+    with bind(correlation_id=item.pk.hex):  # by which the evidence finds all that the removal did
+        _apply(item)
+    return True
+
+
+def _apply(item: Item) -> None:
     try:
         with transaction.atomic():
             result, code = _remove(item), ""
@@ -111,7 +118,6 @@ def apply_item(*, item: Item) -> bool:
     item.save(update_fields=["result", "result_code", "applied_at"])
     about: dict[str, Any] = {"subject": item.user, "role": item.role, "scope": item.scope}
     record("review_item.applied", actor=None, target=item, **about, after={"result": result, "code": code})
-    return True
 
 
 def _result_of(code: str) -> Item.Result:

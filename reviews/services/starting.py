@@ -17,7 +17,7 @@ from reviews.schedule import days_after, late_begin
 from reviews.walk import KINDS, Walk, items_of
 
 from .applying import settle
-from .defining import RUNNING, is_backed
+from .defining import RUNNING, facts_of, is_backed, terms_of
 from .defining import locked as locked_series
 from .locking import locked
 from .running import begin_stage
@@ -58,9 +58,9 @@ def _move_on(definition: Definition) -> tuple[int, datetime]:
 def _begin(
     definition: Definition, number: int, planned: datetime, *, begins: datetime, ends: datetime, at: datetime
 ) -> Instance:
-    instance = Instance.objects.create(
-        definition=definition, number=number, planned_at=planned, began_at=at, stage_began_at=begins, ends_at=ends
-    )
+    times = {"planned_at": planned, "began_at": at, "stage_began_at": begins, "ends_at": ends}
+    terms = facts_of(terms_of(definition))
+    instance = Instance.objects.create(definition=definition, number=number, terms=terms, **times)
     record("review.prepared", actor=None, target=instance, after={"number": number, "planned_at": planned})
     return instance
 
