@@ -5,6 +5,7 @@ between. Moments are returned in UTC.
 """
 
 from calendar import monthrange
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -113,6 +114,26 @@ def late_begin(planned: datetime, days: int, latest: datetime | None, *, zone: s
         return planned
     begins = at if latest is None else min(at, days_after(latest, -days, zone))
     return begins if at - begins <= half else None
+
+
+def next_stage(
+    over: datetime, days: Sequence[int], next_at: datetime | None, *, zone: str, at: datetime
+) -> tuple[int, datetime] | None:
+    """Return which stage follows one that is over since then, and from when it counts; None: it is too late for all.
+
+    One that is late leaves room for all that follow it, until the next review begins; one for which it is too late is
+    left out.
+
+    Args:
+        days: how long each of the stages to come lasts; the stage is returned by its place among them, from 0.
+    """
+    for place, own in enumerate(days):
+        latest = next_at and days_after(next_at, -sum(days[place + 1 :]), zone)
+        begins = late_begin(over, own, latest, zone=zone, at=at)
+        if begins is not None:
+            return place, begins
+        over = days_after(over, own, zone)
+    return None
 
 
 def reminders(begins: datetime, ends: datetime) -> list[datetime]:

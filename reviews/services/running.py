@@ -14,7 +14,7 @@ from audit.services import privileged, record
 from notifications.services import queue
 from reviews.models import Answer, Asked, Instance, Item, Stage
 from reviews.rules import ReviewRefused, check_can_end, check_open
-from reviews.schedule import days_after, late_begin, next_reminder
+from reviews.schedule import days_after, next_reminder, next_stage
 
 from .applying import settle
 from .locking import locked
@@ -64,14 +64,14 @@ def advance(*, instance: Instance) -> bool:
     over = instance.stage_ends_at
     if instance.state != Instance.State.IN_PROGRESS or over is None or over > at:
         return False
-    for stage in instance.definition.stages.filter(number__gt=instance.stage).order_by("number"):
-        latest, zone = instance.definition.next_at, instance.definition.time_zone
-        begins = late_begin(over, stage.days, latest, zone=zone, at=at)
-        if begins is not None:
-            begin_stage(instance, stage.number, begins=begins, at=at)
-            record("review.advanced", actor=None, target=instance, after={"stage": stage.number})
-            return True
-        over = days_after(over, stage.days, zone)
+    definition = instance.definition
+    stages = list(definition.stages.filter(number__gt=instance.stage).order_by("number"))
+    days = [stage.days for stage in stages]
+    if follows := next_stage(over, days, definition.next_at, zone=definition.time_zone, at=at):
+        place, begins = follows
+        begin_stage(instance, stages[place].number, begins=begins, at=at)
+        record("review.advanced", actor=None, target=instance, after={"stage": instance.stage})
+        return True
     settle(instance, actor=None, at=at)
     return True
 

@@ -1,3 +1,4 @@
+from collections import Counter
 from contextlib import nullcontext
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from audit.models import Event
 from notifications.models import Message
 from reviews import services
 from reviews.models import Definition, Instance, Stage
+from reviews.schedule import reminders
 from reviews.tasks import advance_due, apply_due, remind_due, start_due
 from roles.models import Role
 from roles.services import govern_group
@@ -152,6 +154,21 @@ def test_stage_is_left_out_when_the_worker_was_down_for_all_of_it(reviewer):
 
     assert Instance.objects.get().state == "applied"
     assert Event.objects.filter(action="review.closed").count() == 1
+
+
+@pytest.mark.parametrize("late", [3, 5, 11])
+def test_late_stages_are_over_when_the_next_review_begins(reviewer, late):
+    """Of three stages of nine days each, in February: one day is to spare."""
+    with time_machine.travel(utc(2027, 2, 1), tick=False):
+        role = EligibleFactory().role
+        begun(made := series(*[stage(people=(reviewer,), days=9)] * 3, roles=(role,), recurrence="monthly"))
+    for day in range(9 + late, 28):
+        with time_machine.travel(utc(2027, 2, 1) + timedelta(days=day), tick=False):
+            advance_due()
+    with time_machine.travel(utc(2027, 3, 1), tick=False):
+        start_due()
+
+    assert sorted(made.instances.values_list("number", "state")) == [(1, "applied"), (2, "in_progress")]
 
 
 def test_late_stage_has_all_its_days_where_nothing_follows(reviewer):
@@ -398,25 +415,48 @@ def test_nothing_approved_is_removed_and_nothing_denied_is_kept(stages, count, n
 # --- a year, with a worker that comes and goes ---------------------------------------------------------------
 
 
+WORK = (start_due, remind_due, advance_due, apply_due, start_due, remind_due)
+
+
+def stages_open():
+    """The stages that are open: the review, its stage, from when and until when."""
+    open_ones = Instance.objects.filter(state="in_progress")
+    return open_ones.values_list("pk", "stage", "stage_began_at", "stage_ends_at")
+
+
+def times_to_remind(begins, ends, looks):
+    """At which of its looks, the first of which begins the stage, a worker reminds: at the next after each moment."""
+    due = [when for when in reminders(begins, ends) if when > looks[0]]
+    return {next((look for look in looks if look >= when), None) for when in due} - {None}
+
+
 @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pauses=st.lists(st.sampled_from([1, 3, 8, 16, 33]), min_size=12, max_size=12))
 def test_each_event_happens_once_however_the_worker_rests(pauses):
+    stages = {}
     with time_machine.travel(utc(2027, 1, 31, 1), tick=False) as clock:
         role, reviewer = EligibleFactory().role, UserFactory()
         made = series(stage(people=(reviewer,), days=10), stage(days=5), roles=(role,), recurrence="monthly")
         for pause in pauses:
             clock.shift(timedelta(days=pause))
-            for task in (start_due, remind_due, advance_due, apply_due, start_due):
+            for (*_stage, ends), looks in stages.items():
+                looks.extend([now()] if now() < ends else [])
+            for task in WORK:
                 task()
+            for each in stages_open():
+                stages.setdefault(each, [now()])
 
     reviews = list(Instance.objects.filter(definition=made).order_by("number"))
     skipped = Event.objects.filter(action="review.skipped", target_id=made.pk).count()
     assert Definition.objects.get(pk=made.pk).next_number == len(reviews) + skipped + 1
     for review in reviews:
-        events = Event.objects.filter(target_id=review.pk).values_list("action", flat=True)
-        once = [action for action in events if action != "review.reminded"]
-        assert len(once) == len(set(once))
-        assert ("review.closed" in once) == (review.state == "applied")
+        events = Counter(Event.objects.filter(target_id=review.pk).values_list("action", flat=True))
+        expected = [
+            times_to_remind(begins, ends, looks) for (pk, _n, begins, ends), looks in stages.items() if pk == review.pk
+        ]
+        assert events.pop("review.reminded", 0) == sum(map(len, expected))
+        assert set(events.values()) == {1}
+        assert ("review.closed" in events) == (review.state == "applied")
         assert Message.objects.filter(about_id=review.pk, kind="review_started", user_id=reviewer.pk).count() == 1
     ends = [review.ends_at for review in reviews]
     assert all(end <= following.began_at for end, following in zip(ends, reviews[1:], strict=False))

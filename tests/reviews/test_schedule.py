@@ -16,6 +16,7 @@ from reviews.schedule import (
     days_after,
     late_begin,
     next_reminder,
+    next_stage,
     reminders,
 )
 from tests.reviews.making import utc
@@ -124,6 +125,28 @@ def test_late_beginning(late, latest, begins):
     expected = {"planned": planned, "now": planned + late, "to the next": planned + 18 * DAY, None: None}[begins]
 
     assert late_begin(planned, 10, next_at, zone="UTC", at=planned + late) == expected
+
+
+@pytest.mark.parametrize(
+    ("late", "next_at", "expected"),
+    [
+        (0, 19, (0, 0)),
+        (4, 19, (0, 0)),  # half of its time is left
+        (5, 19, (0, 1)),  # and then what there is to spare
+        (5, None, (0, 5)),
+        (6, 19, (1, 9)),
+        (14, 19, (1, 10)),
+        (15, 19, None),
+        (30, None, (0, 30)),
+    ],
+)
+def test_late_stage_leaves_room_for_those_that_follow(late, next_at, expected):
+    over = utc(2027, 1, 1)
+    latest = over + next_at * DAY if next_at else None
+
+    found = next_stage(over, [9, 9], latest, zone="UTC", at=over + late * DAY)
+
+    assert (found and (found[0], (found[1] - over) / DAY)) == expected
 
 
 def test_reminders_are_half_way_and_a_day_before():
