@@ -14,9 +14,10 @@ from django.utils.timezone import make_aware, now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.rules import fingerprint
 from alerts.models import MOST, Alert, Incident
 from alerts.registry import Severity
-from alerts.services import configure, dismiss, reopen, repair, scan
+from alerts.services import configure, dismiss, facts_of, reopen, repair, scan
 from pim_site.templatetags.pim import dot, moment, toned
 
 from .base import Act, ConsoleAdmin, Section, link, list_of
@@ -51,10 +52,13 @@ class AlertForm(NotedReasonForm):
                 initial=row.limits[each.name],
                 help_text=text % {"low": each.low, "high": each.high, "default": each.default},
             )
+        self.fields["seen"] = forms.CharField(
+            widget=forms.HiddenInput, required=False, initial=fingerprint(facts_of(row))
+        )
         self.order_fields(["is_enabled", *row.limits, "justification"])
 
     def clean(self) -> dict[str, Any]:
-        """Return `is_enabled`, `thresholds` and `justification`."""
+        """Return `is_enabled`, `thresholds`, `justification`, and what was `seen` of them when the form was made."""
         values = super().clean() or {}
         thresholds = {name: values.pop(name) for name in self.row.limits if name in values}
         return values | {"thresholds": thresholds}

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from alerts.models import EVERY, Alert, Incident
-from alerts.services import scan
+from alerts.services import configure, scan
 from assignments.models import EligibleAssignment
 from roles.models import Role
 from tests.client import signed_in
@@ -92,6 +92,19 @@ def test_thresholds_are_chosen_within_their_ranges(console):
 
     alert.refresh_from_db()
     assert (alert.limits, alert.is_enabled) == ({"count": 9, "hours": 48}, True)
+
+
+def test_thresholds_that_somebody_else_changed_meanwhile_stay_as_they_are(console):
+    alert = Alert.objects.get(key="stale_people")
+    seen = console.get(page(alert, "configure")).context["form"]["seen"].value()
+    configure(alert=alert, actor=console.person, is_enabled=True, thresholds={"days": 40})
+
+    answer = console.post(
+        page(alert, "configure"), {"is_enabled": "on", "days": "50", "justification": "Less.", "seen": seen}
+    )
+
+    alert.refresh_from_db()
+    assert (alert.limits, "Somebody has changed this meanwhile" in answer.content.decode()) == ({"days": 40}, True)
 
 
 def test_incident_leads_to_what_it_is_about(console, incident):
