@@ -62,7 +62,7 @@ class AlertOut(AlertSummary):
     active = serializers.IntegerField(read_only=True, help_text="How many incidents are to be looked at.")
     overflows = serializers.BooleanField(read_only=True, help_text="Whether there are more than are listed.")
     scanned_at = Moment(allow_null=True, help_text="The last scan that came to its end.")
-    next_scan_at = Moment()
+    next_scan_at = Moment(allow_null=True, help_text="Null until the worker has seen a new alert for the first time.")
     milliseconds = serializers.IntegerField(read_only=True, help_text="How long the last scan took.")
     failure = serializers.SerializerMethodField(help_text="Why the last scan failed; empty if it did not.")
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from accounts.models import User
 from accounts.tokens import Scope
-from audit.models import Event
+from audit.models import Entry, Event
 from notifications.models import Message
 
 from .base import Rows
@@ -18,15 +18,27 @@ from .lists import MomentFilter, RowFilter
 
 class EventOut(serializers.ModelSerializer[Event]):
     at = Moment()
+    number = serializers.IntegerField(
+        source="entry.n",
+        allow_null=True,
+        read_only=True,
+        help_text="Its place in the log, as `audit_proof --event` takes it; null until it is given, within seconds.",
+    )
+    hash = serializers.SerializerMethodField(help_text="RFC 6962's hash of its record, in hexadecimal digits.")
     facts = serializers.SerializerMethodField(help_text="The whole record, as it was written.")
 
     class Meta:
         model = Event
         fields = [
-            *("id", "at", "action", "outcome", "code", "actor_id", "actor_label", "subject_id", "subject_label"),
-            *("role_id", "scope_id", "request_id", "target_type", "target_id", "facts"),
+            *("id", "number", "hash", "at", "action", "outcome", "code"),
+            *("actor_id", "actor_label", "subject_id", "subject_label", "role_id", "scope_id"),
+            *("request_id", "target_type", "target_id", "ticket", "facts"),
         ]
         read_only_fields = fields
+
+    def get_hash(self, event: Event) -> str | None:
+        entry: Entry | None = getattr(event, "entry", None)
+        return bytes(entry.leaf).hex() if entry else None
 
     def get_facts(self, event: Event) -> dict[str, Any]:
         return event.facts
@@ -42,10 +54,11 @@ class EventFilter(RowFilter):
     request = django_filters.UUIDFilter("request_id")
     action = django_filters.CharFilter(max_length=64)
     target_id = django_filters.CharFilter(max_length=64)
+    ticket = django_filters.CharFilter(max_length=200)
 
     class Meta:
         model = Event
-        fields = ["action", "outcome", "target_id"]
+        fields = ["action", "outcome", "target_id", "ticket"]
 
 
 class AuditEvents(Rows):
@@ -58,7 +71,7 @@ class AuditEvents(Rows):
     scopes = {"list": Scope.AUDIT, "retrieve": Scope.AUDIT}
 
     def rows(self, user: User) -> QuerySet[Event]:
-        return Event.objects.visible_to(user)
+        return Event.objects.visible_to(user).select_related("entry")
 
 
 class NotificationOut(serializers.ModelSerializer[Message]):
