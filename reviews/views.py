@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,13 +17,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.authority import may
+from accounts.models import User
 from accounts.sessions import SignedInRequest
 
 from . import services
 from .context import shown
 from .forms import AnswerForm, ItemsForm
 from .models import Instance, Item
-from .progress import progress, progress_by_reviewer, progress_in, progress_of
+from .progress import Progress, progress, progress_by_reviewer, progress_in, progress_of
 from .results import counts_of, csv_lines, evidence_lines, results_of
 
 PAGE = 50
@@ -41,7 +42,8 @@ def review_list(request: SignedInRequest) -> HttpResponse:
     page = Paginator(past, PAGE).get_page(request.GET.get("page"))
     far = progress_in(open_ones, user)
     rows = [(each, far[each.pk]) for each in open_ones if each.pk in far]
-    results = Instance.objects.open_to(user, at).described().order_by("-began_at")[:RESULTS]
+    readable = Instance.objects.open_to(user, at).described().order_by("-began_at")
+    results = Paginator(readable, RESULTS).get_page(request.GET.get("results"))
     return render(request, "reviews/review_list.html", {"rows": rows, "page_obj": page, "results": results})
 
 
@@ -148,7 +150,7 @@ def review_results(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "review": review,
         "is_open": is_open,
         "progress": progress(review),
-        "reviewers": progress_by_reviewer(review)[:RESULTS] if is_open else [],
+        "reviewers": _reviewers(review, request.GET.get("reviewers")) if is_open else None,
         "counts": [(outcome.label, number) for outcome, number in counts_of(review).items() if outcome],
         "results": [(result, result.label, number) for result, number in results_of(review).items()],
         "page_obj": page,
@@ -156,6 +158,10 @@ def review_results(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "runs": may(user, "reviews.run_instance", at=review),
     }
     return render(request, "reviews/review_results.html", context)
+
+
+def _reviewers(review: Instance, number: str | None) -> Page[tuple[User, Progress]]:
+    return Paginator(progress_by_reviewer(review), RESULTS).get_page(number)
 
 
 @require_safe

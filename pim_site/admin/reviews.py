@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -236,11 +236,13 @@ class InstanceAdmin(ConsoleAdmin):
 
 def _reviewers_of(review: Instance) -> Section:
     heads = [_("Reviewer"), _("Answered"), _("Of"), _("Account")]
+    found = progress_by_reviewer(review)
     rows: list[list[Any]] = [
         [link(person), far.answered, far.asked, _("enabled") if person.is_active else dot("disabled")]
-        for person, far in progress_by_reviewer(review)[:100]
+        for person, far in found[:SHOWN]
     ]
-    return Section(_("Reviewers"), heads, rows)
+    more = reverse("reviews:review-results", args=[review.pk]) if len(found) > SHOWN else ""
+    return Section(_("Reviewers"), heads, rows, more)
 
 
 def _items_of(review: Instance) -> Section:

@@ -28,6 +28,15 @@ class Ticketed(Protocol):
 
 register = template.Library()
 
+
+@register.simple_tag(takes_context=True)
+def page_address(context: template.Context, number: int, name: str) -> str:
+    """Return the query of this page with another page of the list whose place in it has that name."""
+    query = context["request"].GET.copy()
+    query[name] = str(number)
+    return f"?{query.urlencode()}"
+
+
 # What a stored state looks like (the end of a ``pim-dot--…`` class) and what it is called.
 STATES: dict[str, tuple[str, Promise]] = {
     "active": ("active", gettext_lazy("Active")),

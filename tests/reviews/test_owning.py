@@ -32,6 +32,9 @@ from tests.reviews.making import begun, ended, say, series, stage, terms
 pytestmark = pytest.mark.django_db
 
 
+TIMES = ("planned_at", "began_at", "ends_at")
+
+
 @pytest.fixture
 def finance():
     return ResourceFactory(name="Finance")
@@ -253,6 +256,25 @@ def test_owner_sees_how_far_reviewers_are_and_reminds_them(client, owner, financ
     assert [(who, far.left) for who, far in page(client, review).context["reviewers"]] == [(reviewer, 2)]
     answer = client.post(reverse("reviews:review-remind", args=[review.pk]), follow=True)
     assert "1 reviewer is reminded." in answer.content.decode()
+
+
+def test_no_reviewer_and_no_result_is_left_out(client):
+    """Of more than a page holds, the next page has the rest; the console leads there."""
+    signed_in(client, holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR))
+    role = EligibleFactory().role
+    review = begun(made := series(stage(people=tuple(UserFactory.create_batch(22))), roles=(role,)))
+    for number in range(2, 23):
+        Instance.objects.create(definition=made, number=number, state="applied", **dict.fromkeys(TIMES, now()))
+
+    def names(url, context, **query):
+        return {str(each) for each in client.get(url, query).context[context]}
+
+    results, listed = reverse("reviews:review-results", args=[review.pk]), reverse("reviews:review-list")
+    assert len(names(results, "reviewers") | names(results, "reviewers", reviewers=2)) == 22
+    assert len(names(listed, "results") | names(listed, "results", results=2)) == 22
+    assert "?show=x&amp;reviewers=2" in client.get(results, {"show": "x"}).content.decode()
+    (section, _items) = client.get(reverse("admin:reviews_instance_change", args=[review.pk])).context["sections"]
+    assert (len(section.rows), section.more) == (20, results)
 
 
 def test_maker_without_the_right_is_not_told(finance):
