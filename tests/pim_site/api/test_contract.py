@@ -388,11 +388,16 @@ def test_more_than_so_many_requests_in_a_minute_refused(settings, time_machine):
     time_machine.move_to(now().replace(second=30, microsecond=0), tick=False)
     settings.API_REQUESTS_PER_MINUTE = 2
     person = UserFactory()
-    first, second, other = Program(person), Program(person), Program(UserFactory())
+    first, second, third = (Program(person) for _number in range(3))
+    other, last = Program(UserFactory()), Program(UserFactory())
 
-    statuses = [program.get("roles")[0] for program in (first, second, first, other, other)]
+    def statuses(*programs):
+        return [program.get("roles")[0] for program in programs]
 
-    assert statuses == [200, 200, 429, 200, 429]  # one's second token has no minute of its own; nor has an address
+    assert statuses(first, first, first) == [200, 200, 429]  # a token
+    assert statuses(second, third) == [200, 429]  # its person: what was refused counts too
+    assert statuses(other, other, last) == [200, 200, 200]
+    assert statuses(last) == [429]  # the address of all
     assert first.get("roles")[1]["code"] == "throttled"
     assert first.headers["Retry-After"] == "31"
     time_machine.shift(31)
