@@ -1,0 +1,44 @@
+"""docs/refusals.md lists the codes that the sources name, and no others."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("accounts", "alerts", "approvals", "assignments", "reviews", "roles", "webhooks", "pim_site/api")
+# Said to people at a form, or by the framework, or only within.
+OF_PAGES = {"password_mismatch"}
+OF_THE_FRAMEWORK = {"parse_error", "not_authenticated", "permission_denied"}
+ELSEWHERE = {"forbidden", "server_error", "key_reused", "still_running"}  # audit/services, pim_site/views and answers
+WITHIN = {"replayed"}
+SECOND = {"Refused", "PermissionDenied", "ErrorDetail", "problem_response"}  # they take the code as a later argument
+CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+
+
+def named_in(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            named = [each.value for each in node.keywords if each.arg == "code"]
+            later = node.args[1:3] if getattr(node.func, "id", getattr(node.func, "attr", "")) in SECOND else []
+        elif isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["code"]:
+            named, later = [node.value], []
+        else:
+            continue
+        for value in (*named, *later):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and CODE.fullmatch(value.value):
+                yield value.value
+
+
+def listed():
+    for line in (ROOT / "docs" / "refusals.md").read_text().splitlines():
+        codes, _bar, rest = line.removeprefix("| ").partition(" | ")
+        if line.startswith("| `"):
+            yield from re.findall(r"`(\w+)`", codes)
+
+
+def test_page_of_refusals_lists_each_code_once_and_no_other():
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    named = {code for path in files for code in named_in(path)}
+    everything = named - OF_PAGES - WITHIN | OF_THE_FRAMEWORK | ELSEWHERE
+
+    assert sorted(listed()) == sorted(everything)
