@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import credentials, finding
 from .api import Api, Row
-from .errors import NOT_HELD, REFUSED, WAITING, Failure
+from .errors import NO_ANSWER, NOT_HELD, REFUSED, WAITING, Failure
 
 PENDING = ("pending_hook", "pending_approval", "pending_admin_decision")
 EVERY = 2.0  # seconds between two looks at a request that waits
@@ -84,7 +84,17 @@ def _decided(api: Api, request: Row, *, seconds: float) -> Row:
     until = time.monotonic() + seconds
     while request["status"] in PENDING and time.monotonic() < until:
         time.sleep(EVERY)
-        request = api.get(f"requests/{request['id']}")
+        request = _seen_again(api, request)
+    return request
+
+
+def _seen_again(api: Api, request: Row) -> Row:
+    """Return it as it is now; as it was, if the site cannot say at the moment: it waits all the same."""
+    try:
+        return api.get(f"requests/{request['id']}")
+    except Failure as failure:
+        if failure.status != NO_ANSWER and failure.code != "throttled":
+            raise
     return request
 
 
@@ -115,14 +125,15 @@ def approve(asked: Namespace) -> Outcome:
         rows = list(api.rows("approvals", expand="role,scope,principal,group"))
         return Outcome(rows, "\n".join(map(_asked_for, rows)) or "Nothing waits for you.")
     row = finding.waiting(api, asked.request)
-    verb = _verb(asked, row)
-    if asked.dry_run:
-        return Outcome(row, f"{_asked_for(row)}\nThis is what would be decided ({verb}). Nothing was done.")
     if not asked.reason:
         raise Failure("Say why: --reason", code="justification_required")
+    path = f"requests/{row['id']}/{_verb(asked, row)}"
     given = {"duration": asked.duration, "ends_at": asked.until}
     body = {"justification": asked.reason, **{name: value for name, value in given.items() if value}}
-    request = _with_code(api, f"requests/{row['id']}/{verb}", body, asked)
+    if asked.dry_run:
+        request = api.post(path, body | {"validate_only": True})
+        return Outcome(request, f"{_asked_for(row)}\nIt would be {request['status']}. Nothing was done.")
+    request = _with_code(api, path, body, asked)
     return Outcome(request, f"{row['reference']}: {request['status']}")
 
 

@@ -225,7 +225,7 @@ METRICS_TOKEN = env.str("PIM_METRICS_TOKEN", default="")
 
 # --- API --------------------------------------------------------------------------------------------------
 
-# How many requests in a minute a token has; its person has twice that, an address, behind which an office may be, four times.
+# How many requests in a minute a token has; its person has twice that, an address four times: it may be a whole office.
 API_REQUESTS_PER_MINUTE = env.int("PIM_API_REQUESTS_PER_MINUTE", default=600)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

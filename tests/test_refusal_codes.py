@@ -31,7 +31,7 @@ def named_in(path):
 
 def listed():
     for line in (ROOT / "docs" / "refusals.md").read_text().splitlines():
-        codes, _bar, rest = line.removeprefix("| ").partition(" | ")
+        codes, _bar, _rest = line.removeprefix("| ").partition(" | ")
         if line.startswith("| `"):
             yield from re.findall(r"`(\w+)`", codes)
 

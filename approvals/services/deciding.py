@@ -21,6 +21,7 @@ from notifications.services import suppress
 from roles.models import ApprovalStage
 
 from .activating import ask_stage, begin_stage, fail, grant, tell
+from .assigning import kept_unless
 from .recording import locked, record_about
 
 
@@ -34,6 +35,7 @@ def approve(
     proof: StepUpProof | None = None,
     proved_for: Iterable[Request] = (),
     session: str = "",
+    validate_only: bool = False,
 ) -> Request:
     """Say yes. With the last yes that the stages in use ask for, the role is granted at once, if what must hold still
     does; otherwise the request closes as failed.
@@ -43,6 +45,7 @@ def approve(
         proof: of a second factor, made for `rules.decision_facts` of `proved_for`, where the settings ask for it.
         proved_for: the requests that were decided in one go, this one among them; if none are named, this one.
         session: the sign-in session that the proof was made in.
+        validate_only: do all of it but ask for the proof, and then undo it.
 
     Returns:
         The request: pending_approval, where more must approve; provisioned, scheduled, or failed with `failure_code`.
@@ -52,28 +55,30 @@ def approve(
         NotAnApprover: ``not_an_approver``.
         RequestRefused: ``justification_required``. StepUpRefused: ``mfa_required``.
     """
-    request, at = locked(request), now()
-    asked = request.duration or timedelta(0)
-    stages = stages_in_use(request)
-    decision = _decision(request, actor, Decision.Verdict.APPROVED, justification, stages=stages, at=at)
-    check_shortened(asked if duration is None else duration, asked=asked)
-    _check_proof(decision, stages, proof, proved_for, session, at=at)
-    decision.duration = duration
-    decision.save(force_insert=True)
-    yeses = list(request.decisions.filter(verdict=Decision.Verdict.APPROVED).select_related("person"))
-    states = standing(request, stages, at, said=(each.voice_id for each in yeses))
-    next_stage = stage_to_pass(states)
-    if next_stage is not None:
-        _go_on(decision, next_stage, stages, at=at)
+    with kept_unless(validate_only):
+        request, at = locked(request), now()
+        asked = request.duration or timedelta(0)
+        stages = stages_in_use(request)
+        decision = _decision(request, actor, Decision.Verdict.APPROVED, justification, stages=stages, at=at)
+        check_shortened(asked if duration is None else duration, asked=asked)
+        if not validate_only:
+            _check_proof(decision, stages, proof, proved_for, session, at=at)
+        decision.duration = duration
+        decision.save(force_insert=True)
+        yeses = list(request.decisions.filter(verdict=Decision.Verdict.APPROVED).select_related("person"))
+        states = standing(request, stages, at, said=(each.voice_id for each in yeses))
+        next_stage = stage_to_pass(states)
+        if next_stage is not None:
+            _go_on(decision, next_stage, stages, at=at)
+            return request
+        request.settled_at = at
+        try:
+            with transaction.atomic():
+                _grant(request, actor, yeses, counted=set().union(*(state.approved for state in states)))
+        except ActivationRefused as refusal:
+            fail(request, actor, refusal, at=at)
+        _conclude(decision, stages, at=at)
         return request
-    request.settled_at = at
-    try:
-        with transaction.atomic():
-            _grant(request, actor, yeses, counted=set().union(*(state.approved for state in states)))
-    except ActivationRefused as refusal:
-        fail(request, actor, refusal, at=at)
-    _conclude(decision, stages, at=at)
-    return request
 
 
 def _go_on(decision: Decision, stage: ApprovalStage, stages: list[ApprovalStage], *, at: datetime) -> None:
@@ -105,21 +110,24 @@ def deny(
     proof: StepUpProof | None = None,
     proved_for: Iterable[Request] = (),
     session: str = "",
+    validate_only: bool = False,
 ) -> Request:
     """Say no. The request is closed, whatever others said. Arguments as for `approve`.
 
     Raises:
         As `approve`.
     """
-    request, at = locked(request), now()
-    stages = stages_in_use(request)
-    decision = _decision(request, actor, Decision.Verdict.DENIED, justification, stages=stages, at=at)
-    _check_proof(decision, stages, proof, proved_for, session, at=at)
-    decision.save(force_insert=True)
-    request.status, request.settled_at = Request.Status.DENIED, at
-    request.save(update_fields=["status", "settled_at"])
-    _conclude(decision, stages, at=at)
-    return request
+    with kept_unless(validate_only):
+        request, at = locked(request), now()
+        stages = stages_in_use(request)
+        decision = _decision(request, actor, Decision.Verdict.DENIED, justification, stages=stages, at=at)
+        if not validate_only:
+            _check_proof(decision, stages, proof, proved_for, session, at=at)
+        decision.save(force_insert=True)
+        request.status, request.settled_at = Request.Status.DENIED, at
+        request.save(update_fields=["status", "settled_at"])
+        _conclude(decision, stages, at=at)
+        return request
 
 
 def _decision(

@@ -153,15 +153,19 @@ def grant_facts(
 
 
 @privileged("extension.denied", target="request")
-def deny_extension(*, request: Request, actor: User, justification: str) -> Request:
+def deny_extension(*, request: Request, actor: User, justification: str, validate_only: bool = False) -> Request:
     """Say no to an extension or renewal. What they hold ends, or stays ended, as it was.
+
+    Args:
+        validate_only: do all of it, and then undo it.
 
     Raises:
         As `grant_extension`.
     """
-    request, _row = _to_decide(request, actor, justification)
-    _settle(request, actor, Decision.Verdict.DENIED, Request.Status.DENIED, justification)
-    return request
+    with kept_unless(validate_only):
+        request, _row = _to_decide(request, actor, justification)
+        _settle(request, actor, Decision.Verdict.DENIED, Request.Status.DENIED, justification)
+        return request
 
 
 def _to_decide(request: Request, actor: User, justification: str) -> tuple[Request, AnyAssignment]:

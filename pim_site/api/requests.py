@@ -104,6 +104,7 @@ class CancelIn(Input):
 
 class DenyIn(Coded):
     justification = Text()
+    validate_only = serializers.BooleanField(default=False)
 
 
 class ApproveIn(DenyIn):
@@ -219,16 +220,21 @@ def _decision(door: Door, rows: list[Request], verdict: str, said: dict[str, Any
     facts = dict(said)
     code = facts.pop("code", "")
     check_text(facts["justification"], required=True)  # a code for what cannot be taken is lost
+    if facts.get("validate_only"):
+        return _VERDICTS[verdict], facts
     if Request.objects.filter(pk__in=[row.pk for row in rows]).pending().asking_proof().exists():
         proof = door.prove(code, "request.decided", **decision_facts(rows, verdict))
         facts |= {"proof": proof, "proved_for": rows, "session": door.session}
-    return (services.approve if verdict == Decision.Verdict.APPROVED else _deny), facts
+    return _VERDICTS[verdict], facts
 
 
-def _deny(*, request: Request, actor: User, justification: str, **proved: Any) -> Request:
+def _deny(*, request: Request, proof: Any = None, proved_for: Any = (), session: str = "", **said: Any) -> Request:
     if request.waits_for_administrator:
-        return services.deny_extension(request=request, actor=actor, justification=justification)
-    return services.deny(request=request, actor=actor, justification=justification, **proved)
+        return services.deny_extension(request=request, **said)
+    return services.deny(request=request, proof=proof, proved_for=proved_for, session=session, **said)
+
+
+_VERDICTS: dict[str, Any] = {Decision.Verdict.APPROVED: services.approve, Decision.Verdict.DENIED: _deny}
 
 
 # --- approvals ------------------------------------------------------------------------------------------------

@@ -154,3 +154,25 @@ def test_extension_without_an_end_is_not_sent(server, capsys):
 
     assert (main(["approve", "R-1", "--reason", "Agreed"]), len(server.asked)) == (3, 1)
     assert "--until" in capsys.readouterr().err
+
+
+def test_decision_looked_at_beforehand_is_asked_of_the_site(server, capsys):
+    denied = EXTENSION | {"status": "denied"}
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in (WAITING, denied)]
+
+    assert main(["approve", "R-1", "--reason", "No", "--deny", "--dry-run"]) == 0
+
+    path, _headers, body = server.asked[1]
+    assert (path, json.loads(body)) == ("/api/v1/requests/r1/deny", {"justification": "No", "validate_only": True})
+    assert "denied. Nothing was done." in capsys.readouterr().out
+
+
+def test_waiting_goes_on_where_the_site_gives_no_answer_once(server, monkeypatch):
+    monkeypatch.setattr("pim_cli.acts.EVERY", 0)
+    row = {"id": "e1", "principal": "me", "group": None, "role": {"name": "Operator"}, "scope": {"label": "/"}}
+    asked = EXTENSION | {"status": "pending_approval"}
+    pages = (PERSON, {"results": [], "next": None}, {"results": [row], "next": None}, asked)
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in pages]
+    server.answers += [(503, b"", {}), (200, json.dumps(asked | {"status": "provisioned"}).encode(), {})]
+
+    assert main(["activate", "Operator", "--for", "1h", "--reason", "Stuck", "--wait"]) == 0

@@ -9,6 +9,7 @@ from accounts.models import TotpDevice
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
+from pim_site.models import RequestCounter
 from roles.models import Role
 from tests.api import Program
 from tests.factories import (
@@ -25,8 +26,10 @@ from tests.factories import (
     holder_of,
     root,
 )
+from tests.refusals import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
+COUNTED = RequestCounter._meta.db_table
 REASON = {"justification": "The nightly job is stuck."}
 
 
@@ -312,6 +315,32 @@ def test_decision_that_needs_a_code_carries_it(approver):
     second = program.post(f"requests/{waiting.pk}/approve", REASON | {"code": code_of(app)})
 
     assert (first[0], first[1]["code"], second[0]) == (403, "mfa_required", 200)
+
+
+@pytest.mark.parametrize(("verb", "status"), [("approve", "provisioned"), ("deny", "denied")])
+def test_decision_looked_at_beforehand_takes_no_code_and_stores_nothing(approver, verb, status):
+    role = RoleFactory(
+        settings__approval_required=True, settings__approvers=[approver], settings__decision_mfa_required=True
+    )
+    waiting = RequestFactory(eligible_assignment=EligibleFactory(role=role))
+    program, own = Program(approver), Program(waiting.user)
+    body = REASON | {"validate_only": True}
+    program.get("access/mine")  # the first use of a token is noted
+    before = snapshot()
+
+    answer = program.post(f"requests/{waiting.pk}/{verb}", body)
+    after = snapshot()
+
+    assert (answer[0], answer[1]["status"]) == (200, status)
+    assert after | {COUNTED: ()} == before | {COUNTED: ()}
+    assert own.post(f"requests/{waiting.pk}/{verb}", body)[1]["code"] == "own_request"
+
+
+def test_extension_looked_at_beforehand_stays_as_it_is(admin, extension):
+    status, denied = admin.post(f"requests/{extension.pk}/deny", REASON | {"validate_only": True})
+
+    assert (status, denied["status"]) == (200, "denied")
+    assert Request.objects.get().status == "pending_admin_decision"
 
 
 @pytest.fixture
