@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import Max, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -81,12 +81,22 @@ def _check(before: datetime) -> None:
 
 def _end(before: datetime) -> Checkpoint | None:
     """The checkpoint with which the next file ends: of that time or older, and of events that every reader has."""
-    start = _archived()
-    found = Checkpoint.objects.filter(size__gt=start, at__lte=before).order_by("size", "pk")
+    found, start = _ends(before), _archived()
     read = Reader.objects.configured().aggregate(least=Min("n"))["least"]
     if read is not None:
         found = found.filter(size__lte=read)
     return found.filter(size__lte=start + LARGEST).last() or found.first()
+
+
+def _ends(before: datetime) -> QuerySet[Checkpoint]:
+    return Checkpoint.objects.filter(size__gt=_archived(), at__lte=before).order_by("size", "pk")
+
+
+def held_back_by(before: datetime) -> list[str]:
+    """Return the destinations that have not taken what would be archived next, where that alone keeps it here."""
+    end = None if _end(before) else _ends(before).first()
+    late = Reader.objects.configured().filter(n__lt=end.size) if end else Reader.objects.none()
+    return list(late.values_list("name", flat=True))
 
 
 def _archived() -> int:

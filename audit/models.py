@@ -275,12 +275,16 @@ class ReaderQuerySet(models.QuerySet["Reader"]):
     def configured(self) -> "ReaderQuerySet":
         return self.filter(name__in=stream_names())
 
-    def due(self, at: datetime) -> "ReaderQuerySet":
-        """Those that have not taken an event from before `at`, and whose next attempt may be made."""
+    def lagging(self, at: datetime) -> "ReaderQuerySet":
+        """Those that have not taken an event from before `at`."""
         behind = Head.objects.filter(pk=Head.ONLY, size__gt=models.OuterRef("n"))
         # Asked this way round, a next event whose rows are gone is due as well, and its absence is found.
         younger = Entry.objects.filter(n=models.OuterRef("n") + 1, event__at__gt=at)
-        return self.configured().filter(models.Exists(behind), ~models.Exists(younger), next_attempt_at__lte=at)
+        return self.configured().filter(models.Exists(behind), ~models.Exists(younger))
+
+    def due(self, at: datetime) -> "ReaderQuerySet":
+        """Those of them whose next attempt may be made."""
+        return self.lagging(at).filter(next_attempt_at__lte=at)
 
 
 class Reader(models.Model):

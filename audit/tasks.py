@@ -1,7 +1,7 @@
 """Loops for the worker. Each may run twice, in parallel or late."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -53,14 +53,25 @@ def look_due() -> int:
 
 def archive_due() -> int:
     """Take the next old events out, where the operator wants that; return how many files were finished."""
-    if not settings.AUDIT_KEEP_DAYS or not settings.AUDIT_ARCHIVE_DIR:
-        return 0
-    before = timezone.now() - timedelta(days=settings.AUDIT_KEEP_DAYS)
-    oldest = Entry.objects.order_by("n").values_list("event__at", flat=True).first()
-    if not (Archive.objects.filter(removed_at=None).exists() or (oldest and oldest < before - GATHERED)):
+    at = timezone.now()
+    if not is_unarchived(at):
         return 0
     try:
-        return int(archive_next(before=before, folder=Path(settings.AUDIT_ARCHIVE_DIR)) is not None)
+        return int(archive_next(before=kept_from(at), folder=Path(settings.AUDIT_ARCHIVE_DIR)) is not None)
     except (ArchiveRefused, OSError) as failure:
         log.error("events are not archived, and stay: %s", failure)
         return 0
+
+
+def is_unarchived(at: datetime) -> bool:
+    """Whether what was to go out of the database by then is still here, where the operator wants that it goes."""
+    if not settings.AUDIT_KEEP_DAYS or not settings.AUDIT_ARCHIVE_DIR:
+        return False
+    oldest = Entry.objects.order_by("n").values_list("event__at", flat=True).first()
+    unfinished = Archive.objects.filter(removed_at=None, at__lte=at).exists()
+    return unfinished or (oldest is not None and oldest < kept_from(at) - GATHERED)
+
+
+def kept_from(at: datetime) -> datetime:
+    """Return the moment before which events may go, by what the operator wants."""
+    return at - timedelta(days=settings.AUDIT_KEEP_DAYS)

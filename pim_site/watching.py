@@ -9,11 +9,14 @@ from django.utils.translation import gettext_lazy
 
 from alerts.models import EVERY, Alert
 from alerts.registry import Finding, Severity, alert
-from audit.models import Checkpoint, Head, Look, Unsealed
+from audit.archiving import held_back_by
+from audit.models import Checkpoint, Head, Look, Reader, Unsealed
+from audit.tasks import is_unarchived, kept_from
 from audit.verifying import verify
 
 from .health import HEARTBEAT_AGE, OVERDUE, audit_is_signed, nothing_overdue, scheduled_as_in_code
 from .models import Heartbeat
+from .siem.standing import cause_of
 from .tasks import WORKER as BEATING
 
 WORKER, AUDIT = "worker_unwell", "audit_unwell"
@@ -21,6 +24,8 @@ WORKER, AUDIT = "worker_unwell", "audit_unwell"
 MOST_EVENTS = 20_000
 UNFILED = timedelta(hours=1)
 UNREAD = timedelta(hours=2)
+UNSENT = timedelta(hours=1)
+UNARCHIVED = timedelta(days=1)
 
 
 @alert(
@@ -68,9 +73,30 @@ def audit_unwell(at: datetime) -> Iterator[Finding]:
         yield _fault("unsealed", _("Events have waited for their number for more than five minutes."))
     if settings.AUDIT_CHECKPOINT_FILE and Checkpoint.objects.unfiled().filter(at__lte=at - UNFILED).exists():
         yield _fault("unfiled", _("Checkpoints cannot be written to their file; is the disk full?"))
+    if settings.AUDIT_CHECKPOINT_URL and Checkpoint.objects.unposted().filter(at__lte=at - UNFILED).exists():
+        yield _fault("unposted", _("Checkpoints cannot be posted to their address; the log of the worker says why."))
+    if ran:
+        yield from _unsent(at)
+    if ran and is_unarchived(at - UNARCHIVED):
+        yield _fault("unarchived", _kept_by(at))
     if ran and Look.objects.filter(read_at__lt=at - UNREAD).exists():
         yield _fault("unread", _("The worker has read none of the older events for more than two hours."))
     yield from (_fault(code, text) for code, text in (_broken_before() | _broken_since()).items())
+
+
+def _unsent(at: datetime) -> Iterator[Finding]:
+    """Destinations that have not taken what happened an hour ago, failing or slow."""
+    for reader in Reader.objects.lagging(at - UNSENT):
+        text = _("%(destination)s has not taken what happened more than an hour ago. %(cause)s")
+        facts = {"destination": reader.name, "cause": cause_of(reader.last_outcome)}
+        yield _fault(f"unsent_{reader.pk}", (text % facts).strip())
+
+
+def _kept_by(at: datetime) -> str:
+    text = _("Old events were to go into files a day ago, and have not.")
+    if names := held_back_by(kept_from(at)):
+        return f"{text} {_('They wait for: %(names)s.') % {'names': ', '.join(names)}}"
+    return f"{text} {_('Is the disk full? The log of the worker says why.')}"
 
 
 def _broken_before() -> dict[str, str]:

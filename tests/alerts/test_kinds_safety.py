@@ -9,18 +9,21 @@ from django_q.models import Schedule
 
 from accounts.services import note_sign_in
 from alerts.models import Alert
+from alerts.registry import KINDS
 from approvals.services import review_emergency
 from audit.checkpoints import checkpoint
-from audit.models import Event, Head
+from audit.models import Event, Head, Reader
 from audit.sealing import seal
-from audit.tasks import look_due
+from audit.tasks import archive_due, look_due
 from notifications.models import Message
 from pim_site.models import Heartbeat
+from pim_site.siem.tasks import stream_due
 from pim_site.tasks import beat
 from roles.models import Role
 from tests.alerts.finding import found, rows, words
 from tests.audit.logs import SECRET, tampering
 from tests.factories import EmergencyUseFactory, UserFactory, holder_of
+from tests.receivers import receiving
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +112,81 @@ def test_audit_that_is_not_signed_numbered_or_written_to_its_file_is_found(setti
     scanned("audit_unwell")
 
     assert set(found("audit_unwell")) == {"unsigned", "unsealed", "unfiled"}
+
+
+def facts_of_audit():
+    Alert.objects.filter(key="audit_unwell").update(scanned_at=now() - timedelta(minutes=15))
+    return [finding.facts["fault"] for finding in KINDS["audit_unwell"].scan(now())]
+
+
+@pytest.fixture
+def closed():
+    """An address at which nobody listens."""
+    with receiving() as receiver:
+        pass
+    return f"tcp://localhost:{receiver.port}"
+
+
+def write():
+    EmergencyUseFactory()
+    words("emergency_used")
+    seal()
+
+
+def test_destination_that_takes_nothing_for_an_hour_is_found_with_its_cause(settings, time_machine, closed, tmp_path):
+    settings.AUDIT_STREAMS = [closed, f"file://{tmp_path}/audit.jsonl"]
+    stream_due()
+    write()
+    stream_due()
+    assert facts_of_audit() == []
+
+    time_machine.move_to(now() + timedelta(minutes=61))
+    stream_due()
+
+    [text] = facts_of_audit()
+    assert text.startswith(f"{closed} has not taken what happened more than an hour ago. It cannot be reached")
+
+
+def test_destination_that_is_slow_is_found_once_it_lags_by_an_hour(settings, time_machine, tmp_path):
+    settings.AUDIT_STREAMS = [f"file://{tmp_path}/audit.jsonl"]
+    stream_due()
+    write()
+    time_machine.move_to(now() + timedelta(minutes=61))
+    assert facts_of_audit() == [f"file://{tmp_path}/audit.jsonl has not taken what happened more than an hour ago."]
+
+    stream_due()
+
+    assert facts_of_audit() == []
+
+
+def test_checkpoint_that_is_not_posted_for_an_hour_is_found(settings, time_machine):
+    settings.AUDIT_KEYS, settings.AUDIT_CHECKPOINT_URL = [SECRET], "https://witness.example.org/pim"
+    checkpoint()
+    assert facts_of_audit() == []
+    time_machine.move_to(now() + timedelta(minutes=61))
+    assert facts_of_audit() == ["Checkpoints cannot be posted to their address; the log of the worker says why."]
+
+
+def test_archiving_that_fails_for_a_day_is_found_with_who_holds_it_back(settings, time_machine, closed, tmp_path):
+    settings.AUDIT_KEYS, settings.AUDIT_KEEP_DAYS = [SECRET], 90
+    settings.AUDIT_ARCHIVE_DIR = str(tmp_path / "not there")
+    write()
+    checkpoint()
+    time_machine.move_to(now() + timedelta(days=120, hours=1))
+    checkpoint()
+    assert (archive_due(), facts_of_audit()) == (0, [])  # as the next run may do it
+
+    time_machine.move_to(now() + timedelta(days=1))
+    checkpoint()
+    said = "Old events were to go into files a day ago, and have not."
+    assert (archive_due(), facts_of_audit()) == (0, [f"{said} Is the disk full? The log of the worker says why."])
+
+    settings.AUDIT_STREAMS, settings.AUDIT_ARCHIVE_DIR = [closed], str(tmp_path)
+    Reader.objects.create(name=closed, n=0, next_attempt_at=now())
+    assert (archive_due(), facts_of_audit()[-1]) == (0, f"{said} They wait for: {closed}.")
+
+    settings.AUDIT_STREAMS = []
+    assert (archive_due(), facts_of_audit()) == (1, [])
 
 
 def test_event_that_is_gone_since_the_last_checkpoint_is_found(settings):

@@ -378,6 +378,14 @@ def test_worker_archives_once_enough_has_gathered(notes, tmp_path, settings):
         assert (archive_due(), archive_due()) == (1, 0)
 
 
+def test_command_names_the_destination_that_has_not_taken_the_events(notes, tmp_path, settings, capsys):
+    settings.AUDIT_STREAMS = [name := "tls://siem.example.org:6514"]
+    Reader.objects.create(name=name, n=2, next_attempt_at=now())
+    call_command("audit_archive", before=str((now() - timedelta(days=365)).date()), to=str(tmp_path))
+    assert capsys.readouterr().out == f"The next ones stay until they are taken by: {name} (docs/siem.md).\n"
+    assert not Archive.objects.exists()
+
+
 def test_command_says_what_it_did(notes, tmp_path, capsys):
     call_command("audit_archive", before=str((now() - timedelta(days=365)).date()), to=str(tmp_path))
     call_command("audit_archive", before=str((now() - timedelta(days=365)).date()), to=str(tmp_path))

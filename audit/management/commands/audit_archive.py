@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_date
 
-from audit.archiving import ArchiveRefused, archive_next
+from audit.archiving import ArchiveRefused, archive_next, held_back_by
 from audit.context import bind
 
 
@@ -34,7 +34,9 @@ class Command(BaseCommand):
             raise CommandError("\n".join(refusal.messages)) from refusal
         except OSError as failure:
             raise CommandError(f"Not written, and nothing more is deleted: {failure}") from failure
-        if not done:
+        if names := held_back_by(before):
+            self.stdout.write(f"The next ones stay until they are taken by: {', '.join(names)} (docs/siem.md).")
+        elif not done:
             self.stdout.write("No events are that old, or no checkpoint ends there yet.")
 
 
