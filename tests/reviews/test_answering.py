@@ -72,9 +72,12 @@ def test_answer_taken_back(review, reviewer):
     assert Answer.objects.count() == 2
 
 
-def test_several_answered_at_once(review, reviewer):
+def test_several_answered_at_once_are_marked_in_the_log(review, reviewer):
     assert {item.verdict for item in say(review, reviewer, "approved")} == {"approved"}
-    assert Event.objects.filter(action="review_item.answered").count() == 2
+    say(review, reviewer, "denied", review.items.first())
+
+    events = Event.objects.filter(action="review_item.answered").order_by("pk")
+    assert [event.facts["after"].get("together") for event in events] == [2, 2, None]
 
 
 def test_privileged_access_is_answered_one_by_one(reviewer):
