@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+SILENCE = None  # an answer that never comes
+
 
 @dataclass
 class Listener:
-    """`answers` are (status, body, headers); the last one stays. `trickle`: seconds between the bytes of a body."""
+    """`answers`: (status, body, headers) or SILENCE; the last one stays. `trickle`: seconds between bytes of a body."""
 
     answers: list = field(default_factory=lambda: [(200, b"{}", {})])
     trickle: float = 0.0
@@ -45,7 +47,10 @@ def handler_for(listener):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             listener.asked.append((self.path, dict(self.headers), body))
             listener.silent.wait()
-            self.speak(*listener.answer())
+            if (answer := listener.answer()) is SILENCE:
+                self.rfile.read(1)  # until the other side has gone
+            else:
+                self.speak(*answer)
 
         def speak(self, status, body, headers):
             try:

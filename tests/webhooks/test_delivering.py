@@ -26,7 +26,7 @@ from tests.factories import (
     UserFactory,
     holder_of,
 )
-from tests.listener import listening
+from tests.listener import SILENCE, listening
 from tests.refusals import refused
 from webhooks import services
 from webhooks.models import KEPT, LATE, Attempt, Delivery, Notice, untold
@@ -194,10 +194,16 @@ def test_refused_attempt_is_not_told(listener):
     assert (deliver_due(), kinds(listener)) == (0, [])
 
 
-def test_nothing_is_lost_and_duplicates_have_one_id(listener, clock):
-    """The receiver fails, says nothing in time, and takes a message whose answer is lost: all come, some twice."""
+def test_nothing_is_lost_and_duplicates_have_one_id(listener, clock, monkeypatch):
+    """The receiver says nothing in time, fails, and takes a message whose answer is lost: all come, some twice."""
+    monkeypatch.setattr("webhooks.services.delivering.SECONDS", 0.2)
     _row, secret = subscribed(listener)
-    listener.answers = [(500, b"", {}), (302, b"", {"Location": "/elsewhere"}), (200, b"", {"Content-Length": "9"})]
+    listener.answers = [
+        SILENCE,
+        (500, b"", {}),
+        (302, b"", {"Location": "/elsewhere"}),
+        (200, b"", {"Content-Length": "9"}),
+    ]
     listener.answers += [(204, b"", {})]
     activate()
     expected = set()
@@ -209,9 +215,9 @@ def test_nothing_is_lost_and_duplicates_have_one_id(listener, clock):
     arrived = heard(listener, secret)
     taken = list(Delivery.objects.values_list("state", flat=True))
     assert ({ident for ident, _kind in arrived}, taken) == (expected, ["delivered", "delivered"])
-    assert len(arrived) == 5
+    assert len(arrived) == 6
     outcomes = sorted(Attempt.objects.values_list("outcome", flat=True))
-    assert outcomes == ["http_204", "http_204", "http_302", "http_500", "malformed"]
+    assert outcomes == ["http_204", "http_204", "http_302", "http_500", "malformed", "timed_out"]
 
 
 def test_receiver_that_says_nothing_keeps_nobody_else_waiting(opened, clock, monkeypatch):
