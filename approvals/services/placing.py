@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import SET_NULL, ForeignObjectRel, Q, QuerySet
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts.authority import require
@@ -81,11 +82,22 @@ def uses_of_resource(resource: Resource) -> Iterator[Use]:
     settings = RoleSettings.objects.filter(scope=resource).exclude(role__resource=resource)
     yield from _settings_uses(settings)
     yield from _uses(Q(scope=resource))
+    yield from _naming(resource)
 
 
 def uses_of_role(role: Role) -> Iterator[Use]:
     """Yield the kinds of rows that point at a role; most are empty. Its settings go with it."""
-    return _uses(Q(role=role))
+    yield from _uses(Q(role=role))
+    yield from _naming(role)
+
+
+def _naming(named: Resource | Role) -> Iterator[Use]:
+    """Yield the rows that name it and would go on without it: also of floors above, which this one does not know."""
+    for relation in named._meta.get_fields(include_hidden=True):
+        if isinstance(relation, ForeignObjectRel) and (relation.many_to_many or relation.on_delete is SET_NULL):
+            model = relation.related_model
+            rows = model._default_manager.filter(**{relation.field.name: named})
+            yield capfirst(str(model._meta.verbose_name_plural)), rows, str
 
 
 def in_words(uses: Iterable[Use]) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 import time_machine
 from django.utils.timezone import now
 
+from approvals import services as approvals
 from audit.models import Event
 from reviews import services
 from reviews.models import Definition
@@ -202,3 +203,20 @@ def test_nothing_to_begin_now_refused(once, code):
 
     with refused(code):
         services.hasten(definition=made, actor=None, justification="At once.")
+
+
+@pytest.mark.parametrize("named", ["role", "resource"])
+def test_what_a_series_names_is_not_deleted(named):
+    role, place = RoleFactory(), ResourceFactory()
+    delete, about, where = {
+        "role": (approvals.delete_role, {"role": role}, {"roles": (role, RoleFactory())}),
+        "resource": (approvals.delete_resource, {"resource": place}, {"covers": "resource", "scope": place}),
+    }[named]
+    made = series(name="Quarter", **where)
+
+    with refused("in_use") as refusal:
+        delete(**about, actor=None, justification="Made by mistake.")
+    assert refusal.value.messages[0] == "Access review series (1): Quarter"
+    elsewhere = {"roles": (RoleFactory(),), "covers": "roles", "scope": None}
+    services.change(definition=made, actor=None, terms=replace(services.terms_of(made), **elsewhere))
+    delete(**about, actor=None, justification="Made by mistake.")
