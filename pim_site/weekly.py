@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts.days import days_text
 from accounts.links import link
+from alerts.kinds.outside import OUTSIDE
 from alerts.models import Incident
 from approvals.models import Request
 from assignments.models import ActiveAssignment, holders_in_force
@@ -121,23 +122,24 @@ def _happened(since: datetime, until: datetime, days: str) -> list[tuple[str, in
         eligible=Count("pk", filter=Q(active_assignment=None)),
         active=Count("pk", filter=Q(active_assignment__isnull=False)),
     )
-    outside = Incident.objects.filter(alert="assigned_outside", first_seen_at__gte=since, first_seen_at__lt=until)
+    permanent = made_permanent(since, until).aggregate(number=Count("active_assignment", distinct=True))["number"]
+    outside = Incident.objects.filter(alert__in=OUTSIDE, first_seen_at__gte=since, first_seen_at__lt=until)
     active, requests, incidents = "assignments_activeassignment", "approvals_request", "alerts_incident"
     given = {"asked": days, "action__exact": _Action.ADMIN_ASSIGN.value}
     return [
         ("activated", counted["number"], active, {"began": days}),
         ("activators", counted["people"], active, {"began": days}),
-        ("eligible", assigned["eligible"], requests, given),
-        ("active", assigned["active"], requests, given),
-        ("permanent", made_permanent(since, until), active, {"ends": "never", "how": "assigned"}),
-        ("outside", outside.count(), incidents, {"alert__key__exact": "assigned_outside"}),
+        ("eligible", assigned["eligible"], requests, given | {"gives": "eligible"}),
+        ("active", assigned["active"], requests, given | {"gives": "active"}),
+        ("permanent", permanent, active, {"made_permanent": days}),
+        ("outside", outside.count(), incidents, {"alert": "outside", "found": days}),
     ]
 
 
-def made_permanent(since: datetime, until: datetime) -> int:
-    """Return how many active assignments were made without an end, or lost the one that they had."""
+def made_permanent(since: datetime, until: datetime) -> QuerySet[Request]:
+    """Return the requests by which active assignments were made without an end, or lost the one that they had."""
     granted = Q(action__in=_GRANTED, requested_at__gte=since - _ASKED_BEFORE)
-    rows = Request.objects.filter(
+    return Request.objects.order_by().filter(
         Q(action__in=_GIVEN, requested_at__gte=since) | granted,
         status__in=(Request.Status.PROVISIONED, Request.Status.SCHEDULED),
         settled_at__gte=since,
@@ -147,7 +149,6 @@ def made_permanent(since: datetime, until: datetime) -> int:
         active_assignment__isnull=False,
         active_assignment__eligible_assignment=None,
     )
-    return int(rows.order_by().aggregate(number=Count("active_assignment", distinct=True))["number"])
 
 
 def _open() -> list[tuple[str, int, str, dict[str, str]]]:

@@ -24,6 +24,8 @@ from .repairs import REMOVE, of_assignment
 
 M = TypeVar("M", bound=Model)
 MODELS = (ActiveAssignment, EligibleAssignment)
+# The kinds of this page, which the digest counts together.
+OUTSIDE = ("assigned_outside", "rights_outside", "members_outside", "emergency_outside")
 SHOWN = 5
 # Groups, or people, that are compared at once.
 PAGE = 1_000

@@ -15,12 +15,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.rules import fingerprint
+from alerts.kinds.outside import OUTSIDE
 from alerts.models import MOST, Alert, Incident
 from alerts.registry import Severity
 from alerts.services import configure, dismiss, facts_of, reopen, repair, scan
 from pim_site.templatetags.pim import dot, moment, toned
 
 from .base import Act, ConsoleAdmin, Section, link, list_of
+from .days import DaysFilter
 from .forms import NotedReasonForm, ReasonForm
 
 SHOWN = 20
@@ -236,16 +238,25 @@ class AlertFilter(admin.SimpleListFilter):
     parameter_name = "alert"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(alert.pk, str(alert)) for alert in Alert.objects.known()]
+        each = [(alert.pk, str(alert)) for alert in Alert.objects.known()]
+        return [("outside", _("Changed outside PIM, of any kind")), *each]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "outside":
+            return queryset.filter(alert__in=OUTSIDE)
         return queryset.filter(alert=self.value()) if self.value() else queryset
+
+
+class FoundFilter(DaysFilter):
+    title = gettext_lazy("first seen")
+    parameter_name = "found"
+    column = "first_seen_at"
 
 
 @admin.register(Incident)
 class IncidentAdmin(KindAdmin):
     list_display = ["what", "of_alert", "how_bad", "state_dot", "raised"]
-    list_filter = ["state", SeverityFilter, AlertFilter]
+    list_filter = ["state", SeverityFilter, AlertFilter, FoundFilter]
     list_select_related = ["alert"]
     ordering = ["-alert__severity", "-raised_at", "id"]
     fields = [

@@ -34,6 +34,7 @@ from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
 from audit.services import refusal_code
 from pim_site.templatetags.pim import day, dot, moment
+from pim_site.weekly import made_permanent
 from roles.models import RoleSettings
 
 from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
@@ -130,6 +131,26 @@ class BeganFilter(DaysFilter):
 
     def within(self, queryset: Any, since: datetime, until: datetime) -> Any:
         return queryset.activated_between(since, min(until, now()))
+
+
+class StoodFilter(DaysFilter):
+    """By whether they stood at the end of the days; of days that are not over, now."""
+
+    title = gettext_lazy("stood at the end of")
+    parameter_name = "stood"
+
+    def within(self, queryset: Any, since: datetime, until: datetime) -> Any:
+        at = min(until, now())
+        standing = [Q(**{name: None}) | Q(**{f"{name}__gte": at}) for name in ("ended_at", "ends_at")]
+        return queryset.filter(*standing, starts_at__lt=at)
+
+
+class MadePermanentFilter(DaysFilter):
+    title = gettext_lazy("made permanent")
+    parameter_name = "made_permanent"
+
+    def within(self, queryset: Any, since: datetime, until: datetime) -> Any:
+        return queryset.filter(pk__in=made_permanent(since, until).values("active_assignment"))
 
 
 class PrivilegedFilter(admin.SimpleListFilter):
@@ -365,7 +386,10 @@ class ActiveAdmin(ImportsRows, AssignmentAdmin):
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]
     list_select_related = [*AssignmentAdmin.list_select_related, "eligible_assignment"]
-    list_filter = [StateFilter, OriginFilter, BeganFilter, EndsSoonFilter, PrivilegedFilter, InsightFilter, "role"]
+    list_filter = [
+        *(StateFilter, OriginFilter, BeganFilter, EndsSoonFilter, MadePermanentFilter, StoodFilter),
+        *(PrivilegedFilter, InsightFilter, "role"),
+    ]
     narrowed_by = ("user", "group", "eligible_assignment")
     fields = ["holder", "of_role", "scope", "origin", "start", "end", "state"]
     acts = ACTIVE_ACTS

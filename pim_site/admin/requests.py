@@ -64,10 +64,23 @@ class AskedFilter(DaysFilter):
     column = "requested_at"
 
 
+class GivesFilter(admin.SimpleListFilter):
+    title = gettext_lazy("kind of assignment")
+    parameter_name = "gives"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("eligible", _("Eligible")), ("active", _("Active"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() not in ("eligible", "active"):
+            return queryset
+        return queryset.filter(active_assignment__isnull=self.value() == "eligible")
+
+
 @admin.register(Request)
 class RequestAdmin(ConsoleAdmin):
     list_display = ["reference", "holder_name", "role", "scope", "action_label", "status_shown", "asked", "decided_by"]
-    list_filter = ["status", AskedFilter, "action", "role"]
+    list_filter = ["status", AskedFilter, "action", GivesFilter, "role"]
     narrowed_by = ("user", "group")
     list_select_related = ["user", "group", "role", "scope", "eligible_assignment", "active_assignment"]
     search_fields = ["user__display_name", "user__username", "group__name", "role__name", "ticket"]

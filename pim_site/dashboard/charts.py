@@ -55,10 +55,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Series:
-    """A number for each bucket."""
+    """A number for each bucket, and where they are not those of the bucket as a whole, the lists of what they count."""
 
     name: str
     numbers: Sequence[float]
+    urls: Sequence[str] = ()
+
+    @property
+    def cells(self) -> Iterator[tuple[float, str]]:
+        return zip(self.numbers, self.urls or [""] * len(self.numbers), strict=True)
 
 
 @dataclass(frozen=True)
@@ -127,12 +132,12 @@ class Trend:
         several = len(self.series) > 1
         heads = [self.head, *(each.name for each in self.series), *([_("All")] if several else [])]
         rows = [
-            Row(Cell(label, url), [Cell(self.says(number)) for number in (*column, *([total] if several else []))])
+            Row(Cell(label, url), [*(Cell(self.says(n), to) for n, to in column), *([Cell(total)] if several else [])])
             for label, url, column, total in zip(
                 self.labels,
                 self.urls,
-                zip(*(each.numbers for each in self.series), strict=True),
-                self.totals,
+                zip(*(each.cells for each in self.series), strict=True),
+                map(self.says, self.totals),
                 strict=True,
             )
         ]

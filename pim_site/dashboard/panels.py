@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 from django.utils import dateformat
 from django.utils.translation import gettext as _
@@ -35,7 +36,7 @@ class Panel:
 
     Attributes:
         lead: the figure in a sentence.
-        more: the list of all that it counts.
+        more: the lists of all that it counts, with their words.
     """
 
     key: str
@@ -44,7 +45,7 @@ class Panel:
     trend: Trend | None = None
     table: Table | None = None
     empty: str = ""
-    more: str = ""
+    more: tuple[Cell, ...] = ()
 
 
 def panels(held: set[str], period: Period) -> list[Panel]:
@@ -70,7 +71,7 @@ def activations(period: Period) -> Panel:
         lead=ngettext("%(n)d activation began.", "%(n)d activations began.", number) % {"n": number},
         trend=_trend(period, series, lambda days: _active(began=days)) if series else None,
         empty=_("Nobody activated a role in this time."),
-        more=_active(began=days_text(period.first, period.today)),
+        more=_all(_active(began=days_text(period.first, period.today))),
     )
 
 
@@ -155,30 +156,34 @@ def approval_times(period: Period) -> Panel:
         if overall is not None
         else None,
         empty=_("No request of this time was answered by people."),
-        more=list_of(Request, asked=days_text(period.first, period.today)),
+        more=_all(list_of(Request, asked=days_text(period.first, period.today))),
     )
 
 
 def standing(period: Period) -> Panel:
     found = figures.standing_privileged(period)
-    everything = _active(state="active", how="assigned", privileged="yes")
+    rows = {"how": "assigned", "privileged": "yes"}
     return Panel(
         key="standing",
         title=_("Standing privileged access"),
         lead=_("In force without activation, of roles that are privileged today: %(before)d at first, %(now)d now.")
         % {"before": found[period.first], "now": found[period.buckets[-1]]},
-        trend=_trend(period, [Series("", list(found.values()))], lambda days: "") if any(found.values()) else None,
+        trend=_trend(period, [Series("", list(found.values()))], lambda days: _active(**rows, stood=days))
+        if any(found.values())
+        else None,
         empty=_("No privileged role was held without activation in this time."),
-        more=everything,
+        more=_all(_active(**rows, state="active")),
     )
 
 
 def ending(period: Period) -> Panel:
     found = figures.ending_soon(period)
     days = [period.today + timedelta(days=number) for number in range(EXTEND_WINDOW.days + 1)]
-    series = [Series(name, [found[kind].get(day, 0) for day in days]) for kind, name in _kinds().items()]
+    series = [
+        Series(name, [found[kind].get(day, 0) for day in days], [lists(ends=days_text(day, day)) for day in days])
+        for kind, (name, lists) in _kinds().items()
+    ]
     number = sum(sum(each.values()) for each in found.values())
-    urls = [list_of(EligibleAssignment, ends=days_text(day, day)) for day in days]
     return Panel(
         key="ending",
         title=_("Ending soon"),
@@ -186,14 +191,17 @@ def ending(period: Period) -> Panel:
             "%(n)d assignment ends within %(days)d days.", "%(n)d assignments end within %(days)d days.", number
         )
         % {"n": number, "days": EXTEND_WINDOW.days},
-        trend=Trend(_("Day"), [_short(day) for day in days], urls, series) if number else None,
+        trend=Trend(_("Day"), [_short(day) for day in days], [""] * len(days), series) if number else None,
         empty=_("Nothing that was assigned ends in these days."),
-        more=list_of(EligibleAssignment, ends="soon"),
+        more=tuple(Cell(name, lists(ends="soon")) for name, lists in _kinds().values()),
     )
 
 
-def _kinds() -> dict[str, str]:
-    return {"eligible": _("eligible"), "active": _("active without activation")}
+def _kinds() -> dict[str, tuple[str, Callable[..., str]]]:
+    return {
+        "eligible": (_("eligible"), partial(list_of, EligibleAssignment)),
+        "active": (_("active without activation"), partial(_active, how="assigned")),
+    }
 
 
 def review_progress(period: Period) -> Panel:
@@ -213,7 +221,7 @@ def review_progress(period: Period) -> Panel:
         lead=_("How many accesses have an answer."),
         table=Table([_("Review"), _("Answered"), _("Ends")], rows) if rows else None,
         empty=_("No access review is open."),
-        more=list_of(Instance, state__exact="in_progress"),
+        more=_all(list_of(Instance, state__exact="in_progress")),
     )
 
 
@@ -239,6 +247,10 @@ def _trend(
     head = _("Day") if period.unit == "day" else _("Week from")
     label = _short if period.unit == "day" else _long
     return Trend(head, [label(each[0]) for each in ends], [url(days_text(*each)) for each in ends], series, says)
+
+
+def _all(url: str) -> tuple[Cell, ...]:
+    return (Cell(_("Show the list"), url),)
 
 
 def _active(**query: object) -> str:

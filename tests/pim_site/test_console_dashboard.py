@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils.timezone import now
 
-from pim_site.dashboard.charts import Bar, Series, Trend, shares
+from pim_site.dashboard.charts import Bar, Cell, Series, Trend, shares
 from roles.models import Role
 from tests.client import signed_in
 from tests.factories import (
@@ -77,16 +77,21 @@ def test_numbers_lead_to_lists_of_so_many_rows(console):
     tables = [panel.trend.table if panel.trend else panel.table for panel in panels.values()]
     cells = [cell for table in tables if table for row in table.rows for cell in row.cells if cell.url]
 
+    for key in ("activations", "standing"):  # of a day, the line leads to all that it counts
+        cells += [Cell(row.cells[-1].text, row.head.url) for row in panels[key].trend.table.rows if row.head.url]
+
     assert [cell for cell in cells if client.get(cell.url).context["cl"].result_count != int(cell.text)] == []
-    assert len(cells) >= 5
+    assert len(cells) >= 5 + 2 * 30 + 2 * 15
     counted = {key: panels[key] for key in ("activations", "standing", "ending")}
     assert {key: panel.trend.totals[-1] for key, panel in counted.items()} == {
         "activations": 2,
         "standing": 3,  # with the administrator who looks
         "ending": 0,
     }
-    lists = {key: client.get(panel.more).context["cl"].result_count for key, panel in counted.items()}
-    assert lists == {"activations": 3, "standing": 3, "ending": 1}
+    lists = {
+        key: [client.get(each.url).context["cl"].result_count for each in panel.more] for key, panel in counted.items()
+    }
+    assert lists == {"activations": [3], "standing": [3], "ending": [1, 1]}
     today = panels["activations"].trend.urls[-1]
     assert client.get(today).context["cl"].result_count == 2
 

@@ -186,6 +186,10 @@ def test_figures_are_those_of_the_week(clock, client):
     assert "2 activations\nhttp" in words.text
     assert "Keeper: 2 eligible, 6 standing\nhttp" in words.text
     signed_in(client, reader)
+    counted = {each["key"]: each for each in content["figures"] if each["key"] != "activators"}
+    lists = {key: client.get(each["url"].partition("8000")[2]).context["cl"] for key, each in counted.items()}
+    found = {key: shown.result_count for key, shown in lists.items()}
+    assert found == {key: each["number"] for key, each in counted.items()}
     links = [each["url"] for each in (*content["figures"], *content["roles"], content)]
     assert {link: client.get(link.partition("8000")[2]).status_code for link in links} == dict.fromkeys(links, 200)
 
