@@ -19,12 +19,13 @@ from accounts.services import tokens as token_services
 from accounts.tokens import Scope
 from audit.services import record
 from notifications.models import Message
+from pim_site.api.asking import ASKED
 from pim_site.models import RequestCounter
 from reviews.models import Answer, Asked
 from roles.models import RoleSettings
 from tests.api import Program
 from tests.client import refusing_silently
-from tests.factories import RoleFactory, TokenFactory, root
+from tests.factories import EligibleFactory, RoleFactory, SubscriptionFactory, TokenFactory, UserFactory, root
 from tests.refusals import snapshot
 from tests.test_matrix import MARKS, Cast, Writes, undone
 
@@ -56,6 +57,22 @@ OTHERS = {
     "roles": "role",
     "role_settings": "settings",
 }
+# What each action of a request is about, and the operations that need an object in another state than the others.
+ABOUT = {
+    "self_activate": "eligibleassignment",
+    "self_deactivate": "activeassignment",
+    "self_extend": "ending",
+    "self_renew": "ended",
+    "admin_update": "eligibleassignment",
+    "admin_extend": "ending",
+    "admin_renew": "ended",
+    "admin_remove": "eligibleassignment",
+}
+IN_ANOTHER_STATE = {
+    "requests/{id}/grant": "extension",
+    "principals/{id}/enable": "disabled",
+    "webhook_subscriptions/{id}/enable": "disabled_subscription",
+}
 UNDESCRIBED = {"schema", "reference", ""}
 REASON = {"justification": "Because the matrix asks."}
 
@@ -71,7 +88,7 @@ def operations():
             continue
         for method in sorted(getattr(entry.callback, "actions", {"get": "", "post": ""}).keys() - {"head"}):
             if (method, address) == ("post", "requests"):
-                yield from (("POST", "requests self_activate"), ("POST", "requests admin_assign"))
+                yield from (("POST", f"requests {action}") for action in ASKED)
             else:
                 yield method.upper(), address
 
@@ -84,7 +101,13 @@ def cases():
 
 def has_owner(address):
     kind = address.split("/")[0]
-    return address in ("requests self_activate", "access/of/{id}") or ("{id}" in address and kind in OWNED)
+    if address in ("webhook_subscriptions/{id}/enable", "principals/{id}/enable"):
+        return False
+    return (
+        address.removeprefix("requests ") in ABOUT
+        or address == "access/of/{id}"
+        or ("{id}" in address and kind in OWNED)
+    )
 
 
 class ApiCast(Cast):
@@ -95,6 +118,8 @@ class ApiCast(Cast):
         for persona, person in self.people.items():
             self.owned[persona] |= self.records_of(person)
         self.others |= self.records_of(self.somebody)
+        self.others["disabled"] = UserFactory(is_active=False).pk
+        self.others["disabled_subscription"] = SubscriptionFactory(is_enabled=False).pk
         self.others["settings"] = RoleSettings.objects.get(role=RoleFactory()).pk
         self.tokens = {name: TokenFactory(user=self.people[name]).text for name in PEOPLE if name != "anonymous"}
         powerful = self.people["global_admin"]
@@ -104,7 +129,9 @@ class ApiCast(Cast):
     def records_of(self, person):
         answer = Answer.objects.filter(person=person).first()
         plain = {"kind": "role_ended", "context": "{}", "state": "sent", "time_zone": "UTC", "language": "en"}
+        long_ago = {"starts_at": now() - timedelta(days=60), "ends_at": now() - timedelta(days=5)}
         return {
+            "ended": EligibleFactory(user=person, **long_ago).pk,
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
@@ -112,9 +139,10 @@ class ApiCast(Cast):
 
     def key_of(self, asker, address, whose):
         kind = address.split("/")[0]
-        if kind in OTHERS:
+        name = IN_ANOTHER_STATE.get(address) or ABOUT.get(kind.removeprefix("requests "))
+        if not name and kind in OTHERS:
             return self.others[OTHERS[kind]]
-        name = {"access": "user", "requests self_activate": "eligibleassignment"}.get(kind) or OWNED[kind]
+        name = name or {"access": "user"}.get(kind) or OWNED[kind]
         if whose == "other":
             return self.others[name]
         owner = asker if asker in PEOPLE else "global_admin"
@@ -141,6 +169,8 @@ def body(cast, address, key):
     act = address.rpartition("/")[2]
     if act in ("disable", "enable", "approve", "deny", "cancel", "repair"):
         return REASON
+    if address.startswith("requests "):
+        return {"action": address.removeprefix("requests "), **REASON, **request_body(cast, address, key)}
     if address.startswith("review"):
         return review_body(cast, address, key)
     return {
@@ -151,19 +181,6 @@ def body(cast, address, key):
         "resources/{id}/move": {"parent": place, **REASON},
         "roles": {"name": "New", "resource": str(root().pk)},
         "role_settings": {"role": role, "scope": place, "ticket_required": True},
-        "requests self_activate": {
-            "action": "self_activate",
-            "eligible_assignment": str(key),
-            "duration": "PT1H",
-            **REASON,
-        },
-        "requests admin_assign": {
-            "action": "admin_assign",
-            "type": "eligible",
-            "principal": str(cast.somebody.pk),
-            "role": role,
-            **REASON,
-        },
         "incidents/{id}/dismiss": {"until": (now() + timedelta(days=9)).isoformat(), **REASON},
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
@@ -174,6 +191,20 @@ def body(cast, address, key):
         },
         "tokens": {"name": "New", "scopes": ["read"], "lifetime": "P1D"},
     }.get(address, {})
+
+
+def request_body(cast, address, key):
+    action, later = address.removeprefix("requests "), (now() + timedelta(days=90)).isoformat()
+    kind = "active_assignment" if action == "self_deactivate" else "eligible_assignment"
+    role = {"type": "eligible", "principal": str(cast.somebody.pk), "role": str(cast.others["role"])}
+    about = {kind: str(key)} if action in ABOUT else role
+    more = {
+        "self_activate": {"duration": "PT1H"},
+        "admin_update": {"ends_at": later},
+        "admin_extend": {"ends_at": later},
+        "admin_renew": {"ends_at": later},
+    }
+    return about | more.get(action, {})
 
 
 def review_body(cast, address, key):

@@ -41,6 +41,7 @@ class Door(GenericViewSet[Any]):
         parameters: what its address takes, by action, besides what a list does.
     """
 
+    http_method_names = ["get", "head", "post", "patch", "delete"]  # what OPTIONS would say, the description does
     scopes: ClassVar[dict[str, str]] = {}
     parameters: ClassVar[dict[str, set[str]]] = {}
     serializer_class: type[serializers.BaseSerializer[Any]]

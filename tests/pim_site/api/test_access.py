@@ -171,11 +171,14 @@ def test_check_with_a_parameter_that_is_there_twice_refused():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("path", "allowed"), [("access/check", "GET, POST"), ("schema", "GET, HEAD")])
-def test_method_that_is_not_allowed_is_a_problem_that_says_which_are(path, allowed):
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("access/check", "GET, POST"), ("schema", "GET, HEAD"), ("tokens", "GET, HEAD, POST")]
+)
+def test_method_that_is_not_allowed_is_a_problem_that_says_which_are(method, path, allowed):
     program = Program(UserFactory())
 
-    status, refused = program.send("PUT", path, {})
+    status, refused = program.send(method, path, {})
 
     assert (status, refused["code"], program.headers["Allow"]) == (405, "method_not_allowed", allowed)
 
