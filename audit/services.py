@@ -1,6 +1,6 @@
 """The only writer of events, and the frame in which every privileged operation runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -144,20 +144,34 @@ def _record_refusal(
 ) -> None:
     actor = arguments.get("actor")
     target = arguments.get(target_name) if target_name else None
-    subject = arguments.get("user") or getattr(target, "user", None)
+    request = arguments.get("request") or getattr(target, "request", None)
+    # Of what somebody found, first the row that it is about.
+    places = [getattr(target, "about", None), target, request]
+    subject = arguments.get("user") or arguments.get("holder") or _first("holder", places) or _first("user", places)
     record(
         action,
         actor=actor,
         target=target or subject or actor,
         subject=subject,
-        role=arguments.get("role") or getattr(target, "role", None),
-        scope=arguments.get("scope") or getattr(target, "scope", None),
-        request=arguments.get("request"),
-        ticket=arguments.get("ticket", "")[:LONGEST_TEXT],
+        role=arguments.get("role") or _first("role", places),
+        scope=arguments.get("scope") or arguments.get("resource") or _first("scope", places),
+        request=request,
+        ticket=_ticket(arguments) or _first("ticket_text", places) or "",
         justification=arguments.get("justification", "")[:LONGEST_TEXT],
         outcome=Event.Outcome.REFUSED,
         code=refusal_code(refusal),
     )
+
+
+def _first(name: str, places: Iterable[Any]) -> Any:
+    """Return what the first of these has under a name; None where none has it."""
+    return next((found for place in places if (found := getattr(place, name, None))), None)
+
+
+def _ticket(arguments: Mapping[str, Any]) -> str:
+    """Return the ticket with its system, as it stands in the event of what was done, so that both are found by it."""
+    ticket, system = (arguments.get(name, "")[:LONGEST_TEXT] for name in ("ticket", "ticket_system"))
+    return f"{ticket} ({system})" if ticket and system else ticket
 
 
 def refusal_code(refusal: ValidationError | PermissionDenied) -> str:
