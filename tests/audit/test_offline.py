@@ -48,11 +48,7 @@ def test_thousand_untouched_logs_raise_no_alarm():
     made = random.Random(6962)
     for _log in range(1_000):
         log = records(made.randrange(12), text=chr(made.randrange(0x20, 0x2FFF)) * made.randrange(5))
-        tree = offline.Tree()
-        for record in log:
-            tree.add(offline.leaf(record.encode()))
-        assert tree.root() == Frontier.over(leaf_hash(record.encode()) for record in log).root()
-    assert is_sound(export_of(log, checkpoint_over(log, AT)))
+        assert is_sound(export_of(log, checkpoint_over(log, AT)))
 
 
 def test_every_changed_bit_is_seen():
