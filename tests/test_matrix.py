@@ -31,6 +31,7 @@ from audit.services import record
 from notifications.models import Message
 from pim_site.demo.mail import FileBackend, mailbox
 from pim_site.imports.packing import packed
+from pim_site.middleware import DirectMiddleware
 from reviews.models import Item
 from roles.models import Delegation, Role, RoleSettings
 from tests.client import refusing_silently, signed_in, unrendered
@@ -525,4 +526,7 @@ def test_other_methods_do_nothing(cast, persona, method):
 def test_post_without_csrf_token_refused(cast, persona):
     outcomes = dict(at_each_address(cast, persona, "post", enforce_csrf_checks=True))
 
+    direct = {outcomes.pop(route) for route in DirectMiddleware.PATHS & outcomes.keys()}
+
+    assert direct == {"405"}  # to these no form is ever sent
     assert set(outcomes.values()) == {"403"}

@@ -29,6 +29,7 @@ def test_role_activated_with_the_keyboard_alone(visitor):
     expect(keys).to_be_visible()
     page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
+    page.wait_for_function("!document.activeElement.closest('dialog')")  # the focus leaves it a moment later
     page.keyboard.press("/")
     expect(page.get_by_label("Find a role")).to_be_focused()
     page.keyboard.type("warehouse")
