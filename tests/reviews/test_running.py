@@ -430,13 +430,22 @@ def times_to_remind(begins, ends, looks):
     return {next((look for look in looks if look >= when), None) for when in due} - {None}
 
 
-@settings(max_examples=3, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pauses=st.lists(st.sampled_from([1, 3, 8, 16, 33]), min_size=12, max_size=12))
-def test_each_event_happens_once_however_the_worker_rests(pauses):
-    stages = {}
+# How often, the days of its two stages (together at most as long as `LONGEST` allows), and the longest rest in days.
+SERIES = [("weekly", 4, 2, 5), ("monthly", 20, 7, 33), ("quarterly", 60, 20, 70), ("half_yearly", 30, 9, 120)]
+SERIES += [("yearly", 100, 80, 250), ("monthly", 2, 1, 40)]
+# Half an hour off, and where the clocks change by an hour at other times than elsewhere; ahead of all others.
+ZONES = ["UTC", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Kiritimati"]
+
+
+@pytest.mark.parametrize(("recurrence", "first", "second", "longest"), SERIES)
+@settings(max_examples=2, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(zone=st.sampled_from(ZONES), rests=st.lists(st.floats(0.01, 1), min_size=12, max_size=12))
+def test_each_event_happens_once_however_the_worker_rests(recurrence, first, second, longest, zone, rests):
+    stages, pauses = {}, [longest * rest for rest in rests]
     with time_machine.travel(utc(2027, 1, 31, 1), tick=False) as clock:
         role, reviewer = EligibleFactory().role, UserFactory()
-        made = series(stage(people=(reviewer,), days=10), stage(days=5), roles=(role,), recurrence="monthly")
+        asked = stage(people=(reviewer,), days=first), stage(days=second)
+        made = series(*asked, roles=(role,), recurrence=recurrence, time_zone=zone)
         for pause in pauses:
             clock.shift(timedelta(days=pause))
             for (*_stage, ends), looks in stages.items():
