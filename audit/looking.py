@@ -7,12 +7,20 @@ that can lead it astray: it takes the place of no look with checkpoints from els
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-
+from audit.canonical import moment
 from audit.merkle import SIZE, Frontier
 from audit.models import Archive, Checkpoint, Entry, Event, Head, Look
 from audit.notes import NoteRefused
-from audit.verifying import Fault, _signed_edge, _Verification, archived_edge, outside, vanished
+from audit.verifying import (
+    Fault,
+    Verification,
+    archived_edge,
+    outside,
+    root_differs,
+    row_differs,
+    signed_edge,
+    vanished,
+)
 
 # At once, which takes less than a second.
 STRETCH = 5_000
@@ -58,7 +66,7 @@ class _Stretch:
 
     def __init__(self, edge: Frontier, until: int, *, is_last: bool) -> None:
         self.begin, self.until, self.is_last = edge.size, until, is_last
-        self.reading = _Verification(None)
+        self.reading = Verification(None)
         self.reading.frontier = edge
 
     @property
@@ -75,17 +83,14 @@ class _Stretch:
 
     def compare(self, row: Checkpoint) -> Iterator[Fault]:
         """Read up to a checkpoint, and go on by what was signed there, so that no later one is told of for the same."""
-        facts = {"size": row.size, "at": row.at}
-        signed = _signed_edge(row)
+        signed, at = signed_edge(row), moment(row.at)
         if signed is None:
-            text = _("The row of the checkpoint over %(size)s events, of %(at)s, is not what was signed.")
-            yield Fault("checkpoint_differs", text % facts)
+            yield row_differs(row.size, at)
             return
         if row.size > self.edge.size:
             yield from self.reading.read_log(row.size)
         if self.edge.packed != signed.packed:
-            text = _("The log is not the one of the checkpoint over %(size)s events, of %(at)s.")
-            yield Fault("root_differs", text % facts)
+            yield root_differs(row.size, at)
         self.reading.frontier = signed
 
     def outside(self) -> Iterator[Fault]:

@@ -56,7 +56,7 @@ def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Rep
     `MOST_FAULTS` faults are told. Raises ValueError where a key in the settings is none.
     """
     notes = list(notes)
-    verification = _Verification(since)
+    verification = Verification(since)
     faults = list(islice(verification.faults(notes), MOST_FAULTS))
     if faults and len(_archives()) > verification.archives:  # rows went into a file while this looked for them
         return verify(notes, since=since)
@@ -73,9 +73,11 @@ def verify(notes: Iterable[str] = (), *, since: Checkpoint | None = None) -> Rep
     )
 
 
-class _Verification:
+class Verification:
+    """One look: what it has read so far, as the edge of the tree, and the checkpoints that it has not come to."""
+
     def __init__(self, since: Checkpoint | None) -> None:
-        edge = _signed_edge(since) if since else None
+        edge = signed_edge(since) if since else None
         # Where the row is not what was signed, it cannot be begun there, and all is read.
         self.since, self.frontier = (since, edge) if edge else (None, Frontier())
         self.promised: dict[int, list[Note]] = {}
@@ -104,8 +106,7 @@ class _Verification:
                 yield Fault("checkpoint_refused", f"{refusal} {_first_lines(note)}")
                 continue
             if columns and not _says(found, *columns):
-                text = _("The row of the checkpoint over %(size)s events, of %(at)s, is not what was signed.")
-                yield Fault("checkpoint_differs", text % {"size": found.size, "at": found.at})
+                yield row_differs(found.size, found.at)
             self.promised.setdefault(found.size, []).append(found)
 
     def pass_archives(self) -> Iterator[Fault]:
@@ -153,8 +154,7 @@ class _Verification:
             if note.root == self.frontier.root():
                 self.checkpoints += 1
             else:
-                text = _("The log is not the one of the checkpoint over %(size)s events, of %(at)s.")
-                yield Fault("root_differs", text % {"size": note.size, "at": note.at})
+                yield root_differs(note.size, note.at)
 
     def too_short(self) -> Iterator[Fault]:
         for size, notes in sorted(self.promised.items()):
@@ -171,6 +171,16 @@ class _Verification:
         return sum(note.partition("\n\n")[0] + "\n" in inside for note in notes)
 
 
+def row_differs(size: int, at: str) -> Fault:
+    text = _("The row of the checkpoint over %(size)s events, of %(at)s, is not what was signed.")
+    return Fault("checkpoint_differs", text % {"size": size, "at": at})
+
+
+def root_differs(size: int, at: str) -> Fault:
+    text = _("The log is not the one of the checkpoint over %(size)s events, of %(at)s.")
+    return Fault("root_differs", text % {"size": size, "at": at})
+
+
 def _checkpoints_here(since: Checkpoint | None) -> list[tuple[str, tuple[int, bytes] | None]]:
     """The notes of the checkpoints here, each with the size and the edge that stand beside it."""
     rows = Checkpoint.objects.filter(pk__gte=since.pk) if since else Checkpoint.objects.all()
@@ -178,7 +188,7 @@ def _checkpoints_here(since: Checkpoint | None) -> list[tuple[str, tuple[int, by
     return [(note, (size, bytes(edge))) for note, size, edge in columns]
 
 
-def _signed_edge(row: Checkpoint) -> Frontier | None:
+def signed_edge(row: Checkpoint) -> Frontier | None:
     """The edge of the tree at a checkpoint, if its row says what is signed in it."""
     edge = bytes(row.frontier)
     try:

@@ -33,7 +33,7 @@ NOTHING = Item.Verdict.NOT_REVIEWED
 def answer(
     *, instance: Instance, items: Iterable[UUID], actor: User, verdict: str, justification: str = ""
 ) -> list[Item]:
-    """Say of some accesses whether they are still needed. The last answer of anybody who is asked counts.
+    """Say of some accesses whether they are still needed. The last keep or remove of anybody who is asked counts.
 
     Who does not know takes back only what they said themselves: what others said, or an earlier stage, counts on.
 
