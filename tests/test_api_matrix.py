@@ -17,6 +17,7 @@ from django.utils.timezone import now
 
 from accounts.services import tokens as token_services
 from accounts.tokens import Scope
+from approvals.models import Request
 from audit.services import record
 from notifications.models import Message
 from pim_site.api.asking import ASKED
@@ -118,6 +119,8 @@ class ApiCast(Cast):
         for persona, person in self.people.items():
             self.owned[persona] |= self.records_of(person)
         self.others |= self.records_of(self.somebody)
+        claim = {"claimed_by": self.approver, "claimed_at": now()}
+        Request.objects.filter(pk=self.others["request"]).update(**claim)
         self.others["disabled"] = UserFactory(is_active=False).pk
         self.others["disabled_subscription"] = SubscriptionFactory(is_enabled=False).pk
         self.others["settings"] = RoleSettings.objects.get(role=RoleFactory()).pk

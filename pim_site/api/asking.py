@@ -1,16 +1,20 @@
 """The nine actions of a request: what each asks for, and which service carries it out."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from accounts.rules import intent_digest
 from accounts.tokens import Scope
 from approvals import services
 from approvals.models import Request
 from approvals.rules import activation_facts
 from approvals.services.assigning import assign_facts
 from approvals.services.changing import change_facts
+from approvals.services.prolonging import prolong_facts
 from assignments.models import ActiveAssignment, AnyAssignment
 from assignments.rules import Terms
 from roles.models import Role, RoleSettings
@@ -22,8 +26,22 @@ from .problems import Refused
 Door = Any  # the view: it knows who asks, in which session, and how a code is proved
 
 
+class Ready(NamedTuple):
+    """What can be asked for, as far as it was looked at.
+
+    Attributes:
+        ask: calls the service, with `proof` and `session` where a proof is asked.
+        intent: what the proof is to be made for; empty where none is asked.
+        phishing_resistant: only a passkey will do.
+    """
+
+    ask: Callable[..., Request]
+    intent: str = ""
+    phishing_resistant: bool = False
+
+
 class Asked(Input):
-    """What all actions take. `carry_out` gets what was read, without these two and the action."""
+    """What all actions take. `ready` gets what was read, without the action and the code."""
 
     action: Any
     justification = Text(required=False, allow_blank=True, default="")
@@ -32,8 +50,31 @@ class Asked(Input):
     scope_of_token: ClassVar[str] = Scope.ASSIGN
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        """Say how it is asked for. Where a code is asked, what is sure to be refused is refused here, to use up none.
+
+        Raises:
+            Refused, and what the service does.
+        """
         raise NotImplementedError
+
+
+def carry_out(kind: type[Asked], door: Door, asked: dict[str, Any]) -> Request:
+    """Ask for one change, with the code that came with it where one is needed."""
+    code = asked.pop("code", "")
+    ready = kind.ready(door, asked)
+    if not ready.intent:
+        return ready.ask()
+    (proof,) = door.prove_each(code, [ready.intent], phishing_resistant=ready.phishing_resistant)
+    return ready.ask(proof=proof, session=door.session)
+
+
+def _own(ask: Callable[..., Request], action: str, facts: dict[str, Any], *, validate_only: bool) -> Ready:
+    """What people ask for themselves; `ask` is the service with all but the proof."""
+    checked = ask(validate_only=True)
+    if validate_only or not checked.settings.mfa_required:
+        return Ready((lambda: checked) if validate_only else ask)
+    return Ready(ask, intent_digest(action, **facts), checked.settings.phishing_resistant_required)
 
 
 def action_field(action: str) -> serializers.ChoiceField:
@@ -74,16 +115,11 @@ class SelfActivate(Asked, Coded):
     scope_of_token = Scope.ACTIVATE
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
-        code, validate_only = asked.pop("code", ""), asked.pop("validate_only")
-        eligible = asked.pop("eligible_assignment")
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        eligible, validate_only = asked.pop("eligible_assignment"), asked.pop("validate_only")
         asked = {"eligible": eligible, "scope": eligible.scope, "starts_at": None, **asked}
-        checked = services.activate(actor=door.actor, validate_only=True, **asked)
-        if validate_only or not checked.settings.mfa_required:
-            return checked if validate_only else services.activate(actor=door.actor, **asked)
-        strict = checked.settings.phishing_resistant_required
-        proof = door.prove(code, "activation.requested", phishing_resistant=strict, **activation_facts(**asked))
-        return services.activate(actor=door.actor, proof=proof, session=door.session, **asked)
+        ask = partial(services.activate, actor=door.actor, **asked)
+        return _own(ask, "activation.requested", activation_facts(**asked), validate_only=validate_only)
 
 
 class SelfDeactivate(Asked):
@@ -93,22 +129,42 @@ class SelfDeactivate(Asked):
     scope_of_token = Scope.ACTIVATE
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
         active = asked.pop("active_assignment")
         if active.user_id != door.actor.pk:
             text = _("This is not your own assignment. Ask for admin_remove to take it from somebody.")
             raise Refused(text, "not_own")
-        return services.deactivate(active=active, actor=door.actor, **asked)
+        return Ready(partial(services.deactivate, active=active, actor=door.actor, **asked))
 
 
-class SelfExtend(Asked, OneAssignment):
+class SelfExtend(Asked, OneAssignment, Coded):
+    """More time. For one's running activation, at once or as its approvers say; else an administrator decides."""
+
     action = action_field(Request.Action.SELF_EXTEND)
+    duration = Length(required=False, help_text="How much longer: of an activation, and only of one.")
+    ticket = Text(max_length=100, required=False, allow_blank=True, help_text="Of an activation.")
+    ticket_system = Text(max_length=100, required=False, allow_blank=True, help_text="Of an activation.")
 
     scope_of_token = Scope.ACTIVATE
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
-        return services.self_extend(assignment=the_assignment(asked), actor=door.actor, **asked)
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        row = the_assignment(asked)
+        if isinstance(row, ActiveAssignment) and row.is_activated:
+            return _longer(door, row, asked)
+        if asked.keys() & {"duration", "ticket", "ticket_system"}:
+            text = _("This was not activated: whoever grants the extension says until when.")
+            raise Refused(text, "is_assigned")
+        return Ready(partial(services.self_extend, assignment=row, actor=door.actor, **asked))
+
+
+def _longer(door: Door, active: ActiveAssignment, asked: dict[str, Any]) -> Ready:
+    if "duration" not in asked:
+        raise Refused(_("Say how much longer you need it."), "duration_required", field="duration")
+    validate_only = asked.pop("validate_only")
+    asked = {"active": active, "ticket": "", "ticket_system": "", **asked}
+    ask = partial(services.extend_activation, actor=door.actor, **asked)
+    return _own(ask, "activation_extension.requested", prolong_facts(**asked), validate_only=validate_only)
 
 
 class SelfRenew(Asked, OneAssignment):
@@ -117,8 +173,8 @@ class SelfRenew(Asked, OneAssignment):
     scope_of_token = Scope.ACTIVATE
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
-        return services.self_renew(assignment=the_assignment(asked), actor=door.actor, **asked)
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        return Ready(partial(services.self_renew, assignment=the_assignment(asked), actor=door.actor, **asked))
 
 
 class AdminAssign(Asked, Coded):
@@ -132,32 +188,26 @@ class AdminAssign(Asked, Coded):
     ends_at = Moment(required=False, allow_null=True)
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
-        code, kind, role = asked.pop("code", ""), asked.pop("type"), asked["role"]
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        kind, role = asked.pop("type"), asked["role"]
         holders = [asked.pop(name) for name in ("principal", "group") if name in asked]
         if len(holders) != 1:
             raise Refused(_("Name one holder: principal or group."), "holder_required")
         asked = {"holder": holders[0], "scope": role.resource, "starts_at": None, "ends_at": None, **asked}
         if kind == "eligible":
-            return services.assign_eligible(actor=door.actor, **asked)
-        if asked["validate_only"]:
-            return services.assign_active(actor=door.actor, **asked)
-        asked |= {"validate_only": False}
+            return Ready(partial(services.assign_eligible, actor=door.actor, **asked))
         terms = Terms(**{name: value for name, value in asked.items() if name != "validate_only"})
-        proof = _assigner_proof(door, code, role, asked["scope"], services.assign_active, asked, assign_facts(terms))
-        return services.assign_active(actor=door.actor, **asked, **proof)
+        ask = partial(services.assign_active, actor=door.actor, **asked)
+        return _assigning(ask, role, asked["scope"], assign_facts(terms))
 
 
-def _assigner_proof(
-    door: Door, code: str, role: Role, scope: Any, service: Any, asked: dict[str, Any], facts: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the proof that the settings ask of an administrator, if any; made only for what can be done."""
+def _assigning(ask: Any, role: Role, scope: Any, facts: dict[str, Any]) -> Ready:
+    """What makes somebody hold a role: the settings may ask for a proof of the administrator."""
     settings = RoleSettings.objects.applying_to(role, scope).first()
-    if settings is None or not settings.assign_active_mfa_required:
-        return {}
-    service(actor=door.actor, **asked | {"validate_only": True})
-    action = ACTION_PROVED[service]
-    return {"proof": door.prove(code, action, **facts), "session": door.session}
+    if ask.keywords["validate_only"] or settings is None or not settings.assign_active_mfa_required:
+        return Ready(ask)
+    ask(validate_only=True)
+    return Ready(ask, intent_digest(ACTION_PROVED[ask.func], **facts))
 
 
 ACTION_PROVED = {
@@ -172,16 +222,14 @@ class _OtherDates(Asked, OneAssignment, Coded):
     ends_at = Moment(allow_null=True)
 
 
-def _change(door: Door, service: Any, asked: dict[str, Any]) -> Request:
-    code, row = asked.pop("code", ""), the_assignment(asked)
-    asked = {"assignment": row, **asked}
-    proof: dict[str, Any] = {}
-    if isinstance(row, ActiveAssignment) and not asked["validate_only"]:
-        dates = {"starts_at": asked.get("starts_at"), "ends_at": asked["ends_at"]}
-        facts = change_facts(row, justification=asked["justification"], **dates)
-        proof = _assigner_proof(door, code, row.role, row.scope, service, asked, facts)
-    made: Request = service(actor=door.actor, **asked, **proof)
-    return made
+def _change(door: Door, service: Any, asked: dict[str, Any]) -> Ready:
+    row = the_assignment(asked)
+    ask = partial(service, assignment=row, actor=door.actor, **asked)
+    if not isinstance(row, ActiveAssignment):
+        return Ready(ask)
+    dates = {"starts_at": asked.get("starts_at"), "ends_at": asked["ends_at"]}
+    facts = change_facts(row, justification=asked["justification"], **dates)
+    return _assigning(ask, row.role, row.scope, facts)
 
 
 class AdminUpdate(_OtherDates):
@@ -193,13 +241,12 @@ class AdminUpdate(_OtherDates):
     emergency = serializers.BooleanField(required=False)
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
         if asked.pop("type", "") == "eligible":
-            asked.pop("code", "")
             row = the_assignment(asked)
             if not isinstance(row, ActiveAssignment):
                 raise Refused(_("This is eligible already."), "already_assigned", status=409)
-            return services.make_eligible(active=row, actor=door.actor, **asked)
+            return Ready(partial(services.make_eligible, active=row, actor=door.actor, **asked))
         asked.pop("emergency", None)
         return _change(door, services.update, asked)
 
@@ -208,7 +255,7 @@ class AdminExtend(_OtherDates):
     action = action_field(Request.Action.ADMIN_EXTEND)
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
         return _change(door, services.extend, asked)
 
 
@@ -217,7 +264,7 @@ class AdminRenew(_OtherDates):
     starts_at = Moment(required=False, allow_null=True)
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
         return _change(door, services.renew, asked)
 
 
@@ -226,14 +273,14 @@ class AdminRemove(Asked, OneAssignment):
     emergency = serializers.BooleanField(required=False, help_text="Mean it even for an emergency-access account.")
 
     @staticmethod
-    def carry_out(door: Door, asked: dict[str, Any]) -> Request:
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
         row = the_assignment(asked)
         if isinstance(row, ActiveAssignment) and row.is_activated:
             asked.pop("emergency", None)
-            return services.deactivate(active=row, actor=door.actor, **asked)
+            return Ready(partial(services.deactivate, active=row, actor=door.actor, **asked))
         if isinstance(row, ActiveAssignment):
-            return services.remove_active(active=row, actor=door.actor, **asked)
-        return services.remove_eligible(eligible=row, actor=door.actor, **asked)
+            return Ready(partial(services.remove_active, active=row, actor=door.actor, **asked))
+        return Ready(partial(services.remove_eligible, eligible=row, actor=door.actor, **asked))
 
 
 ASKED: dict[str, type[Asked]] = {

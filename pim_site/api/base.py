@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -17,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.forms import apps_of
 from accounts.models import StepUpProof, TotpDevice, User
 from accounts.rules import intent_digest
-from accounts.services import prove
+from accounts.services import prove_each
 from accounts.tokens import Scope
 from pim_site.answers import Answer, begin, forget, keep
 from pim_site.models import KeptAnswer
@@ -161,10 +162,19 @@ class Door(GenericViewSet[Any]):
         Raises:
             StepUpRefused. Refused: ``app_unknown``.
         """
-        return prove(
+        intent = intent_digest(action, **facts)
+        return self.prove_each(code, [intent], phishing_resistant=phishing_resistant)[0]
+
+    def prove_each(self, code: str, intents: Sequence[str], *, phishing_resistant: bool = False) -> list[StepUpProof]:
+        """Prove it once for several things that are asked in one act; return a proof for each.
+
+        Raises:
+            As `prove`.
+        """
+        return prove_each(
             user=self.actor,
             session=self.session,
-            intent=intent_digest(action, **facts),
+            intents=intents,
             code=code,
             app=self._app(),
             phishing_resistant=phishing_resistant,

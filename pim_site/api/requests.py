@@ -23,7 +23,7 @@ from assignments.services import settings_for
 from audit.services import refusal_code
 
 from . import sight
-from .asking import ASKED
+from .asking import ASKED, carry_out
 from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
@@ -56,6 +56,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
     settings = serializers.UUIDField(source="settings_id")
     eligible_assignment = Reference(EligibleOut, allow_null=True)
     active_assignment = Reference(ActiveOut, allow_null=True)
+    prolongs = Reference(ActiveOut, allow_null=True)
     starts_at = Moment(allow_null=True)
     ends_at = Moment(allow_null=True)
     duration = Length(allow_null=True)
@@ -63,6 +64,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
     expires_at = Moment(allow_null=True)
     settled_at = Moment(allow_null=True)
     state = serializers.SerializerMethodField()
+    looked_at_by = serializers.SerializerMethodField(help_text="Who has claimed it, for some minutes.")
     reference = serializers.CharField()
     decisions = serializers.SerializerMethodField()
 
@@ -70,9 +72,9 @@ class RequestOut(serializers.ModelSerializer[Request]):
         model = Request
         fields = [
             *("id", "reference", "action", "status", "state", "requester", "principal", "group", "role", "scope"),
-            *("settings", "eligible_assignment", "active_assignment", "starts_at", "ends_at", "duration"),
+            *("settings", "eligible_assignment", "active_assignment", "prolongs", "starts_at", "ends_at", "duration"),
             *("justification", "ticket", "ticket_system", "proved_with", "requested_at", "expires_at", "stage"),
-            *("settled_at", "failure_code", "decisions"),
+            *("looked_at_by", "settled_at", "failure_code", "decisions"),
         ]
         read_only_fields = fields
 
@@ -80,9 +82,20 @@ class RequestOut(serializers.ModelSerializer[Request]):
     def get_state(self, row: Request) -> str:
         return str(row.state(self.context["at"]))
 
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_looked_at_by(self, row: Request) -> str | None:
+        person = row.looked_at_by(self.context["at"])
+        return str(person.pk) if person else None
+
     @extend_schema_field(DecisionOut(many=True))
     def get_decisions(self, row: Request) -> Any:
         return [] if row._state.adding else DecisionOut(row.decisions.all(), many=True).data
+
+
+def shown(rows: QuerySet[Request]) -> QuerySet[Request]:
+    """Return them with all that `RequestOut` shows."""
+    beside = ("claimed_by", "prolongs__user", "prolongs__eligible_assignment__user")
+    return rows.select_related(*beside).prefetch_related("decisions")
 
 
 class RequestFilter(RowFilter):
@@ -141,11 +154,12 @@ class Requests(Rows):
         "approve": Scope.APPROVE,
         "deny": Scope.APPROVE,
         "claim": Scope.APPROVE,
+        "release": Scope.APPROVE,
         "grant": Scope.APPROVE,
     }
 
     def rows(self, user: User) -> QuerySet[Request]:
-        return sight.requests(user).prefetch_related("decisions")
+        return shown(sight.requests(user))
 
     @extend_schema(
         request=ASKING,
@@ -163,7 +177,7 @@ class Requests(Rows):
         require_scope(request, kind.scope_of_token)
         asked = self.read(kind)
         asked.pop("action")
-        made = kind.carry_out(self, dict(asked))
+        made = carry_out(kind, self, dict(asked))
         return self.answer(made, 200 if asked["validate_only"] else 201)
 
     @extend_schema(request=CancelIn, responses=RequestOut)
@@ -176,6 +190,12 @@ class Requests(Rows):
         """Say "I am looking", which the other approvers see for some minutes."""
         self.read(Nothing)
         return self.answer(services.claim(request=self.found(pk), actor=self.actor))
+
+    @extend_schema(request=Nothing, responses=RequestOut)
+    def release(self, request: ApiRequest, pk: UUID) -> Response:
+        """Say that one looks no longer, so that another may."""
+        self.read(Nothing)
+        return self.answer(services.release(request=self.found(pk), actor=self.actor))
 
     @extend_schema(request=ApproveIn, responses=RequestOut)
     def approve(self, request: ApiRequest, pk: UUID) -> Response:
@@ -272,7 +292,7 @@ class Approvals(Rows):
         awaiting = Request.objects.awaiting(user, at).values("pk")
         extensions = Request.objects.awaiting_administrator(user, at).values("pk")
         either = Request.objects.filter(pk__in=awaiting) | Request.objects.filter(pk__in=extensions)
-        return either.described().prefetch_related("decisions")
+        return shown(either.described())
 
     @extend_schema(request=DecideIn, responses={200: ResultsOut})
     def create(self, request: ApiRequest) -> Response:

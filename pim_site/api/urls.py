@@ -52,7 +52,7 @@ urlpatterns = [
     *rows("role_settings", Settings, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("eligible_assignments", EligibleAssignments, LIST, ONE),
     *rows("active_assignments", ActiveAssignments, LIST, ONE),
-    *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "approve", "deny", "grant"),
+    *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),
     *rows("approvals", Approvals, LIST | MAKE, {}),
     *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
     *rows("notifications", Notifications, LIST, ONE),

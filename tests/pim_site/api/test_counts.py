@@ -44,7 +44,8 @@ VIEWS = dict(lists())
 def request_with_all(_asker):
     activation = ActivationFactory()
     links = {"active_assignment": activation, "eligible_assignment": activation.eligible_assignment}
-    RequestFactory(status="provisioned", **links)
+    claimed = {"claimed_by": UserFactory(), "claimed_at": now()}
+    RequestFactory(status="provisioned", prolongs=activation, **claimed, **links)
 
 
 def extension(_asker):

@@ -1,6 +1,7 @@
 """The nine actions, and decisions, through the API: each is the service's, with what the door adds."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils.timezone import now
@@ -171,6 +172,77 @@ def test_extension_asked_and_granted(admin):
     assert EligibleAssignment.objects.get().ends_at == later
 
 
+@pytest.fixture
+def ending_soon():
+    at = now().replace(microsecond=0)
+    return partial(ActivationFactory, starts_at=at - timedelta(hours=1), ends_at=at + timedelta(minutes=10))
+
+
+def longer(active, **differs):
+    return {"action": "self_extend", "active_assignment": str(active.pk), "duration": "PT1H", **REASON, **differs}
+
+
+def test_running_activation_extended_at_once(ending_soon):
+    active = ending_soon()
+    program = Program(active.user)
+
+    checked = program.post("requests", longer(active, validate_only=True))
+    status, made = program.post("requests", longer(active))
+
+    assert (checked[0], checked[1]["status"], status, made["status"]) == (200, "provisioned", 201, "provisioned")
+    assert (made["prolongs"], made["active_assignment"], made["duration"]) == (str(active.pk), str(active.pk), "PT1H")
+    assert ActiveAssignment.objects.get().ends_at == active.ends_at + timedelta(hours=1)
+    events = Event.objects.filter(action__in=["activation_extension.requested", "assignment.extended"])
+    assert {event.via for event in events} == {f"token {program.token[:20]}"}
+
+
+def test_extension_of_an_activation_carries_the_code_and_uses_none_up_for_nothing(ending_soon):
+    active = ending_soon(
+        eligible_assignment=EligibleFactory(role=RoleFactory(settings__activation_authentication="mfa"))
+    )
+    app, program = TotpDeviceFactory(user=active.user), Program(active.user)
+    code = code_of(app)
+
+    codes = [
+        program.post("requests", longer(active))[1]["code"],
+        program.post("requests", longer(active, code=code, duration="PT1M"))[1]["code"],
+    ]
+    status, made = program.post("requests", longer(active, code=code))
+
+    assert (codes, status, made["proved_with"]) == (["mfa_required", "too_short"], 201, "totp")
+
+
+def test_extension_of_an_activation_waits_for_its_approvers(ending_soon, approver):
+    role = RoleFactory(settings__approval_required=True, settings__approvers=[approver])
+    active = ending_soon(eligible_assignment=EligibleFactory(role=role))
+
+    _, asked = Program(active.user).post("requests", longer(active))
+    status, approved = Program(approver).post(f"requests/{asked['id']}/approve", REASON)
+
+    assert (asked["status"], asked["prolongs"]) == ("pending_approval", str(active.pk))
+    assert (status, approved["status"]) == (200, "provisioned")
+    assert ActiveAssignment.objects.get().ends_at == active.ends_at + timedelta(hours=1)
+
+
+def test_extension_says_how_much_longer_for_an_activation_and_for_nothing_else(ending_soon):
+    active = ending_soon()
+    assigned = ActiveFactory(user=active.user, ends_at=now() + timedelta(days=7))
+    program = Program(active.user)
+    without = {name: value for name, value in longer(active).items() if name != "duration"}
+
+    answers = [program.post("requests", body) for body in (without, longer(assigned))]
+
+    assert [(status, body["code"]) for status, body in answers] == [(422, "duration_required"), (422, "is_assigned")]
+
+
+def test_activation_of_another_is_not_found_and_seen_is_not_own(ending_soon, admin):
+    active = ending_soon()
+
+    answers = [program.post("requests", longer(active)) for program in (Program(UserFactory()), admin)]
+
+    assert [(status, body["code"]) for status, body in answers] == [(404, "not_found"), (422, "not_own")]
+
+
 def test_renewal_asked_and_denied(admin):
     eligible = EligibleFactory(starts_at=now() - timedelta(days=60), ends_at=now() - timedelta(days=2))
 
@@ -278,6 +350,20 @@ def test_approver_sees_what_waits_claims_and_approves_shorter(approver, waiting)
     assert [each["verdict"] for each in approved["decisions"]] == ["approved"]
     active = ActiveAssignment.objects.get()
     assert active.ends_at - active.starts_at == timedelta(minutes=30)
+
+
+def test_approver_claims_and_releases_and_the_others_see_it(approver, waiting):
+    program = Program(approver)
+
+    claimed = program.post(f"requests/{waiting.pk}/claim")[1]["looked_at_by"]
+    status, released = program.post(f"requests/{waiting.pk}/release")
+    again = program.post(f"requests/{waiting.pk}/release")
+    stranger = Program(UserFactory()).post(f"requests/{waiting.pk}/release")
+
+    assert (claimed, status, released["looked_at_by"]) == (str(approver.pk), 200, None)
+    assert (again[0], again[1]["code"], stranger[0]) == (422, "not_claimed", 404)
+    (event,) = Event.objects.filter(action="request.released", outcome="success")
+    assert (event.actor_id, event.via) == (approver.pk, f"token {program.token[:20]}")
 
 
 def test_own_request_neither_approved_nor_seen_by_strangers(waiting):
