@@ -7,9 +7,10 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import truncatechars
 from django.utils import dateformat, timezone
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +34,7 @@ class ActionFilter(admin.SimpleListFilter):
 
     title = _("action")
     parameter_name = "action"
+    template = "audit/action_filter.html"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         return [(action, action) for action in sorted({*OPERATIONS, *filter(None, [self.value()])})]
@@ -41,18 +43,14 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+def stacked(*lines: str) -> SafeString:
+    """Return what belongs together below each other, so that a row fits on a screen."""
+    return format_html_join("", "<div>{}</div>", ((line,) for line in lines if line))
+
+
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    list_display: tuple[str, ...] = (
-        "moment",
-        "action",
-        "outcome_dot",
-        "actor_label",
-        "subject_label",
-        "role_label",
-        "scope_label",
-        "code",
-    )
+    list_display = ("moment", "what", "who", "about", "where", "why", "approved_by")
     list_filter: ClassVar[tuple[Any, ...]] = ("outcome", ("at", admin.DateFieldListFilter), ActionFilter)
     search_fields = (
         "actor_label",
@@ -75,12 +73,34 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
 
     @admin.display(description=_("at"), ordering="at")
     def moment(self, event: Event) -> str:
-        return dateformat.format(timezone.localtime(event.at), "j M Y, H:i:s T")
+        """Breaks between its day and its time only."""
+        return dateformat.format(timezone.localtime(event.at), "j\xa0M\xa0Y, H:i:s\xa0T")
 
-    @admin.display(description=_("outcome"))
-    def outcome_dot(self, event: Event) -> SafeString:
+    @admin.display(description=_("action"))
+    def what(self, event: Event) -> SafeString:
         tone = "refused" if event.is_refused else "ok"
-        return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, event.get_outcome_display())
+        outcome = format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, event.get_outcome_display())
+        return stacked(event.action, format_html("{} {}", outcome, event.code))
+
+    @admin.display(description=_("actor"))
+    def who(self, event: Event) -> SafeString:
+        return stacked(event.actor_label, event.via)
+
+    @admin.display(description=_("subject"))
+    def about(self, event: Event) -> str:
+        return event.subject_label
+
+    @admin.display(description=_("role"))
+    def where(self, event: Event) -> SafeString:
+        return stacked(event.role_label, event.scope_label)
+
+    @admin.display(description=_("reason"))
+    def why(self, event: Event) -> SafeString:
+        return stacked(truncatechars(" ".join(event.justification.split()), 80), event.ticket)
+
+    @admin.display(description=_("approved by"))
+    def approved_by(self, event: Event) -> str:
+        return ", ".join(event.approvers)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -179,8 +179,12 @@ class AlertAdmin(KindAdmin):
         return severity_dot(alert.severity)
 
     @admin.display(description=gettext_lazy("to look at"), ordering="active")
-    def to_look_at(self, alert: Alert) -> str:
-        return f"{alert.active}+" if alert.overflows else str(alert.active)  # type: ignore[attr-defined]  # counted
+    def to_look_at(self, alert: Alert) -> SafeString | str:
+        active: int = alert.active  # type: ignore[attr-defined]  # counted
+        if not active and not alert.overflows:
+            return "0"
+        address = list_of(Incident, alert=alert.pk, state__exact="active")
+        return format_html('<a href="{}">{}{}</a>', address, active, "+" if alert.overflows else "")
 
     @admin.display(description=gettext_lazy("state"))
     def how_it_goes(self, alert: Alert) -> SafeString:

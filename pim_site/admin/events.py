@@ -157,20 +157,7 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
         *("target_type", "target_id", "subject_id", "actor_id", "request_id", "correlation_id"),
         *NARROWED,
     )
-    list_display = (
-        *StockEventAdmin.list_display,
-        *("justification_shown", "ticket", "approvers_shown", "via"),
-    )
     list_filter = (FactsFilter, *StockEventAdmin.list_filter)
-
-    @admin.display(description=gettext_lazy("Reason"))
-    def justification_shown(self, event: Event) -> str:
-        text = " ".join(event.justification.split())
-        return text if len(text) <= 80 else text[:79] + "…"
-
-    @admin.display(description=gettext_lazy("Approved by"))
-    def approvers_shown(self, event: Event) -> str:
-        return ", ".join(event.approvers)
 
     def sections(self, request: HttpRequest, row: Event) -> list[Section]:
         """Show what its actor had activated then, each with the way to all that was done meanwhile."""

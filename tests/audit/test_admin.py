@@ -1,12 +1,15 @@
+import re
+
 import pytest
 from django.db import transaction
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from audit.models import Entry, Event
 from audit.sealing import seal
 from audit.services import record
 from tests.client import signed_in
-from tests.factories import UserFactory, holder_of
+from tests.factories import ResourceFactory, RoleFactory, UserFactory, holder_of
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:audit_event_changelist")
@@ -39,6 +42,26 @@ def test_list_shows_events(console):
     assert "too_long" in page
     assert '<span class="pim-dot pim-dot--refused">Refused</span>' in page
     assert "Ana &lt;b&gt;Berg&lt;/b&gt;" in page
+
+
+def test_list_says_of_an_event_who_what_where_and_why(console):
+    person = UserFactory(display_name="Ana Berg")
+    facts = {"role": RoleFactory(name="Vault Keeper"), "scope": ResourceFactory(name="Vault"), "ticket": "INC-7"}
+    said = {"justification": "Rotate\n the keys.", "after": {"approvers": ["Kim", "Lee"]}}
+    record("assignment.activated", actor=person, target=person, subject=person, **facts, **said)
+
+    row = console.get(LIST).content.decode().split('class="field-moment"')[1].split("</tr>")[0]
+
+    cells = [strip_tags(cell.replace("</div><div>", "|")) for cell in re.findall(r'<td class="[^"]+">(.*?)</td>', row)]
+    where = f"Vault Keeper|{facts['scope']}"
+    assert cells == [
+        "assignment.activated|Success ",
+        "Ana Berg|system",
+        "Ana Berg",
+        where,
+        "Rotate the keys.|INC-7",
+        "Kim, Lee",
+    ]
 
 
 @pytest.mark.parametrize(

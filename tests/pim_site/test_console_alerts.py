@@ -1,6 +1,8 @@
 """Alerts and incidents in the console: what the pages add to the services."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -66,6 +68,12 @@ def test_list_shows_the_worst_alerts_first_with_what_they_found(console, inciden
 
     assert [row.severity for row in rows] == sorted((row.severity for row in rows), reverse=True)
     assert {row.pk: row.active for row in rows if row.active} == {"unused_eligible": 1}
+
+
+def test_number_of_an_alert_leads_to_what_it_found(console, incident):
+    way = re.search(r'field-to_look_at"><a href="([^"]+)">1</a>', console.get(ALERTS).content.decode())[1]
+
+    assert list(console.get(unescape(way)).context["cl"].queryset) == [incident]
 
 
 def test_alert_that_fails_or_is_off_or_has_more_than_it_lists_says_so(console):
