@@ -15,6 +15,7 @@ COLLECTIONS = {
     "roles": {"role", "roles"},
     "resources": {"scope", "parent", "resource"},
     "requests": {"request", "requests"},
+    "hooks": {"hook"},
     "webhook_subscriptions": {"subscription"},
     "review_definitions": {"definition"},
     "reviews": {"review"},

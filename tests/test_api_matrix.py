@@ -26,7 +26,15 @@ from reviews.models import Answer, Asked
 from roles.models import RoleSettings
 from tests.api import Program
 from tests.client import refusing_silently
-from tests.factories import EligibleFactory, RoleFactory, SubscriptionFactory, TokenFactory, UserFactory, root
+from tests.factories import (
+    EligibleFactory,
+    HookFactory,
+    RoleFactory,
+    SubscriptionFactory,
+    TokenFactory,
+    UserFactory,
+    root,
+)
 from tests.refusals import snapshot
 from tests.test_matrix import MARKS, Cast, Writes, undone
 
@@ -49,6 +57,7 @@ OWNED = {
 }
 OTHERS = {
     "review_definitions": "definition",
+    "hooks": "hook",
     "webhook_subscriptions": "subscription",
     "webhook_deliveries": "delivery",
     "alerts": "alert",
@@ -72,6 +81,7 @@ ABOUT = {
 IN_ANOTHER_STATE = {
     "requests/{id}/grant": "extension",
     "principals/{id}/enable": "disabled",
+    "hooks/{id}/enable": "disabled_hook",
     "webhook_subscriptions/{id}/enable": "disabled_subscription",
 }
 UNDESCRIBED = {"schema", "reference", ""}
@@ -102,7 +112,7 @@ def cases():
 
 def has_owner(address):
     kind = address.split("/")[0]
-    if address in ("webhook_subscriptions/{id}/enable", "principals/{id}/enable"):
+    if address in ("hooks/{id}/enable", "webhook_subscriptions/{id}/enable", "principals/{id}/enable"):
         return False
     return (
         address.removeprefix("requests ") in ABOUT
@@ -122,6 +132,7 @@ class ApiCast(Cast):
         claim = {"claimed_by": self.approver, "claimed_at": now()}
         Request.objects.filter(pk=self.others["request"]).update(**claim)
         self.others["disabled"] = UserFactory(is_active=False).pk
+        self.others["disabled_hook"] = HookFactory(is_enabled=False).pk
         self.others["disabled_subscription"] = SubscriptionFactory(is_enabled=False).pk
         self.others["settings"] = RoleSettings.objects.get(role=RoleFactory()).pk
         self.tokens = {name: TokenFactory(user=self.people[name]).text for name in PEOPLE if name != "anonymous"}
@@ -187,6 +198,7 @@ def body(cast, address, key):
         "incidents/{id}/dismiss": {"until": (now() + timedelta(days=9)).isoformat(), **REASON},
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
+        "hooks": {"name": "New", "url": "https://hooks.example.org"},
         "webhook_subscriptions": {
             "name": "New",
             "url": "https://hooks.example.org",
@@ -236,6 +248,7 @@ CHANGES = {
     "resources/{id}": {"description": "Renamed"},
     "roles/{id}": {"description": "Renamed"},
     "role_settings/{id}": {"ticket_required": True},
+    "hooks/{id}": {"name": "Renamed", "url": "https://hooks.example.org"},
     "webhook_subscriptions/{id}": {"name": "Renamed"},
 }
 UNNOTED = MARKS | {RequestCounter._meta.db_table}

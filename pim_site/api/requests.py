@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from accounts.models import User
 from accounts.tokens import Scope
 from approvals import services
-from approvals.models import Decision, Request
+from approvals.models import Decision, HookCall, Request
 from approvals.rules import check_text, decision_facts
 from approvals.services.extending import grant_facts
 from assignments.services import settings_for
@@ -27,7 +27,7 @@ from .asking import ASKED, carry_out
 from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
-from .fields import Coded, Input, Length, Moment, Named, Reference, Text
+from .fields import Coded, Input, Length, Moment, Named, Reference, Text, once_known
 from .lists import MomentFilter, RowFilter
 from .principals import GroupSummary, Summary
 from .problems import status_of
@@ -44,6 +44,17 @@ class DecisionOut(serializers.ModelSerializer[Decision]):
     class Meta:
         model = Decision
         fields = ["person", "on_behalf_of", "verdict", "justification", "stage", "duration", "decided_at"]
+        read_only_fields = fields
+
+
+class HookAnswerOut(serializers.ModelSerializer[HookCall]):
+    hook = serializers.CharField(source="hook.name", allow_null=True, help_text="The name of who was asked.")
+    outcome = once_known(HookCall.Outcome)
+    answered_at = Moment()
+
+    class Meta:
+        model = HookCall
+        fields = ["hook", "outcome", "reasons", "answered_at"]
         read_only_fields = fields
 
 
@@ -66,6 +77,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
     state = serializers.SerializerMethodField()
     looked_at_by = serializers.SerializerMethodField(help_text="Who has claimed it, for some minutes.")
     reference = serializers.CharField()
+    hook_answer = serializers.SerializerMethodField(help_text="What the system said that was asked before people.")
     decisions = serializers.SerializerMethodField()
 
     class Meta:
@@ -74,7 +86,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
             *("id", "reference", "action", "status", "state", "requester", "principal", "group", "role", "scope"),
             *("settings", "eligible_assignment", "active_assignment", "prolongs", "starts_at", "ends_at", "duration"),
             *("justification", "ticket", "ticket_system", "proved_with", "requested_at", "expires_at", "stage"),
-            *("looked_at_by", "settled_at", "failure_code", "decisions"),
+            *("looked_at_by", "settled_at", "failure_code", "hook_answer", "decisions"),
         ]
         read_only_fields = fields
 
@@ -87,6 +99,11 @@ class RequestOut(serializers.ModelSerializer[Request]):
         person = row.looked_at_by(self.context["at"])
         return str(person.pk) if person else None
 
+    @extend_schema_field(HookAnswerOut(allow_null=True))
+    def get_hook_answer(self, row: Request) -> Any:
+        call = getattr(row, "hook_call", None) if row.settings.hook_id else None
+        return HookAnswerOut(call).data if call and call.outcome else None
+
     @extend_schema_field(DecisionOut(many=True))
     def get_decisions(self, row: Request) -> Any:
         return [] if row._state.adding else DecisionOut(row.decisions.all(), many=True).data
@@ -94,7 +111,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
 
 def shown(rows: QuerySet[Request]) -> QuerySet[Request]:
     """Return them with all that `RequestOut` shows."""
-    beside = ("claimed_by", "prolongs__user", "prolongs__eligible_assignment__user")
+    beside = ("claimed_by", "hook_call__hook", "prolongs__user", "prolongs__eligible_assignment__user")
     return rows.select_related(*beside).prefetch_related("decisions")
 
 

@@ -306,11 +306,12 @@ class NewSettingsIn(SettingsIn):
 class SettingsFilter(RowFilter):
     role = django_filters.UUIDFilter()
     scope = django_filters.UUIDFilter()
+    hook = django_filters.UUIDFilter()
     in_use = YesNo("superseded_at", lookup_expr="isnull")
 
     class Meta:
         model = RoleSettings
-        fields = ["role", "scope", "in_use"]
+        fields = ["role", "scope", "hook", "in_use"]
 
 
 class Settings(Rows):

@@ -8,6 +8,7 @@ from . import pages
 from .access import Access, access_check
 from .alerts import Alerts, Incidents
 from .assignments import ActiveAssignments, EligibleAssignments
+from .hooks import Hooks
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
 from .requests import Approvals, Requests
@@ -50,6 +51,7 @@ urlpatterns = [
     *rows("resources", Resources, LIST | MAKE, ONE | EDIT | DELETE, "move"),
     *rows("roles", Roles, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("role_settings", Settings, LIST | MAKE, ONE | EDIT | DELETE),
+    *rows("hooks", Hooks, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret", "test"),
     *rows("eligible_assignments", EligibleAssignments, LIST, ONE),
     *rows("active_assignments", ActiveAssignments, LIST, ONE),
     *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),

@@ -5,6 +5,7 @@ from .groups import follow_group, govern_group
 from .hooks import (
     disable_hook,
     enable_hook,
+    hook_facts,
     register_hook,
     renew_hook_secret,
     reseal_hooks,
@@ -49,6 +50,7 @@ __all__ = [
     "follow_group",
     "govern_group",
     "hold_place",
+    "hook_facts",
     "label_of",
     "lock_branch",
     "register_hook",

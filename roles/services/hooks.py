@@ -1,6 +1,7 @@
 """Changes to hooks. Their secrets are shown once, and stand in no event."""
 
 import json
+from typing import Any
 
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -8,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.endpoints import SECRETS
 from accounts.models import User
+from accounts.rules import check_seen
 from audit.services import privileged, record
 from notifications.outgoing import NoAnswer, check_url, post
 from roles.hooks import Hook
@@ -29,21 +31,33 @@ def register_hook(*, name: str, url: str, actor: User | None) -> Hook:
     hook = Hook(name=name, url=url, created_at=now())
     hook.full_clean()
     hook.save(force_insert=True)
-    record("hook.registered", actor=actor, target=hook, after={"name": name, "url": url})
+    record("hook.registered", actor=actor, target=hook, after=hook_facts(hook))
     return hook
 
 
 @privileged("hook.updated", target="hook")
-def update_hook(*, hook: Hook, name: str, url: str, actor: User | None) -> Hook:
-    """Give a hook another name or address. Raises as `register_hook`."""
+def update_hook(*, hook: Hook, name: str, url: str, actor: User | None, seen: str = "") -> Hook:
+    """Give a hook another name or address.
+
+    Args:
+        seen: `accounts.rules.fingerprint` of the `hook_facts` that the actor saw; empty: whichever.
+
+    Raises:
+        As `register_hook`. ChangedMeanwhile.
+    """
     hook = _locked(hook, actor)
+    before = hook_facts(hook)
+    check_seen(before, seen)
     check_url(url)
-    before = {"name": hook.name, "url": hook.url}
     hook.name, hook.url = name, url
     hook.full_clean()
     hook.save(update_fields=["name", "url"])
-    record("hook.updated", actor=actor, target=hook, before=before, after={"name": name, "url": url})
+    record("hook.updated", actor=actor, target=hook, before=before, after=hook_facts(hook))
     return hook
+
+
+def hook_facts(hook: Hook) -> dict[str, Any]:
+    return {"name": hook.name, "url": hook.url}
 
 
 @privileged("hook_secret.renewed", target="hook")

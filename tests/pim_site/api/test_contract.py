@@ -16,7 +16,7 @@ from accounts.services import recognise
 from accounts.tokens import Scope
 from alerts.models import Alert
 from pim_site.api import alerts as api_alerts
-from pim_site.api import asking, principals, requests, review_series, roles, tokens, webhooks
+from pim_site.api import asking, hooks, principals, requests, review_series, roles, tokens, webhooks
 from pim_site.api import reviews as api_reviews
 from pim_site.api.examples import METHODS
 from pim_site.api.fields import spelled
@@ -30,6 +30,7 @@ from tests.client import signed_in
 from tests.factories import (
     EligibleFactory,
     GroupFactory,
+    HookFactory,
     IncidentFactory,
     RequestFactory,
     ResourceFactory,
@@ -175,6 +176,9 @@ FORMS = {
     "PATCH role_settings/{settings}": (roles.SettingsIn, roles.RoleSettings),
     "POST webhook_subscriptions": (webhooks.SubscriptionIn, webhooks.Subscription),
     "PATCH webhook_subscriptions/{subscription}": (webhooks.SubscriptionIn, webhooks.Subscription),
+    "POST hooks": (hooks.HookIn, hooks.Hook),
+    "PATCH hooks/{hook}": (hooks.HookIn, hooks.Hook),
+    "POST hooks/{hook}/test": (requests.Nothing, hooks.Hook),
     "POST review_definitions": (review_series.DefinitionIn, Definition),
     "PATCH review_definitions/{definition}": (review_series.DefinitionIn, Definition),
     "POST reviews/{review}/reassign": (api_reviews.ReassignIn, Instance),
@@ -217,6 +221,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin):
         "request": RequestFactory().pk,
         "alert": "no_mfa",
         "incident": IncidentFactory().pk,
+        "hook": HookFactory().pk,
         "subscription": SubscriptionFactory().pk,
         **review_of_an_access(),
     }
@@ -419,6 +424,7 @@ EDITS = {
     "roles": (RoleFactory, {"description": "Other"}),
     "review_definitions": (series, {"description": "Other"}),
     "role_settings": (settings_of_a_role, {"ticket_required": True}),
+    "hooks": (lambda: HookFactory(url="https://hooks.example.org"), {"name": "Other"}),
     "alerts": (lambda: Alert.objects.get(key="no_mfa"), {"is_enabled": False}),
 }
 
