@@ -11,6 +11,7 @@ import pim_site.ascode.services
 import pim_site.imports.services
 import pim_site.services  # noqa: F401
 import webhooks.services  # noqa: F401 (with those beneath them, they fill the registry)
+from approvals.history import ACTIONS
 from approvals.models import Decision
 from assignments.services.activation import END_ACTIONS
 from audit.services import OPERATIONS
@@ -92,3 +93,7 @@ def test_every_exception_in_this_file_is_still_there():
 
 def test_operations_record_under_a_documented_action():
     assert set(OPERATIONS) <= set(actions_in_documentation())
+
+
+def test_every_action_has_words_for_those_who_look_at_their_history():
+    assert actions_in_code() <= set(ACTIONS)

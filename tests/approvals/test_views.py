@@ -14,11 +14,9 @@ from django.utils.timezone import now
 
 from accounts.models import PasskeyChallenge, StepUpProof
 from approvals import services
-from approvals.history import ACTIONS
 from approvals.models import Decision, Request
 from assignments.models import ActiveAssignment
 from audit.models import Event
-from audit.services import OPERATIONS
 from notifications.models import Message
 from roles.models import Role, RoleSettings
 from tests.client import signed_in
@@ -831,10 +829,6 @@ def test_history_as_csv_follows_the_filters_and_leaves_out_others(client, eligib
     answer = client.get(reverse("approvals:history"), {"format": "csv", "action": "activation.requested"})
 
     assert len(answer.getvalue().decode().splitlines()) == 2
-
-
-def test_every_operation_has_its_words():
-    assert set(OPERATIONS) <= set(ACTIONS)
 
 
 # --- all ------------------------------------------------------------------------------------------------------
