@@ -76,13 +76,13 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
         """Breaks between its day and its time only."""
         return dateformat.format(timezone.localtime(event.at), "j\xa0M\xa0Y, H:i:s\xa0T")
 
-    @admin.display(description=_("action"))
+    @admin.display(description=_("action and outcome"))
     def what(self, event: Event) -> SafeString:
         tone = "refused" if event.is_refused else "ok"
         outcome = format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, event.get_outcome_display())
         return stacked(event.action, format_html("{} {}", outcome, event.code))
 
-    @admin.display(description=_("actor"))
+    @admin.display(description=_("actor, signed in with"))
     def who(self, event: Event) -> SafeString:
         return stacked(event.actor_label, event.via)
 
@@ -90,11 +90,11 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
     def about(self, event: Event) -> str:
         return event.subject_label
 
-    @admin.display(description=_("role"))
+    @admin.display(description=_("role and scope"))
     def where(self, event: Event) -> SafeString:
         return stacked(event.role_label, event.scope_label)
 
-    @admin.display(description=_("reason"))
+    @admin.display(description=_("reason and ticket"))
     def why(self, event: Event) -> SafeString:
         return stacked(truncatechars(" ".join(event.justification.split()), 80), event.ticket)
 
