@@ -91,6 +91,11 @@ def check_manager(person: "User") -> None:
         raise PersonRefused(_("Nobody is their own manager. Choose another person, or leave it empty."), "own_manager")
 
 
+def says_nothing(text: str) -> bool:
+    """Is there no letter and no figure in it? Spaces, dots and characters that nobody sees are no reason."""
+    return not any(character.isalnum() for character in text)
+
+
 def fingerprint(facts: Mapping[str, Any]) -> str:
     """Return what tells whether a thing is as somebody saw it: 32 letters and figures of all that they could change."""
     return digest(dumps(plain(facts)))[:32]

@@ -17,6 +17,7 @@ from assignments.models import EligibleAssignment
 from audit.services import refusal_code
 from roles.models import Resource, RoleSettings
 from roles.rules import LONGEST_DELEGATION
+from roles.services import colleague
 
 from .models import Request
 from .rules import LONGEST_TEXT, LONGEST_TICKET
@@ -321,7 +322,4 @@ class DelegationForm(forms.Form):
         self.fields["ends_at"].help_text = _("At most %(days)d days later.") % {"days": LONGEST_DELEGATION.days}
 
     def clean_colleague(self) -> User:
-        found = list(User.objects.enabled().people().named(self.cleaned_data["colleague"].strip())[:2])
-        if len(found) != 1:
-            raise ValidationError(_("Nobody is known by this username or address."), code="delegate_invalid")
-        return found[0]
+        return colleague(self.cleaned_data["colleague"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils.translation import gettext as _
 
-from assignments.rules import SHORTEST, says_nothing
+from accounts.rules import says_nothing
+from assignments.rules import SHORTEST
 
 if TYPE_CHECKING:
     from accounts.models import User

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import Group, User
-from accounts.rules import PASSKEY
+from accounts.rules import PASSKEY, says_nothing
 from roles.lengths import in_words
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import check_scope
@@ -83,11 +83,6 @@ class Terms:
 def whole_second(at: datetime) -> datetime:
     """Assignments begin and end on whole seconds."""
     return at.replace(microsecond=0)
-
-
-def says_nothing(text: str) -> bool:
-    """Is there no letter and no figure in it? Spaces, dots and characters that nobody sees are no reason."""
-    return not any(character.isalnum() for character in text)
 
 
 def _check_moments(*moments: datetime | None, at: datetime, refusal: type[ValidationError]) -> None:

@@ -12,7 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import Group, User
-from assignments.rules import HORIZON, says_nothing
+from accounts.rules import says_nothing
+from assignments.rules import HORIZON
 from roles.models import Resource, Role
 
 from .models import Answer, Definition, Instance, Item, Stage

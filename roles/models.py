@@ -394,6 +394,13 @@ class DelegationQuerySet(models.QuerySet["Delegation"]):
         """In force, or still to come."""
         return self.filter(ended_at=None, ends_at__gt=at)
 
+    def in_state(self, state: str, at: datetime) -> Self:
+        """Those of which `Delegation.state` says so."""
+        if state == "ended":
+            return self.filter(~models.Q(ended_at=None) | models.Q(ends_at__lte=at))
+        begun = models.Q(starts_at__lte=at)
+        return self.lasting(at).filter(begun if state == "active" else ~begun)
+
 
 class Delegation(models.Model):
     """For a time, somebody else may decide what a person is named to decide. It is not handed on, and gives no role."""

@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+from accounts.rules import says_nothing
+
 from .mails import AUDIENCES, EVENTS, LEVELS, MOST_ADDRESSES, WITHOUT_ADDRESSES
 from .models import (
     DAYS_OFFERED,
@@ -103,8 +105,10 @@ def check_role_can_go(role: Role) -> None:
 
 
 class DelegationRefused(ValidationError):
-    """Decisions were not delegated. Codes: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``,
-    ``already_ended``.
+    """Decisions were not delegated, or a delegation not ended.
+
+    Codes: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``, ``already_ended``,
+    ``justification_required``.
     """
 
 
@@ -124,6 +128,16 @@ def check_delegation(
     if not timedelta(minutes=5) <= ends_at - starts_at <= LONGEST_DELEGATION:
         text = _("A delegation lasts between 5 minutes and %(days)d days.")
         raise DelegationRefused(text % {"days": LONGEST_DELEGATION.days}, code="schedule_invalid")
+
+
+def check_reason(justification: str) -> None:
+    """Who ends what two others have agreed on says why: both are told.
+
+    Raises:
+        DelegationRefused: ``justification_required``.
+    """
+    if says_nothing(justification):
+        raise DelegationRefused(_("Say why: it is kept in the audit."), code="justification_required")
 
 
 def check_role_change(role: Role, *, name: str, is_privileged: bool) -> None:

@@ -20,7 +20,7 @@ from assignments.models import ActiveAssignment, EligibleAssignment
 from notifications.outgoing import new_secret
 from notifications.snapshot import encode
 from roles.hooks import Hook
-from roles.models import Resource, Role, RoleSettings
+from roles.models import Delegation, Resource, Role, RoleSettings
 from roles.services import label_of, write_stages
 from roles.stages import StageTerms
 from webhooks.kinds import Kind
@@ -132,6 +132,19 @@ class HookFactory(DjangoModelFactory):
     secret = factory.LazyFunction(lambda: sealed(new_secret().encode()))
     created_at = factory.LazyFunction(now)
     secret_made_at = factory.LazyFunction(now)
+
+
+class DelegationFactory(DjangoModelFactory):
+    """From now on, for a day."""
+
+    class Meta:
+        model = Delegation
+
+    delegator = factory.SubFactory("tests.factories.UserFactory")
+    delegate = factory.SubFactory("tests.factories.UserFactory")
+    starts_at = factory.LazyFunction(now)
+    ends_at = factory.LazyAttribute(lambda row: row.starts_at + timedelta(days=1))
+    created_at = factory.SelfAttribute("starts_at")
 
 
 class SubscriptionFactory(DjangoModelFactory):

@@ -48,6 +48,7 @@ OWNED = {
     "eligible_assignments": "eligibleassignment",
     "active_assignments": "activeassignment",
     "requests": "request",
+    "delegations": "delegation",
     "tokens": "token",
     "audit_events": "event",
     "notifications": "message",
@@ -181,7 +182,7 @@ def body(cast, address, key):
     role, place = str(cast.others["role"]), str(cast.others["place"])
     question = {"principal": str(cast.somebody.pk), "role": role, "scope": str(root().pk)}
     act = address.rpartition("/")[2]
-    if act in ("disable", "enable", "approve", "deny", "cancel", "repair"):
+    if act in ("end", "disable", "enable", "approve", "deny", "cancel", "repair"):
         return REASON
     if address.startswith("requests "):
         return {"action": address.removeprefix("requests "), **REASON, **request_body(cast, address, key)}
@@ -198,6 +199,7 @@ def body(cast, address, key):
         "incidents/{id}/dismiss": {"until": (now() + timedelta(days=9)).isoformat(), **REASON},
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
+        "delegations": {"delegate": "somebody", "ends_at": (now() + timedelta(days=9)).isoformat()},
         "hooks": {"name": "New", "url": "https://hooks.example.org"},
         "webhook_subscriptions": {
             "name": "New",

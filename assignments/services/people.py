@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from accounts import services as accounts
 from accounts.authority import require
 from accounts.models import StepUpProof, User
-from accounts.rules import NotAllowed
+from accounts.rules import NotAllowed, says_nothing
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
-from assignments.rules import AssignmentRefused, check_not_self, says_nothing
+from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
 from roles.models import ApprovalStage, Delegation, Role
 

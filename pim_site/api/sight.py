@@ -14,7 +14,7 @@ from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from reviews.models import Answer, Definition, Instance, Item
 from reviews.services.defining import OF_STAGE
 from roles.hooks import Hook
-from roles.models import Resource, Role, RoleSettings
+from roles.models import Delegation, Resource, Role, RoleSettings
 from webhooks.models import Delivery, Subscription
 
 
@@ -102,6 +102,11 @@ def eligible(user: User) -> QuerySet[EligibleAssignment]:
 def active(user: User) -> QuerySet[ActiveAssignment]:
     rows: QuerySet[ActiveAssignment] = _assignments(ActiveAssignment, user)
     return rows
+
+
+def delegations(user: User) -> QuerySet[Delegation]:
+    rows = Delegation.objects.select_related("delegator", "delegate")
+    return rows if user.has_perm("approvals.view_request") else rows.concerning(user)
 
 
 def _assignments(model: Any, user: User) -> Any:

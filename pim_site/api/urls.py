@@ -8,6 +8,7 @@ from . import pages
 from .access import Access, access_check
 from .alerts import Alerts, Incidents
 from .assignments import ActiveAssignments, EligibleAssignments
+from .delegations import Delegations
 from .hooks import Hooks
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
@@ -56,6 +57,7 @@ urlpatterns = [
     *rows("active_assignments", ActiveAssignments, LIST, ONE),
     *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),
     *rows("approvals", Approvals, LIST | MAKE, {}),
+    *rows("delegations", Delegations, LIST | MAKE, ONE, "end", key="int"),
     *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
     *rows("notifications", Notifications, LIST, ONE),
     *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),

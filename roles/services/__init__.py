@@ -1,6 +1,6 @@
 """Every change to resources, roles and their settings. Nothing else writes these tables."""
 
-from .delegating import delegate_decisions, end_delegation
+from .delegating import colleague, delegate_decisions, end_delegation
 from .groups import follow_group, govern_group
 from .hooks import (
     disable_hook,
@@ -39,6 +39,7 @@ __all__ = [
     "PLAIN_FIELDS",
     "SETTINGS_FIELDS",
     "change_parent",
+    "colleague",
     "create_resource",
     "create_role",
     "delegate_decisions",

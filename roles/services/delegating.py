@@ -13,14 +13,23 @@ from accounts.services import withdraw_weak_tickets
 from audit.services import privileged, record
 from notifications.services import queue
 from roles.models import Delegation
-from roles.rules import DelegationRefused, check_delegation
+from roles.rules import DelegationRefused, check_delegation, check_reason
 
 
 @privileged("delegation.created", target="delegate")
 def delegate_decisions(
-    *, actor: User, delegate: User, ends_at: datetime, starts_at: datetime | None = None, justification: str = ""
+    *,
+    actor: User,
+    delegate: User,
+    ends_at: datetime,
+    starts_at: datetime | None = None,
+    justification: str = "",
+    validate_only: bool = False,
 ) -> Delegation:
     """Let `delegate` decide whatever `actor` is named to decide, from `starts_at` (None: now) until `ends_at`.
+
+    Args:
+        validate_only: check all, and store nothing.
 
     Raises:
         DelegationRefused: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``.
@@ -33,7 +42,7 @@ def delegate_decisions(
     if same.filter(starts_at__lt=ends_at, ends_at__gt=starts_at).exists():
         text = _("%(delegate)s decides for you in this time already. End that delegation first.")
         raise DelegationRefused(text % {"delegate": delegate}, code="already_delegated")
-    made = Delegation.objects.create(
+    made = Delegation(
         delegator=delegator,
         delegate=delegate,
         starts_at=starts_at,
@@ -41,6 +50,9 @@ def delegate_decisions(
         justification=justification.strip(),
         created_at=at,
     )
+    if validate_only:
+        return made
+    made.save(force_insert=True)
     withdraw_weak_tickets([delegate])
     facts = {"starts_at": made.starts_at, "ends_at": made.ends_at}
     _record("delegation.created", made, actor=actor, justification=justification, after=facts)
@@ -48,18 +60,31 @@ def delegate_decisions(
     return made
 
 
-@privileged("delegation.ended", target="delegation")
-def end_delegation(*, delegation: Delegation, actor: User, justification: str = "") -> Delegation:
-    """End a delegation before its time: one's own, one that was given to oneself, or anybody's with the right to.
+def colleague(identifier: str) -> User:
+    """Return the enabled person of this username or e-mail address.
 
     Raises:
-        NotAllowed. DelegationRefused: ``already_ended``.
+        DelegationRefused: ``delegate_invalid``.
+    """
+    found = list(User.objects.enabled().people().named(identifier.strip())[:2])
+    if len(found) != 1:
+        raise DelegationRefused(_("Nobody is known by this username or address."), code="delegate_invalid")
+    return found[0]
+
+
+@privileged("delegation.ended", target="delegation")
+def end_delegation(*, delegation: Delegation, actor: User, justification: str = "") -> Delegation:
+    """End a delegation before its time: one's own, one given to oneself, or anybody's with the right to, and a reason.
+
+    Raises:
+        NotAllowed. DelegationRefused: ``justification_required``, ``already_ended``.
     """
     delegation = (
         Delegation.objects.select_for_update(of=("self",)).select_related("delegator", "delegate").get(pk=delegation.pk)
     )
     if actor.pk not in (delegation.delegator_id, delegation.delegate_id):
         require(actor, "roles.change_rolesettings")
+        check_reason(justification)
     at = now()
     if delegation.state(at) == "ended":
         raise DelegationRefused(_("This delegation has ended already."), code="already_ended")

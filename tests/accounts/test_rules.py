@@ -12,6 +12,7 @@ from accounts.rules import (
     check_proof,
     check_ticket,
     intent_digest,
+    says_nothing,
     throttle_keys,
 )
 from tests.refusals import code_of_refusal
@@ -138,3 +139,22 @@ def test_check_factor_can_go(apps, code):
 def test_not_allowed_says_what_to_do_and_has_a_code():
     assert (NotAllowed().code, NotAllowed("Ask Kim.").code) == ("not_allowed", "not_allowed")
     assert "Activate the role" in str(NotAllowed())
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [
+        ("", True),
+        (" \t\n", True),
+        ("\u200b\u2060", True),
+        ("\u00a0", True),
+        ("…", True),
+        ("- .", True),
+        ("Stuck", False),
+        ("7", False),
+        ("не работает", False),
+    ],
+    ids=ascii,
+)
+def test_says_nothing(text, nothing):
+    assert says_nothing(text) is nothing

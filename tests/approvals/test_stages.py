@@ -431,7 +431,7 @@ ENDS = {
     "its end": lambda cast, given: Delegation.objects.update(ends_at=now()),
     "its owner": lambda cast, given: end_delegation(delegation=given, actor=cast["ana"]),
     "the delegate": lambda cast, given: end_delegation(delegation=given, actor=cast["eve"]),
-    "an administrator": lambda cast, given: end_delegation(delegation=given, actor=cast["adam"]),
+    "an administrator": lambda cast, given: end_delegation(delegation=given, actor=cast["adam"], justification="Left."),
     "its owner's disabling": lambda cast, given: disable(cast, "ana"),
     "its owner's leaving": lambda cast, given: cast["security"].members.remove(cast["ana"]),
     "the group's protection": lambda cast, given: Group.objects.update(is_protected=False),

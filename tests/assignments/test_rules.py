@@ -16,7 +16,6 @@ from assignments.rules import (
     check_not_last,
     check_not_self,
     check_open,
-    says_nothing,
     whole_second,
 )
 from roles.models import Resource, Role, RoleSettings
@@ -30,25 +29,6 @@ ROLE = Role(name="Operator", resource=UNIT)
 ANA, KIM = User(pk=uuid.UUID(int=1), username="ana"), User(pk=uuid.UUID(int=2), username="kim")
 LATEST = datetime.max.replace(tzinfo=UTC)
 EARLIEST = datetime.min.replace(tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "nothing"),
-    [
-        ("", True),
-        (" \t\n", True),
-        ("\u200b\u2060", True),
-        ("\u00a0", True),
-        ("…", True),
-        ("- .", True),
-        ("Stuck", False),
-        ("7", False),
-        ("не работает", False),
-    ],
-    ids=ascii,
-)
-def test_says_nothing(text, nothing):
-    assert says_nothing(text) is nothing
 
 
 def test_whole_second_is_the_one_that_has_begun():

@@ -16,7 +16,7 @@ from accounts.services import recognise
 from accounts.tokens import Scope
 from alerts.models import Alert
 from pim_site.api import alerts as api_alerts
-from pim_site.api import asking, hooks, principals, requests, review_series, roles, tokens, webhooks
+from pim_site.api import asking, delegations, hooks, principals, requests, review_series, roles, tokens, webhooks
 from pim_site.api import reviews as api_reviews
 from pim_site.api.examples import METHODS
 from pim_site.api.fields import spelled
@@ -28,6 +28,7 @@ from roles.services import SETTINGS_FIELDS
 from tests.api import Program
 from tests.client import signed_in
 from tests.factories import (
+    DelegationFactory,
     EligibleFactory,
     GroupFactory,
     HookFactory,
@@ -179,6 +180,8 @@ FORMS = {
     "POST hooks": (hooks.HookIn, hooks.Hook),
     "PATCH hooks/{hook}": (hooks.HookIn, hooks.Hook),
     "POST hooks/{hook}/test": (requests.Nothing, hooks.Hook),
+    "POST delegations": (delegations.DelegationIn, delegations.Delegation),
+    "POST delegations/{delegation}/end": (delegations.EndIn, delegations.Delegation),
     "POST review_definitions": (review_series.DefinitionIn, Definition),
     "PATCH review_definitions/{definition}": (review_series.DefinitionIn, Definition),
     "POST reviews/{review}/reassign": (api_reviews.ReassignIn, Instance),
@@ -222,6 +225,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin):
         "alert": "no_mfa",
         "incident": IncidentFactory().pk,
         "hook": HookFactory().pk,
+        "delegation": DelegationFactory().pk,
         "subscription": SubscriptionFactory().pk,
         **review_of_an_access(),
     }

@@ -13,6 +13,7 @@ from notifications.models import Message
 from pim_site.api.lists import expandable
 from tests.factories import (
     ActivationFactory,
+    DelegationFactory,
     DeliveryFactory,
     EligibleFactory,
     ExtensionFactory,
@@ -82,6 +83,7 @@ ROWS = {
     "active_assignments": lambda asker: ActivationFactory(),
     "requests": request_with_all,
     "approvals": extension,
+    "delegations": lambda asker: DelegationFactory(),
     "audit_events": answered_review,
     "notifications": mail,
     "webhook_subscriptions": lambda asker: SubscriptionFactory(),
