@@ -1,7 +1,8 @@
-"""Questions that are asked again and again, with their SQL made once.
+"""Questions that are asked again and again, with their SQL made once, and on PostgreSQL its plan as well.
 
 Django makes the text of a query anew each time. For what somebody may do in this site that took 12 to 16 ms, and
-running it less than one (`tests/accounts/test_prepared.py` measures both); a page asks about six times.
+running it less than one (`tests/accounts/test_prepared.py` measures both); a page asks about six times. PostgreSQL
+then planned it anew each time, which took longer than to run it: see `plans`.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,17 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
 
+from .plans import Plan
+
 Value = models.Model | UUID | datetime | str
 Query = Callable[..., models.QuerySet[Any, Any]]
 # The text, and for each parameter the number of the value that goes there, or None and what always stands there.
 Compiled = tuple[str, list[tuple[int | None, Any]]]
+Ask = Callable[[str, list[Any]], Any]
 Row = TypeVar("Row", bound=models.Model)
 
 _KEY, _MOMENT = models.UUIDField(), models.DateTimeField()
+_TYPES = {UUID: "uuid", datetime: "timestamptz", str: "text"}
 
 
 class Prepared:
@@ -31,28 +36,43 @@ class Prepared:
     def __init__(self, query: Query) -> None:
         self.query = query
         self.compiled: dict[str, Compiled] = {}
+        self.plans: dict[str, Plan] = {}
 
     def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """Return the rows of `query(*values)`, which ends in `values_list`, as the database gives them."""
-        return self._asked(*self._made(values))
+        rows: list[tuple[Any, ...]] = self._asked(_fetched, values)
+        return rows
 
     def count(self, *values: Value) -> int:
         """Return how many rows `query(*values)` gives."""
-        sql, parameters = self._made(values)
-        return int(self._asked(f"SELECT COUNT(*) FROM ({sql}) counted", parameters)[0][0])  # noqa: S608 (as below)
+        return int(self._asked(_fetched, values, "SELECT COUNT(*) FROM ({}) counted")[0][0])
 
     def first(self, model: type[Row], *values: Value) -> Row | None:
         """Return the first row of `query(*values)`, a queryset of this model; None where there is none."""
-        return next(iter(model._default_manager.raw(*self._made(values))), None)
+        row: Row | None = self._asked(lambda *asked: next(iter(model._default_manager.raw(*asked)), None), values)
+        return row
 
     def subquery(self, *values: Value) -> RawSQL:
         """Return what `query(*values)` gives, for the right side of `…__in`; it must give one column."""
         return RawSQL(*self._made(values))  # noqa: S611 (made by the ORM, and the values are parameters)
 
-    def _asked(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall())
+    def _asked(self, ask: Ask, values: tuple[Value, ...], form: str = "{}") -> Any:
+        """Return what `ask` does with a statement and its parameters; `form` is what stands around the query."""
+        if connection.vendor != "postgresql":
+            sql, parameters = self._made(values)
+            return ask(form.format(sql), parameters)
+        if form not in self.plans:
+            self.plans[form] = self._planned(form, values)
+        return self.plans[form].asked(lambda call: ask(call, [_adapted(value) for value in values]))
+
+    def _planned(self, form: str, values: tuple[Value, ...]) -> Plan:
+        """Return it with all in the text that is always the same, so that the planner knows it."""
+        connection.ensure_connection()
+        stand_ins = tuple(_stand_in(number, value) for number, value in enumerate(values))
+        text, adapted = _literally(*self._made(stand_ins)), [_adapted(stand_in) for stand_in in stand_ins]
+        for number, each in enumerate(adapted, start=1):
+            text = text.replace(_literally("%s", [each]), f"${number}")
+        return Plan(form.format(text), [_TYPES[type(each)] for each in adapted])
 
     def _made(self, values: tuple[Value, ...]) -> tuple[str, list[Any]]:
         if connection.vendor not in self.compiled:
@@ -85,3 +105,15 @@ def _adapted(value: Value) -> Any:
     if isinstance(value, UUID):
         return _KEY.get_db_prep_value(value, connection)
     return value if isinstance(value, str) else _MOMENT.get_db_prep_value(value, connection)
+
+
+def _literally(sql: str, parameters: list[Any]) -> str:
+    """Return the statement as PostgreSQL is given it, with its parameters in it."""
+    text: str = connection.ops.compose_sql(sql, parameters)  # type: ignore[attr-defined] # (of this database alone)
+    return text
+
+
+def _fetched(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())

@@ -5,15 +5,15 @@ costs ten times what the database needs to answer it. `tests/assignments/test_ch
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
-from weakref import WeakSet
 
-import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
+
+from accounts.plans import Plan
 
 SEES_ALL = ("assignments", "view_activeassignment")
 
@@ -66,7 +66,7 @@ _NONE = ", ".join(["NULL"] * (len(_TOKEN) + 1))
 _SQL = f"""
 WITH t AS (
     SELECT {", ".join(f"t.{name}" for name in _TOKEN)}, u.is_active
-    FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id WHERE t.key = %(key)s
+    FROM accounts_apitoken t JOIN accounts_user u ON u.id = t.user_id WHERE t.key = {{key}}
 ),
 q(n, person, role, scope) AS (
     SELECT asked.n, u.id, asked.role, coalesce(asked.scope, (SELECT id FROM roles_resource WHERE path = '/'))
@@ -112,8 +112,6 @@ WHERE substr(wanted.path, 1, length(given.path)) = given.path
         JOIN django_content_type c ON c.id = p.content_type_id AND c.app_label = '{SEES_ALL[0]}'))
 """  # noqa: S608 (of nothing but what stands here)
 
-# The connections whose server does so.
-_keeping: WeakSet[Any] = WeakSet()
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _VIA = ("direct", "activation", "group", "group_activation")
 # The database lays the questions out as rows, so that the statement is the same however many there are.
@@ -122,17 +120,15 @@ _ROWS_OF_JSON = (
     " json_extract(value, '$[2]') AS scope FROM json_each(%(asked)s)"
 )
 _ROWS_OF_ARRAYS = (
-    "SELECT n - 1 AS n, person, role, scope FROM unnest(%(person)s::uuid[], %(role)s::uuid[],"
-    " %(scope)s::uuid[]) WITH ORDINALITY AS row(person, role, scope, n)"
+    "SELECT n - 1 AS n, person, role, scope FROM unnest($3, $4, $5) WITH ORDINALITY AS row(person, role, scope, n)"
 )
 # PostgreSQL takes an array for ten rows, for which it would rather read all people of a small site than look two up.
 _TWO_ROWS = (
-    "SELECT 0 AS n, NULL::uuid AS person, NULL::uuid AS role, NULL::uuid AS scope"
-    " UNION ALL SELECT 1, %(person)s::uuid, %(role)s::uuid, %(scope)s::uuid"
+    "SELECT 0 AS n, NULL::uuid AS person, NULL::uuid AS role, NULL::uuid AS scope UNION ALL SELECT 1, $3, $4, $5"
 )
-_ON_SQLITE = _SQL.format(at="%(at)s", questions=_ROWS_OF_JSON)
-_MANY = _SQL.format(at="%(at)s::timestamptz", questions=_ROWS_OF_ARRAYS).encode()
-_ONE = _SQL.format(at="%(at)s::timestamptz", questions=_TWO_ROWS).encode()
+_ON_SQLITE = _SQL.format(at="%(at)s", key="%(key)s", questions=_ROWS_OF_JSON)
+_MANY = Plan(_SQL.format(at="$1", key="$2", questions=_ROWS_OF_ARRAYS), ["timestamptz", "text", *["uuid[]"] * 3])
+_ONE = Plan(_SQL.format(at="$1", key="$2", questions=_TWO_ROWS), ["timestamptz", "text", *["uuid"] * 3])
 
 
 def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict | None:
@@ -172,56 +168,39 @@ def _earliest(ends: list[Any]) -> datetime | None:
 
 def _rows(key: str, questions: Sequence[Question], at: datetime) -> list[tuple[Any, ...]]:
     if connection.vendor == "postgresql":
-        sql, asked = _on_postgresql(questions)
-        return _prepared(sql, {"at": at, "key": key, **asked})
+        plan, asked = _on_postgresql(questions)
+        return _on_a_whole_connection(lambda: plan.asked(lambda call: _fetched(call, [at, key, *asked])))
     rows = json.dumps([[None] * 3, *([value.hex for value in question] for question in questions)])
     with connection.cursor() as cursor:
         cursor.execute(_ON_SQLITE, {"at": connection.ops.adapt_datetimefield_value(at), "key": key, "asked": rows})
         return list(cursor.fetchall())
 
 
-def _on_postgresql(questions: Sequence[Question]) -> tuple[bytes, dict[str, str]]:
-    columns = {
-        "person": [asked.principal.hex for asked in questions],
-        "role": [asked.role.hex for asked in questions],
-        "scope": [asked.scope.hex for asked in questions],
-    }
+def _on_postgresql(questions: Sequence[Question]) -> tuple[Plan, list[str]]:
+    columns = [[value.hex for value in column] for column in zip(*questions, strict=True)]
     if len(questions) == 1:
-        return _ONE, {name: ids[0] for name, ids in columns.items()}
-    return _MANY, {name: f"{{NULL,{','.join(ids)}}}" for name, ids in columns.items()}
+        return _ONE, [ids[0] for ids in columns]
+    return _MANY, [f"{{NULL,{','.join(ids)}}}" for ids in columns]
 
 
-def _prepared(sql: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement that the server plans once for each connection: Django's own cursor has it planned each time."""
-    connection.ensure_connection()
-    raw: Any = connection.connection
+def _on_a_whole_connection(ask: Callable[[], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """Ask, and again where the connection had been cut since the last request: nothing else looks before it."""
     try:
-        return _run(raw, sql, parameters)
-    except psycopg.OperationalError:
-        if not raw.closed or connection.in_atomic_block:
+        return ask()
+    except OperationalError:
+        if connection.in_atomic_block or not connection.connection.closed:
             raise
-    connection.close()  # it had been cut since the last request
-    connection.ensure_connection()
-    return _run(connection.connection, sql, parameters)
+    connection.close()
+    return ask()
 
 
-def _keep_plan(raw: Any) -> None:
-    """Have the server keep the first plan: left to itself it makes one at each call, ten times as long as it runs."""
-    if raw not in _keeping:
-        with psycopg.Cursor(raw) as cursor:
-            cursor.execute("SET plan_cache_mode TO force_generic_plan")
-        _keeping.add(raw)
-
-
-def _run(raw: Any, sql: bytes, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    raw.prepare_threshold = 0
-    try:
-        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-            _keep_plan(raw)
-            cursor.execute(sql, parameters, prepare=True, binary=True)  # moments and keys are read quicker so
-            return cursor.fetchall()
-    finally:
-        raw.prepare_threshold = None
+def _fetched(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    """Go past Django's cursor, which would ask first whether the connection is good, in a statement of its own."""
+    raw: Any = connection.connection
+    with connection.wrap_database_errors, raw.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _value(name: str, value: Any) -> Any:

@@ -125,7 +125,10 @@ if _database["ENGINE"].endswith("sqlite3"):
     }
 else:
     _timeouts = "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
-    _database.setdefault("OPTIONS", {})["options"] = env.str("PIM_DATABASE_OPTIONS", default=_timeouts)
+    # Statements that are planned once (`accounts/plans.py`) keep the first plan: else the server makes five, each anew.
+    _plans = "-c plan_cache_mode=force_generic_plan"
+    _options = env.str("PIM_DATABASE_OPTIONS", default=_timeouts)
+    _database.setdefault("OPTIONS", {})["options"] = f"{_plans} {_options}"
     if env.bool("PIM_DATABASE_POOL", default=False):
         # Only for web processes: forked workers would share the pool's sockets (`manage.py worker` switches it off).
         _database["OPTIONS"]["pool"] = True

@@ -3,23 +3,29 @@
 from contextlib import contextmanager
 from unittest.mock import patch
 
-import psycopg
 from django.db import connection
 
 
 @contextmanager
 def statements():
-    """Note every statement of this connection, the prepared ones of psycopg too."""
+    """Note every statement of this connection, those by psycopg's own cursor too."""
     run = []
 
     def by_django(execute, sql, *rest):
         run.append(sql)
         return execute(sql, *rest)
 
-    class Noting(psycopg.Cursor):
-        def execute(self, query, *args, **kwargs):
-            run.append(query)
-            return super().execute(query, *args, **kwargs)
+    if connection.vendor != "postgresql":
+        with connection.execute_wrapper(by_django):
+            yield run
+        return
+    connection.ensure_connection()
+    cursors = connection.connection.cursor_factory
+    execute = cursors.execute
 
-    with connection.execute_wrapper(by_django), patch("assignments.check.psycopg.Cursor", Noting):
+    def by_psycopg(cursor, query, *rest):
+        run.append(query)
+        return execute(cursor, query, *rest)
+
+    with patch.object(cursors, "execute", by_psycopg):
         yield run

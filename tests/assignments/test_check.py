@@ -150,7 +150,7 @@ def test_check_is_one_statement_however_many_rows_and_questions(questions):
     token = TokenFactory(user=rows[0].user)
     asked = [Question(rows[n % 20].user_id, rows[n % 20].role_id, rows[n % 20].scope_id) for n in range(questions)]
 
-    check(key=token.key, questions=asked, at=now())  # a connection's first one has the server keep its plans
+    check(key=token.key, questions=asked, at=now())  # a connection learns the statement
 
     with statements() as run:
         check(key=token.key, questions=asked, at=now())

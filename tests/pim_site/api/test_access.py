@@ -203,7 +203,7 @@ def test_check_looks_at_no_session_and_answers_with_the_headers_of_all():
 def test_check_is_one_statement_and_notes_the_use_once_a_minute():
     row = ActiveFactory()
     program = Program(token=TokenFactory(user=row.user, last_used_at=now() - timedelta(seconds=61)).text)
-    Program(token=TokenFactory().text).get("access/check", **question(row))  # PostgreSQL: the connection keeps its plan
+    Program(token=TokenFactory().text).get("access/check", **question(row))  # the connection learns it
 
     with statements() as first:
         program.get("access/check", **question(row))
