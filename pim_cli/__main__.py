@@ -28,15 +28,12 @@ def parser() -> argparse.ArgumentParser:
     login.add_argument("--url", required=True, help="such as https://pim.example.org")
     login.add_argument("--token-stdin", action="store_true", help="read the token from standard input")
     add("list", acts.show, "what is active, what waits, and what can be activated")
-    activate = add("activate", acts.activate, "activate a role", named="role, or id of the eligible assignment")
-    activate.add_argument("--for", dest="duration", type=length, required=True, metavar="2h", help="for how long")
-    activate.add_argument("--reason", default="", help="why")
-    activate.add_argument("--ticket", default="", help="number of the ticket")
-    activate.add_argument("--ticket-system", default="", help="where the ticket is")
-    activate.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
-    activate.add_argument("--app", default="", help=APP)
-    words = "wait for the decision, an hour if no time is said"
-    activate.add_argument("--wait", nargs="?", type=float, const=WAIT, default=0.0, metavar="SECONDS", help=words)
+    activate = add(
+        "activate", acts.activate, "activate roles", named="role, or id of the eligible assignment", many=True
+    )
+    extend = add("extend", acts.extend, "keep an activation for longer", named="role, or id of the active assignment")
+    _asks(activate, "for how long")
+    _asks(extend, "for how much longer")
     end = add("end", acts.end, "end an activation", named="role, or id of the active assignment")
     end.add_argument("--reason", default="", help="why")
     approve = add("approve", acts.approve, "decide a request; without one, list what waits for you")
@@ -53,6 +50,18 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _asks(command: argparse.ArgumentParser, how_long: str) -> None:
+    """Add what a role asks for."""
+    command.add_argument("--for", dest="duration", type=length, required=True, metavar="2h", help=how_long)
+    command.add_argument("--reason", default="", help="why")
+    command.add_argument("--ticket", default="", help="number of the ticket")
+    command.add_argument("--ticket-system", default="", help="where the ticket is")
+    command.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
+    command.add_argument("--app", default="", help=APP)
+    words = "wait for the decision, an hour if no time is said"
+    command.add_argument("--wait", nargs="?", type=float, const=WAIT, default=0.0, metavar="SECONDS", help=words)
+
+
 class Adder:
     """Adds commands with what all of them take."""
 
@@ -60,14 +69,20 @@ class Adder:
         self.commands = commands
 
     def __call__(
-        self, name: str, act: Callable[[argparse.Namespace], acts.Outcome], words: str, *, named: str = ""
+        self,
+        name: str,
+        act: Callable[[argparse.Namespace], acts.Outcome],
+        words: str,
+        *,
+        named: str = "",
+        many: bool = False,
     ) -> argparse.ArgumentParser:
         command = self.commands.add_parser(name, help=words, description=words)
         command.set_defaults(act=act)
         command.add_argument("--json", action="store_true", help="print what the API answered")
         command.add_argument("--dry-run", action="store_true", help="look whether it can be done, and do nothing")
         if named:
-            command.add_argument("name", metavar="NAME", help=named)
+            command.add_argument("name", metavar="NAME", help=named, nargs="+" if many else None)
             command.add_argument("--at", default="", metavar="SCOPE", help="where, such as /Finance/Payroll")
         return command
 

@@ -50,23 +50,53 @@ def _named(row: Row) -> str:
 
 def activate(asked: Namespace) -> Outcome:
     api = Api(credentials.load())
-    row = finding.assignment(api, "eligible_assignments", asked.name, asked.at)
-    body = {
-        "action": "self_activate",
-        "eligible_assignment": row["id"],
-        "duration": asked.duration,
-        "justification": asked.reason,
-        "ticket": asked.ticket,
-        "ticket_system": asked.ticket_system,
-    }
+    rows = [finding.assignment(api, "eligible_assignments", name, asked.at) for name in asked.name]
+    if len(rows) > 1:
+        return _activate_several(api, rows, asked)
+    body = {"action": "self_activate", "eligible_assignment": rows[0]["id"], "justification": asked.reason}
+    return _ask(api, rows[0], body | _for_each(asked), asked, done="is active")
+
+
+def extend(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    row = finding.assignment(api, "active_assignments", asked.name, asked.at, activated="true")
+    body = {"action": "self_extend", "active_assignment": row["id"], "justification": asked.reason}
+    return _ask(api, row, body | _for_each(asked), asked, done="goes on")
+
+
+def _for_each(asked: Namespace) -> Row:
+    return {"duration": asked.duration, "ticket": asked.ticket, "ticket_system": asked.ticket_system}
+
+
+def _ask(api: Api, row: Row, body: Row, asked: Namespace, *, done: str) -> Outcome:
     if asked.dry_run:
         request = api.post("requests", body | {"validate_only": True})
-        return Outcome(request, f"{_named(row)} could be activated: {request['status']}. Nothing was done.")
+        return Outcome(request, f"{_named(row)}: it would be {request['status']}. Nothing was done.")
     request = _with_code(api, "requests", body, asked)
-    if asked.wait and request["status"] in PENDING:
-        print(f"{request['reference']} waits for a decision.", file=sys.stderr)
-        request = _decided(api, request, seconds=asked.wait)
-    return _of_activation(_named(row), request)
+    return _of_request(_named(row), _waited_for(api, request, time.monotonic() + asked.wait), done=done)
+
+
+def _activate_several(api: Api, rows: list[Row], asked: Namespace) -> Outcome:
+    each = [{"eligible_assignment": row["id"], **_for_each(asked)} for row in rows]
+    body = {"action": "self_activate", "justification": asked.reason, "requests": each}
+    if asked.dry_run:
+        answer = api.post("requests/several", body | {"validate_only": True})
+    else:
+        answer = _with_code(api, "requests/several", body, asked)
+    until = time.monotonic() + asked.wait
+    found = [_of_result(api, row, result, until) for row, result in zip(rows, answer["results"], strict=True)]
+    text = "\n".join([each.text for each in found] + (["Nothing was done."] if asked.dry_run else []))
+    status = min((each.status for each in found if each.status), default=0)  # refused comes before waiting
+    return Outcome([each.data for each in found], text, status)
+
+
+def _of_result(api: Api, row: Row, result: Row, until: float) -> Outcome:
+    if result["code"]:
+        return Outcome(result, f"{_named(row)} was refused: {result['detail']} [{result['code']}]", REFUSED)
+    if result["request"] is None:
+        return Outcome(result, f"{_named(row)}: it would be {result['state']}.")
+    request = _waited_for(api, api.get(f"requests/{result['request']}"), until)
+    return _of_request(_named(row), request, done="is active")
 
 
 def _with_code(api: Api, path: str, body: Row, asked: Namespace) -> Row:
@@ -80,8 +110,10 @@ def _with_code(api: Api, path: str, body: Row, asked: Namespace) -> Row:
     return api.post(path, body | {"code": getpass("One-time code: ")})
 
 
-def _decided(api: Api, request: Row, *, seconds: float) -> Row:
-    until = time.monotonic() + seconds
+def _waited_for(api: Api, request: Row, until: float) -> Row:
+    """Return it when it is decided, or at that moment of the monotonic clock."""
+    if request["status"] in PENDING and time.monotonic() < until:
+        print(f"{request['reference']} waits for a decision.", file=sys.stderr)
     while request["status"] in PENDING and time.monotonic() < until:
         time.sleep(EVERY)
         request = _seen_again(api, request)
@@ -98,14 +130,14 @@ def _seen_again(api: Api, request: Row) -> Row:
     return request
 
 
-def _of_activation(name: str, request: Row) -> Outcome:
+def _of_request(name: str, request: Row, *, done: str) -> Outcome:
     status, reference = request["status"], request["reference"]
     if status in PENDING:
         return Outcome(request, f"{name} waits for a decision: {reference}", WAITING)
     if status == "scheduled":
         return Outcome(request, f"{name} will be active at its start: {reference}", WAITING)
     if status == "provisioned":
-        return Outcome(request, f"{name} is active: {reference}")
+        return Outcome(request, f"{name} {done}: {reference}")
     reasons = [each["justification"] for each in request["decisions"]]
     return Outcome(request, "\n".join([f"{name} was not granted: {status} ({reference})", *reasons]), REFUSED)
 

@@ -176,3 +176,67 @@ def test_waiting_goes_on_where_the_site_gives_no_answer_once(server, monkeypatch
     server.answers += [(503, b"", {}), (200, json.dumps(asked | {"status": "provisioned"}).encode(), {})]
 
     assert main(["activate", "Operator", "--for", "1h", "--reason", "Stuck", "--wait"]) == 0
+
+
+def eligible(number):
+    return {
+        "id": f"e{number}",
+        "principal": "me",
+        "group": None,
+        "role": {"name": f"R{number}"},
+        "scope": {"label": "/"},
+    }
+
+
+def pages_to(*rows):
+    """What is asked to find one's own assignments."""
+    return [PERSON, {"results": [], "next": None}, {"results": list(rows), "next": None}]
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ({"request": "r2", "status": 201, "code": "", "detail": "", "state": "pending_approval"}, 6),
+        ({"request": None, "status": 409, "code": "already_active", "detail": "It is.", "state": ""}, 3),
+    ],
+)
+def test_several_roles_are_asked_for_with_one_code_and_said_each(server, capsys, result, status):
+    rows = eligible(1), eligible(2)
+    done = {"request": "r1", "status": 201, "code": "", "detail": "", "state": "active"}
+    requests = [EXTENSION | {"id": "r1", "status": "provisioned"}, EXTENSION | {"status": "pending_approval"}]
+    bodies = [*pages_to(*rows), *pages_to(*rows), {"results": [done, result]}, *requests]
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in bodies]
+
+    assert main(["activate", "R1", "R2", "--for", "1h", "--reason", "Stuck", "--code", "123456"]) == status
+
+    path, _headers, body = server.asked[6]
+    each = {"duration": "PT1H", "ticket": "", "ticket_system": ""}
+    assert (path, json.loads(body)) == (
+        "/api/v1/requests/several",
+        {
+            "action": "self_activate",
+            "justification": "Stuck",
+            "code": "123456",
+            "requests": [{"eligible_assignment": name, **each} for name in ("e1", "e2")],
+        },
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "R1  / is active: R-1"
+    assert said[1] in ("R2  / waits for a decision: R-1", "R2  / was refused: It is. [already_active]")
+
+
+def test_activation_is_kept_for_longer(server, capsys):
+    active = eligible(1) | {"id": "a1"}
+    answers = [*pages_to(active), EXTENSION | {"status": "provisioned"}]
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in answers]
+
+    assert main(["extend", "R1", "--for", "30m", "--reason", "Still stuck"]) == 0
+
+    path, _headers, body = server.asked[3]
+    sent = {"action": "self_extend", "active_assignment": "a1", "justification": "Still stuck"}
+    assert (path, json.loads(body)) == (
+        "/api/v1/requests",
+        sent | {"duration": "PT30M", "ticket": "", "ticket_system": ""},
+    )
+    assert "activated=true" in server.asked[2][0]
+    assert capsys.readouterr().out == "R1  / goes on: R-1\n"
