@@ -50,13 +50,16 @@ def chosen_rows(user: User, keys: Iterable[UUID], at: datetime) -> list[Eligible
 def rows_of_set(user: User, role_set: RoleSet, at: datetime) -> tuple[list[EligibleAssignment], list[tuple[str, str]]]:
     """Return the person's eligibilities for the roles of a set, and the entries for which there is none any more."""
     entries = list(role_set.entries.select_related("role", "scope"))
-    reaching = EligibleAssignment.objects.reaching(user, at).lasting(at).described()
-    found: dict[Place, EligibleAssignment] = {}
-    for row in reaching.filter(role__in=[entry.role_id for entry in entries]).order_by("-starts_at"):
-        found[row.role_id, row.scope_id] = row
+    found = usable(user, [entry.role_id for entry in entries], at)
     gone = _("You are not eligible for it any more.")
     missing = [(str(entry), gone) for entry in entries if (entry.role_id, entry.scope_id) not in found]
     return [found[place] for entry in entries if (place := (entry.role_id, entry.scope_id)) in found], missing
+
+
+def usable(user: User, roles: Any, at: datetime) -> dict[Place, EligibleAssignment]:
+    """Return the person's eligibilities for `roles` (keys, or a query of them) that have not run out, by place."""
+    rows = EligibleAssignment.objects.reaching(user, at).lasting(at).described().filter(role__in=roles)
+    return {(row.role_id, row.scope_id): row for row in rows.order_by("-starts_at")}
 
 
 def chosen(user: User, rows: list[EligibleAssignment], at: datetime) -> Chosen:

@@ -17,10 +17,12 @@ from django.utils.timezone import now
 
 from accounts.services import tokens as token_services
 from accounts.tokens import Scope
+from approvals.favourites import Favourite
 from approvals.models import Request
 from audit.services import record
 from notifications.models import Message
 from pim_site.api.asking import ASKED
+from pim_site.api.several import SEVERAL
 from pim_site.models import RequestCounter
 from reviews.models import Answer, Asked
 from roles.models import RoleSettings
@@ -50,6 +52,8 @@ OWNED = {
     "requests": "request",
     "delegations": "delegation",
     "tokens": "token",
+    "favourites": "favourite",
+    "role_sets": "roleset",
     "audit_events": "event",
     "notifications": "message",
     "reviews": "review",
@@ -101,6 +105,8 @@ def operations():
         for method in sorted(getattr(entry.callback, "actions", {"get": "", "post": ""}).keys() - {"head"}):
             if (method, address) == ("post", "requests"):
                 yield from (("POST", f"requests {action}") for action in ASKED)
+            elif address == "requests/several":
+                yield from (("POST", f"requests/several {action}") for action in SEVERAL)
             else:
                 yield method.upper(), address
 
@@ -115,11 +121,7 @@ def has_owner(address):
     kind = address.split("/")[0]
     if address in ("hooks/{id}/enable", "webhook_subscriptions/{id}/enable", "principals/{id}/enable"):
         return False
-    return (
-        address.removeprefix("requests ") in ABOUT
-        or address == "access/of/{id}"
-        or ("{id}" in address and kind in OWNED)
-    )
+    return address.rpartition(" ")[2] in ABOUT or address == "access/of/{id}" or ("{id}" in address and kind in OWNED)
 
 
 class ApiCast(Cast):
@@ -148,13 +150,14 @@ class ApiCast(Cast):
         return {
             "ended": EligibleFactory(user=person, **long_ago).pk,
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
+            "favourite": Favourite.objects.create(user=person, role=RoleFactory(), scope=root()).pk,
             "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
 
     def key_of(self, asker, address, whose):
         kind = address.split("/")[0]
-        name = IN_ANOTHER_STATE.get(address) or ABOUT.get(kind.removeprefix("requests "))
+        name = IN_ANOTHER_STATE.get(address) or ABOUT.get(address.rpartition(" ")[2])
         if not name and kind in OTHERS:
             return self.others[OTHERS[kind]]
         name = name or {"access": "user"}.get(kind) or OWNED[kind]
@@ -186,6 +189,8 @@ def body(cast, address, key):
         return REASON
     if address.startswith("requests "):
         return {"action": address.removeprefix("requests "), **REASON, **request_body(cast, address, key)}
+    if address.startswith("requests/several "):
+        return several_body(cast, address, key)
     if address.startswith("review"):
         return review_body(cast, address, key)
     return {
@@ -206,12 +211,14 @@ def body(cast, address, key):
             "url": "https://hooks.example.org",
             "kinds": ["request.created"],
         },
+        "favourites": {"eligible_assignment": str(cast.others["eligibleassignment"])},
+        "role_sets": {"name": "New", "eligible_assignments": [str(cast.others["eligibleassignment"])]},
         "tokens": {"name": "New", "scopes": ["read"], "lifetime": "P1D"},
     }.get(address, {})
 
 
 def request_body(cast, address, key):
-    action, later = address.removeprefix("requests "), (now() + timedelta(days=90)).isoformat()
+    action, later = address.rpartition(" ")[2], (now() + timedelta(days=90)).isoformat()
     kind = "active_assignment" if action == "self_deactivate" else "eligible_assignment"
     role = {"type": "eligible", "principal": str(cast.somebody.pk), "role": str(cast.others["role"])}
     about = {kind: str(key)} if action in ABOUT else role
@@ -222,6 +229,13 @@ def request_body(cast, address, key):
         "admin_renew": {"ends_at": later},
     }
     return about | more.get(action, {})
+
+
+def several_body(cast, address, key):
+    """What is asked for one, said of a list of one."""
+    asked = request_body(cast, address, key)
+    shared = {name: asked.pop(name) for name in ("type", "role") if name in asked}
+    return {"action": address.rpartition(" ")[2], **REASON, **shared, "requests": [asked]}
 
 
 def review_body(cast, address, key):
@@ -252,6 +266,7 @@ CHANGES = {
     "role_settings/{id}": {"ticket_required": True},
     "hooks/{id}": {"name": "Renamed", "url": "https://hooks.example.org"},
     "webhook_subscriptions/{id}": {"name": "Renamed"},
+    "role_sets/{id}": {"name": "Renamed"},
 }
 UNNOTED = MARKS | {RequestCounter._meta.db_table}
 

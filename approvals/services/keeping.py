@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.rules import check_seen
 from approvals.favourites import Favourite, RoleSet, RoleSetEntry
 from approvals.rules import SetRefused, check_set
 from roles.models import Resource, Role
@@ -40,19 +41,32 @@ def save_set(*, actor: User, name: str, places: Collection[tuple[Role, Resource]
 
 
 @transaction.atomic
-def rename_set(*, actor: User, role_set: RoleSet, name: str) -> RoleSet:
+def rename_set(*, actor: User, role_set: RoleSet, name: str, seen: str = "") -> RoleSet:
     """Give one's set another name.
 
+    Args:
+        seen: as `accounts.rules.check_seen` takes it, of `set_facts`.
+
     Raises:
-        SetRefused: ``name_invalid``, ``name_taken``.
+        SetRefused: ``name_invalid``, ``name_taken``. ChangedMeanwhile.
     """
     check_set(name)
+    found = RoleSet.objects.select_for_update(no_key=True).filter(pk=role_set.pk, user=actor).first()
+    if found is None:
+        return role_set
+    check_seen(set_facts(found), seen)
+    found.name = name.strip()
     try:
         with transaction.atomic():
-            RoleSet.objects.filter(pk=role_set.pk, user=actor).update(name=name.strip())
+            found.save(update_fields=["name"])
     except IntegrityError as error:
         raise SetRefused(_("You have a set with this name already."), code="name_taken") from error
-    return role_set
+    return found
+
+
+def set_facts(role_set: RoleSet) -> dict[str, str]:
+    """Return what a change of it changes."""
+    return {"name": role_set.name}
 
 
 def remove_set(*, actor: User, role_set: RoleSet) -> None:

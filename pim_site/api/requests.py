@@ -1,10 +1,10 @@
 """Requests: every change to who may hold what, asked, taken back and decided."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -20,21 +20,20 @@ from approvals.models import Decision, HookCall, Request
 from approvals.rules import check_text, decision_facts
 from approvals.services.extending import grant_facts
 from assignments.services import settings_for
-from audit.services import refusal_code
 
 from . import sight
-from .asking import ASKED, carry_out
+from .asking import ASKED, Asked, carry_out
 from .assignments import ActiveOut, EligibleOut
 from .authentication import require_scope
 from .base import Door, Rows
 from .fields import Coded, Input, Length, Moment, Named, Reference, Text, once_known
 from .lists import MomentFilter, RowFilter
 from .principals import GroupSummary, Summary
-from .problems import status_of
+from .results import STATES, ResultsOut, result_of, state_of
 from .roles import ResourceSummary, RoleSummary
+from .several import ASKING_SEVERAL, SEVERAL, carry_out_each
 
 MOST_DECISIONS = 50
-STATES = [*Request.Status.values, "active", "eligible", "ended"]
 
 
 class DecisionOut(serializers.ModelSerializer[Decision]):
@@ -92,7 +91,7 @@ class RequestOut(serializers.ModelSerializer[Request]):
 
     @extend_schema_field(serializers.ChoiceField(STATES))
     def get_state(self, row: Request) -> str:
-        return str(row.state(self.context["at"]))
+        return state_of(row, self.context["at"])
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_looked_at_by(self, row: Request) -> str | None:
@@ -167,6 +166,7 @@ class Requests(Rows):
     ordering = ["-requested_at", "pk"]
     scopes = {
         "create": "",  # it depends on the action
+        "several": "",
         "cancel": Scope.ACTIVATE,
         "approve": Scope.APPROVE,
         "deny": Scope.APPROVE,
@@ -187,15 +187,26 @@ class Requests(Rows):
     )
     def create(self, request: ApiRequest) -> Response:
         """Ask for a change. With `validate_only` all is checked but the code, and nothing is stored."""
-        kind = ASKED.get(str(request.data.get("action")))
-        if kind is None:
-            text = _("One of: %(names)s.") % {"names": ", ".join(ASKED)}
-            raise serializers.ValidationError({"action": [serializers.ErrorDetail(text, "invalid_choice")]})
-        require_scope(request, kind.scope_of_token)
-        asked = self.read(kind)
-        asked.pop("action")
+        kind, asked = self._asked(ASKED)
         made = carry_out(kind, self, dict(asked))
         return self.answer(made, 200 if asked["validate_only"] else 201)
+
+    @extend_schema(request=ASKING_SEVERAL, responses={200: ResultsOut})
+    def several(self, request: ApiRequest) -> Response:
+        """Ask for several changes of a kind with one reason and one code, each by itself, with a result for each."""
+        _kind, asked = self._asked(SEVERAL)
+        return Response({"results": carry_out_each(request.data["action"], self, dict(asked))})
+
+    def _asked(self, kinds: dict[str, type[Asked]]) -> tuple[type[Asked], dict[str, Any]]:
+        """Return which of `kinds` the body asks for, and what it says but that."""
+        kind = kinds.get(str(self.request.data.get("action")))
+        if kind is None:
+            text = _("One of: %(names)s.") % {"names": ", ".join(kinds)}
+            raise serializers.ValidationError({"action": [serializers.ErrorDetail(text, "invalid_choice")]})
+        require_scope(self.request, kind.scope_of_token)
+        asked = self.read(kind)
+        asked.pop("action")
+        return kind, asked
 
     @extend_schema(request=CancelIn, responses=RequestOut)
     def cancel(self, request: ApiRequest, pk: UUID) -> Response:
@@ -283,18 +294,6 @@ class DecideIn(Coded):
     justification = Text()
 
 
-class ResultOut(serializers.Serializer[Any]):
-    request = serializers.UUIDField()
-    status = serializers.IntegerField(help_text="As the answer to this decision alone would have.")
-    code = serializers.CharField(help_text="Why it was refused; empty where it was not.", allow_blank=True)
-    detail = serializers.CharField(allow_blank=True)
-    state = serializers.ChoiceField([*STATES, ""])
-
-
-class ResultsOut(serializers.Serializer[Any]):
-    results = ResultOut(many=True)
-
-
 class Approvals(Rows):
     """What waits for one's decision: activations for a stage that names one, extensions for administrators."""
 
@@ -320,16 +319,5 @@ class Approvals(Rows):
         said = self.read(DecideIn)
         rows, verdict = list({row.pk: row for row in said.pop("requests")}.values()), said.pop("verdict")
         decide, facts = _decision(self, rows, verdict, said)
-        return Response({"results": [_result(self, row, decide, facts) for row in rows]})
-
-
-def _result(door: Door, row: Request, decide: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    result = {"request": str(row.pk), "status": 200, "code": "", "detail": "", "state": ""}
-    try:
-        decided = decide(request=row, actor=door.actor, **facts)
-    except ValidationError as refusal:
-        code = refusal_code(refusal)
-        return result | {"status": status_of(refusal, code), "code": code, "detail": " ".join(refusal.messages)}
-    except PermissionDenied as refusal:
-        return result | {"status": 403, "code": refusal_code(refusal), "detail": str(refusal)}
-    return result | {"state": decided.state(now())}
+        decisions = {row.pk: partial(decide, request=row, actor=self.actor, **facts) for row in rows}
+        return Response({"results": [result_of(act, request=str(pk)) for pk, act in decisions.items()]})

@@ -10,6 +10,7 @@ from .alerts import Alerts, Incidents
 from .assignments import ActiveAssignments, EligibleAssignments
 from .delegations import Delegations
 from .hooks import Hooks
+from .keeping import Favourites, RoleSets
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
 from .requests import Approvals, Requests
@@ -22,6 +23,7 @@ from .webhooks import Deliveries, Subscriptions
 app_name = "api"
 LIST, ONE = {"get": "list"}, {"get": "retrieve"}
 SERIES: dict[str, Any] = {"basename": "review_definitions", "detail": False}
+SEVERAL: dict[str, Any] = {"basename": "requests", "detail": False}
 MAKE, EDIT, DELETE = {"post": "create"}, {"patch": "partial_update"}, {"delete": "destroy"}
 
 
@@ -56,8 +58,11 @@ urlpatterns = [
     *rows("eligible_assignments", EligibleAssignments, LIST, ONE),
     *rows("active_assignments", ActiveAssignments, LIST, ONE),
     *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),
+    path("requests/several", Requests.as_view({"post": "several"}, **SEVERAL), name="requests-several"),
     *rows("approvals", Approvals, LIST | MAKE, {}),
     *rows("delegations", Delegations, LIST | MAKE, ONE, "end", key="int"),
+    *rows("favourites", Favourites, LIST | MAKE, ONE | DELETE, key="int"),
+    *rows("role_sets", RoleSets, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
     *rows("notifications", Notifications, LIST, ONE),
     *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),

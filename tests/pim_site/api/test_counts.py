@@ -1,6 +1,7 @@
 """A page of a list takes as many statements for many rows as for one, with all that can be had beside them."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from django.urls import get_resolver
 from django.utils.timezone import now
 
 from alerts.models import Alert
+from approvals.favourites import Favourite, RoleSet, RoleSetEntry
 from notifications.models import Message
 from pim_site.api.lists import expandable
 from tests.factories import (
@@ -26,6 +28,7 @@ from tests.factories import (
     SubscriptionFactory,
     TokenFactory,
     UserFactory,
+    root,
 )
 from tests.reviews.making import begun, say, series, stage
 
@@ -72,6 +75,12 @@ def settings_with_stages(_asker):
     RoleFactory(settings__approval_required=True, **{f"settings__{name}": rows for name, rows in named.items()})
 
 
+def role_set(asker):
+    row = RoleSet.objects.create(user=asker, name=str(uuid4()))
+    for eligible in (EligibleFactory(user=asker), EligibleFactory(user=asker)):
+        RoleSetEntry.objects.create(role_set=row, role=eligible.role, scope=eligible.scope)
+
+
 ROWS = {
     "principals": lambda asker: UserFactory(manager=UserFactory()),
     "groups": lambda asker: GroupFactory(members=[UserFactory()]),
@@ -95,6 +104,8 @@ ROWS = {
     "alerts": lambda asker: Alert.objects.exists(),
     "incidents": lambda asker: IncidentFactory(),
     "tokens": lambda asker: TokenFactory(user=asker),
+    "favourites": lambda asker: Favourite.objects.create(user=asker, role=RoleFactory(), scope=root()),
+    "role_sets": role_set,
 }
 
 

@@ -97,7 +97,7 @@ def test_validate_only_answers_and_stores_nothing():
 
     status, made = Program(eligible.user).post("requests", activation(eligible, validate_only=True))
 
-    assert (status, made["status"]) == (200, "provisioned")
+    assert (status, made["status"], made["state"]) == (200, "provisioned", "provisioned")
     assert not Request.objects.exists()
 
 
