@@ -40,7 +40,7 @@ class Scope(models.TextChoices):
     APPROVE = "approve", gettext_lazy("approve: decide requests")
     ASSIGN = "assign", gettext_lazy("assign: make, change and remove assignments of others")
     CONFIGURE = "configure", gettext_lazy("configure: people, groups, resources, roles and their settings")
-    REVIEW = "review", gettext_lazy("review: answer in access reviews, define and run them")
+    REVIEW = "review", gettext_lazy("review: answer in access reviews, define and run them; review emergency access")
     AUDIT = "audit", gettext_lazy("audit: read the audit")
 
 

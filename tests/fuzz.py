@@ -29,7 +29,7 @@ PROBES = 50
 COLLECTIONS = (
     *("principals", "groups", "resources", "roles", "role_settings", "eligible_assignments", "active_assignments"),
     *("requests", "approvals", "notifications", "tokens", "audit_events", "webhook_subscriptions"),
-    *("hooks", "webhook_deliveries", "review_definitions", "reviews", "review_items", "incidents"),
+    *("hooks", "emergency_uses", "webhook_deliveries", "review_definitions", "reviews", "review_items", "incidents"),
 )
 # What would take the token away with which the rest is asked.
 LEFT_OUT = ("tokens_destroy",)

@@ -30,6 +30,7 @@ from tests.api import Program
 from tests.client import refusing_silently
 from tests.factories import (
     EligibleFactory,
+    EmergencyUseFactory,
     HookFactory,
     RoleFactory,
     SubscriptionFactory,
@@ -51,6 +52,7 @@ OWNED = {
     "active_assignments": "activeassignment",
     "requests": "request",
     "delegations": "delegation",
+    "emergency_uses": "emergencyuse",
     "tokens": "token",
     "favourites": "favourite",
     "role_sets": "roleset",
@@ -84,6 +86,7 @@ ABOUT = {
     "admin_remove": "eligibleassignment",
 }
 IN_ANOTHER_STATE = {
+    "emergency_uses": "eligibleassignment",
     "requests/{id}/grant": "extension",
     "principals/{id}/enable": "disabled",
     "hooks/{id}/enable": "disabled_hook",
@@ -113,7 +116,8 @@ def operations():
 
 def cases():
     for method, address in operations():
-        objects = ("own", "other") if has_owner(address) else ("other",) if "{id}" in address else ("",)
+        owned = has_owner(address) or (method, address) == ("POST", "emergency_uses")
+        objects = ("own", "other") if owned else ("other",) if "{id}" in address else ("",)
         yield from ((method, address, whose) for whose in objects)
 
 
@@ -151,6 +155,7 @@ class ApiCast(Cast):
             "ended": EligibleFactory(user=person, **long_ago).pk,
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "favourite": Favourite.objects.create(user=person, role=RoleFactory(), scope=root()).pk,
+            "emergencyuse": EmergencyUseFactory(request__eligible_assignment=EligibleFactory(user=person)).pk,
             "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
@@ -204,6 +209,8 @@ def body(cast, address, key):
         "incidents/{id}/dismiss": {"until": (now() + timedelta(days=9)).isoformat(), **REASON},
         "requests/{id}/grant": {"ends_at": None, **REASON},
         "approvals": {"requests": [str(cast.others["request"])], "verdict": "approved", **REASON},
+        "emergency_uses": {"eligible_assignment": str(key), **REASON},
+        "emergency_uses/{id}/review": {"finding": "justified", **REASON},
         "delegations": {"delegate": "somebody", "ends_at": (now() + timedelta(days=9)).isoformat()},
         "hooks": {"name": "New", "url": "https://hooks.example.org"},
         "webhook_subscriptions": {

@@ -40,7 +40,7 @@ def activate_in_emergency(
 ) -> Request:
     """Activate a role at once, for the fixed time that its settings say, without approval, hook or ticket.
 
-    All administrators are told, whatever the settings say of mail, and a review of the use is due.
+    All administrators are told, whatever the settings say of mail, and a review of the use (`.emergency`) is due.
 
     Args:
         drill: it is practised; told and reviewed alike, and marked so.
@@ -73,13 +73,14 @@ def activate_in_emergency(
         requested_at=at,
         settled_at=at,
     )
+    review_by = at + REVIEW_WITHIN
+    use = EmergencyUse(request=request, user=user, is_drill=drill, used_at=at, review_by=review_by)
     if validate_only:
         return request
     facts = emergency_facts(eligible=eligible, scope=scope, justification=justification, drill=drill)
     request.proved_with = prove_asker(user, terms, proof, session=session, action="emergency.used", facts=facts)
     grant(request, actor=user, approvers=[], duration=terms.activation_max_duration, waiver=Waiver.EMERGENCY)
-    review_by = at + REVIEW_WITHIN
-    use = EmergencyUse.objects.create(request=request, user=user, is_drill=drill, used_at=at, review_by=review_by)
+    use.save(force_insert=True)
     _tell_everybody(use, settings, at=at)
     after = {"drill": drill, "duration": request.duration, "review_by": review_by}
     record_about("emergency.used", request, actor=user, target=use, justification=request.justification, after=after)

@@ -11,7 +11,7 @@ from accounts.rules import intent_digest
 from accounts.tokens import Scope
 from approvals import services
 from approvals.models import Request
-from approvals.rules import activation_facts
+from approvals.rules import activation_facts, emergency_facts
 from approvals.services.assigning import assign_facts
 from approvals.services.changing import change_facts
 from approvals.services.prolonging import prolong_facts
@@ -281,6 +281,21 @@ class AdminRemove(Asked, OneAssignment):
         if isinstance(row, ActiveAssignment):
             return Ready(partial(services.remove_active, active=row, actor=door.actor, **asked))
         return Ready(partial(services.remove_eligible, eligible=row, actor=door.actor, **asked))
+
+
+class InEmergency(Asked, Coded):
+    """An activation past its approvers, which `EmergencyUses` takes: for a fixed time, and with a reason always."""
+
+    eligible_assignment = Named(sight.eligible)
+    scope = Named(sight.resources, required=False)
+    drill = serializers.BooleanField(default=False, help_text="It is practised: told and reviewed alike.")
+
+    @staticmethod
+    def ready(door: Door, asked: dict[str, Any]) -> Ready:
+        eligible, validate_only = asked.pop("eligible_assignment"), asked.pop("validate_only")
+        asked = {"eligible": eligible, "scope": eligible.scope, **asked}
+        ask = partial(services.activate_in_emergency, actor=door.actor, **asked)
+        return _own(ask, "emergency.used", emergency_facts(**asked), validate_only=validate_only)
 
 
 ASKED: dict[str, type[Asked]] = {

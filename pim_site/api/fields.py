@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -168,7 +169,7 @@ class Reference(serializers.Field[Any, Any, Any, Any]):
     def get_attribute(self, instance: Any) -> Any:
         if self.is_expanded:
             return super().get_attribute(instance)
-        return getattr(instance, f"{self.source}_id")
+        return attrgetter(f"{self.source}_id")(instance)
 
     def to_representation(self, value: Any) -> Any:
         if not self.is_expanded:

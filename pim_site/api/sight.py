@@ -8,7 +8,7 @@ from django.utils.timezone import now
 
 from accounts.models import Group, User
 from alerts.models import Alert, Incident
-from approvals.models import Request
+from approvals.models import EmergencyUse, Request
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
 from reviews.models import Answer, Definition, Instance, Item
@@ -102,6 +102,11 @@ def eligible(user: User) -> QuerySet[EligibleAssignment]:
 def active(user: User) -> QuerySet[ActiveAssignment]:
     rows: QuerySet[ActiveAssignment] = _assignments(ActiveAssignment, user)
     return rows
+
+
+def emergency_uses(user: User) -> QuerySet[EmergencyUse]:
+    rows = EmergencyUse.objects.select_related("user", "request__role", "request__scope", "reviewed_by")
+    return rows if user.has_perm("approvals.view_emergencyuse") else rows.filter(user=user)
 
 
 def delegations(user: User) -> QuerySet[Delegation]:

@@ -9,6 +9,7 @@ from .access import Access, access_check
 from .alerts import Alerts, Incidents
 from .assignments import ActiveAssignments, EligibleAssignments
 from .delegations import Delegations
+from .emergencies import EmergencyUses
 from .hooks import Hooks
 from .keeping import Favourites, RoleSets
 from .principals import Groups, Principals
@@ -60,6 +61,7 @@ urlpatterns = [
     *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),
     path("requests/several", Requests.as_view({"post": "several"}, **SEVERAL), name="requests-several"),
     *rows("approvals", Approvals, LIST | MAKE, {}),
+    *rows("emergency_uses", EmergencyUses, LIST | MAKE, ONE, "review"),
     *rows("delegations", Delegations, LIST | MAKE, ONE, "end", key="int"),
     *rows("favourites", Favourites, LIST | MAKE, ONE | DELETE, key="int"),
     *rows("role_sets", RoleSets, LIST | MAKE, ONE | EDIT | DELETE),

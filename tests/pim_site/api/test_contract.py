@@ -19,6 +19,7 @@ from pim_site.api import alerts as api_alerts
 from pim_site.api import (
     asking,
     delegations,
+    emergencies,
     hooks,
     keeping,
     principals,
@@ -42,6 +43,7 @@ from tests.client import signed_in
 from tests.factories import (
     DelegationFactory,
     EligibleFactory,
+    EmergencyUseFactory,
     GroupFactory,
     HookFactory,
     IncidentFactory,
@@ -192,6 +194,8 @@ FORMS = {
     "POST hooks": (hooks.HookIn, hooks.Hook),
     "PATCH hooks/{hook}": (hooks.HookIn, hooks.Hook),
     "POST hooks/{hook}/test": (requests.Nothing, hooks.Hook),
+    "POST emergency_uses": (asking.InEmergency, emergencies.EmergencyUse),
+    "POST emergency_uses/{use}/review": (emergencies.ReviewIn, emergencies.EmergencyUse),
     "POST delegations": (delegations.DelegationIn, delegations.Delegation),
     "POST delegations/{delegation}/end": (delegations.EndIn, delegations.Delegation),
     "POST review_definitions": (review_series.DefinitionIn, Definition),
@@ -242,6 +246,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin, asker):
         "alert": "no_mfa",
         "incident": IncidentFactory().pk,
         "hook": HookFactory().pk,
+        "use": EmergencyUseFactory().pk,
         "delegation": DelegationFactory().pk,
         "subscription": SubscriptionFactory().pk,
         "set": keeping.RoleSet.objects.create(user=asker, name="Incident").pk,
