@@ -1,6 +1,5 @@
 """People, and what they hold."""
 
-import zoneinfo
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.links import link as link_to_page
-from accounts.models import EnrolmentTicket, User, default_zone
+from accounts.models import EnrolmentTicket, User
 from accounts.rules import NotAllowed, intent_digest
 from accounts.services import create_person
 from approvals.looking_back import Year
@@ -38,6 +37,7 @@ from .forms import ProvedReasonForm, ReasonForm, ServiceForm
 from .imports import ImportsRows
 from .requests import request_row
 from .tokens import TOKEN_ACTS, token_section
+from .widgets import ZoneField
 
 SHOWN = 10
 # Who holds more than this is looked at in the list.
@@ -98,11 +98,8 @@ class EndDelegationForm(ReasonForm):
 
 
 class PersonForm(ServiceForm):
-    time_zone = forms.TypedChoiceField(
-        label=gettext_lazy("Time zone"),
-        initial=default_zone,
-        choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
-        help_text=gettext_lazy("Times on pages and in mails are shown in it. Example: Europe/Berlin."),
+    time_zone = ZoneField(
+        help_text=gettext_lazy("Times on pages and in mails are shown in it. Example: Europe/Berlin.")
     )
 
     class Meta:

@@ -1,6 +1,5 @@
 """The form of a series of access reviews: what, who, when, and what comes of it, on one page without a script."""
 
-import zoneinfo
 from typing import Any
 
 from django import forms
@@ -8,13 +7,13 @@ from django.contrib import admin
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models import Group, User, default_zone
+from accounts.models import Group, User
 from reviews.models import Stage
 from reviews.rules import MOST_STAGES, SeriesTerms, StageTerms
 from reviews.schedule import LONGEST, MORNING
 
 from .forms import ServiceForm
-from .widgets import SeveralChosen, tick
+from .widgets import SeveralChosen, ZoneField, tick
 
 STAGES = range(1, MOST_STAGES + 1)
 MANY = ("people", "groups", "fallback", "fallback_groups")
@@ -101,12 +100,7 @@ def _all_fields() -> dict[str, forms.Field]:
 class _SeriesForm(ServiceForm):
     """Turns its fields into `terms`, as the services take them."""
 
-    time_zone = forms.TypedChoiceField(
-        label=gettext_lazy("Time zone"),
-        initial=default_zone,
-        choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
-        help_text=gettext_lazy("Days and times are those of this zone. Example: Europe/Berlin."),
-    )
+    time_zone = ZoneField(help_text=gettext_lazy("Days and times are those of this zone. Example: Europe/Berlin."))
 
     # Not the widgets of the stock console, which speak of the zone of whoever looks.
     first_on = forms.DateField(
