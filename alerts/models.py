@@ -196,7 +196,7 @@ class _Facts(dict[str, Any]):
 
 def _shown(value: Any) -> Any:
     if not isinstance(value, datetime):
-        return value
+        return "–" if value is None else value
     return dateformat.format(timezone.localtime(value), pgettext("date", "j M Y"))
 
 

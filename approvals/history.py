@@ -23,6 +23,7 @@ ACTIONS: dict[str, str | Promise] = {
     "assignment.extended": _("Assignment extended"),
     "assignment.removed": _("Active assignment removed"),
     "assignment.renewed": _("Assignment renewed"),
+    "assignment.restated": _("Assignment noted before archiving"),
     "assignment.started": _("Scheduled activation started"),
     "assignment.updated": _("Assignment changed"),
     "delegation.ended": _("Delegation ended"),

@@ -159,7 +159,7 @@ def _read_back(path: Path, before: Frontier, end: Checkpoint) -> Frontier | None
 def note_archive(*, actor: Any, first: int, edge: Frontier, path: Path, digest: str) -> Archive:
     """Sign that the events from `first` to the end of `edge` are in the file, and let their rows be deleted.
 
-    What they say of groups, roles and emergency accounts, and is still true, is said again (`audit.stated`).
+    What they say of assignments, groups, roles and emergency accounts, and is still so, is said again (`audit.stated`).
 
     Raises ArchiveRefused: ``changed_meanwhile``. PermissionDenied: only the system may.
     """

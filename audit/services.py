@@ -58,16 +58,29 @@ def record(
     """
     if not connection.in_atomic_block:
         raise RuntimeError("an audit event belongs into the transaction of what it tells")
-    at, origin = timezone.now(), current()
     texts = {"action": action, "outcome": outcome, "code": code, "ticket": ticket, "justification": justification}
-    texts |= {"via": origin.via, "address": origin.address, "correlation_id": origin.correlation_id}
     things = {"target": target, "subject": subject, "role": role, "scope": scope, "request": request}
-    facts: dict[str, Any] = plain(
+    event = _event(
         {name: text or "" for name, text in texts.items()}
         | {name: _reference(thing) for name, thing in things.items()}
-        | {"at": at, "actor": _reference(actor) or _nobody(), "before": before, "after": after}
+        | {"actor": _reference(actor) or _nobody(), "before": before, "after": after}
     )
-    return Event.objects.create(at=at, canonical=dumps(facts), **columns_of(facts))
+    event.save()
+    return event
+
+
+def record_again(events: Iterable[Event], action: str) -> None:
+    """Record once more what these events say of their targets: by the system, as of now, under another action."""
+    new = {"action": action, "actor": _nobody(), "before": None, "request": None, "ticket": "", "justification": ""}
+    Event.objects.bulk_create([_event(event.facts | new) for event in events], batch_size=500)
+
+
+def _event(said: Mapping[str, Any]) -> Event:
+    """Return the event that says this, as of now and with the origin that `audit.context` holds; not yet stored."""
+    at, origin = timezone.now(), current()
+    texts = {"via": origin.via, "address": origin.address, "correlation_id": origin.correlation_id}
+    facts: dict[str, Any] = plain(dict(said) | {name: text or "" for name, text in texts.items()} | {"at": at})
+    return Event(at=at, canonical=dumps(facts), **columns_of(facts))
 
 
 def privileged(action: str, *, target: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -3,23 +3,21 @@
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import DateTimeField, Exists, Max, Model, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Group, User
 from alerts.models import MOST
 from alerts.registry import Finding, Severity, alert
-from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from audit.models import Archive, Event
 from audit.stated import last_stated
 from roles.builtin import rights_of
 from roles.models import Role
 
+from .given import unaccounted
 from .repairs import REMOVE, of_assignment
 
 M = TypeVar("M", bound=Model)
@@ -29,8 +27,6 @@ OUTSIDE = ("assigned_outside", "rights_outside", "members_outside", "emergency_o
 SHOWN = 5
 # Groups, or people, that are compared at once.
 PAGE = 1_000
-# What the audit calls the making of a row, by its kind; all else is done to one that there is.
-MAKING = {"eligible": ("eligible.assigned",), "active": ("active.assigned", "assignment.activated")}
 
 
 @alert(
@@ -38,46 +34,25 @@ MAKING = {"eligible": ("eligible.assigned",), "active": ("active.assigned", "ass
     severity=Severity.HIGH,
     title=_("Assigned outside PIM"),
     why=_(
-        "This access stands in the database, but no request and no event of the audit tell of it. Somebody gave it "
-        "past the rules: without an approval, a reason or anybody having been told."
+        "This access stands in the database, but the audit does not say that somebody gave it so: this role at this "
+        "scope, to this holder, from then and until then. Somebody wrote it past the rules: without an approval, a "
+        "reason or anybody having been told."
     ),
     advice=_(
         "Find out who wrote it: who may connect to the database, which script ran at the time when it was made? Remove "
-        "it, and assign it anew from here if it is needed."
+        "it, and assign it anew from here if it is needed. Where nothing but its dates is wrong, give it other dates "
+        "from here."
     ),
-    sentence=_("%(holder)s holds %(role)s at %(scope)s since %(made_at)s, and nobody here gave it."),
+    sentence=_(
+        "%(holder)s holds %(role)s at %(scope)s from %(starts_at)s until %(ends_at)s, and nobody here gave it so."
+    ),
     repair=REMOVE,
 )
 def assigned_outside(at: datetime) -> Iterator[Finding]:
-    rows = [row for model in MODELS for row in _unaccounted(model, at)[: MOST + 1]]
+    keys = {model: list(islice(unaccounted(model, at), MOST + 1)) for model in MODELS}
+    rows = [row for model in MODELS for row in model.objects.filter(pk__in=keys[model]).described()]
     for row in sorted(rows, key=lambda row: str(row.pk)):
-        yield of_assignment(row, made_at=row.created_at)
-
-
-def _unaccounted(model: Any, at: datetime) -> QuerySet[Any]:
-    """Return what no request made of which an event of the audit tells, for this holder, role and scope.
-
-    That a request points at a row is not enough: what was written past the site can be activated and extended here,
-    and what was given here can be changed there. Row and request are compared, and request and event, never all three
-    at once, so that the database joins whole tables; by the id of the request, which is a number to both databases.
-    """
-    given = {"role_id": OuterRef("role_id"), "scope_id": OuterRef("scope_id")}
-    holder = Q(user_id=OuterRef("user_id")) | Q(group_id=OuterRef("group_id"))
-    asked = Request.objects.filter(holder, **given, **{f"{model.noun}_assignment": OuterRef("pk")})
-    subject = Coalesce(OuterRef("user_id"), OuterRef("group_id"))
-    made = Event.objects.filter(request_id=OuterRef("pk"), **given, subject_id=subject, action__in=MAKING[model.noun])
-    told = asked.filter(Exists(made.filter(outcome=Event.Outcome.SUCCESS)))
-    rows: QuerySet[Any] = model.objects.lasting(at).described().order_by("pk")
-    return rows.exclude(Exists(told)).exclude(Exists(_archived(asked)))
-
-
-def _archived(asked: QuerySet[Request]) -> QuerySet[Request]:
-    """Return those with which a row was made whose event is in an archive, and not here any more."""
-    until = Archive.objects.aggregate(until=Max("newest_at"))["until"]
-    if until is None:
-        return asked.none()
-    made_then = {"requested_at__lte": OuterRef("created_at"), "until__gte": OuterRef("created_at")}
-    return asked.alias(until=Value(until, DateTimeField())).filter(**made_then)
+        yield of_assignment(row, starts_at=row.starts_at, ends_at=row.ends_at)
 
 
 @alert(

@@ -8,10 +8,8 @@ from .activation import activate, check_free, end, end_adrift, expire_active, lo
 from .assigning import (
     assign_active,
     assign_eligible,
-    dates_of,
     expire_eligible,
     lock_holders,
-    recorded,
     remind,
     remove_eligible,
     settings_for,
@@ -20,6 +18,7 @@ from .changing import change, locked, replace_kind
 from .groups import delete_group, update_group
 from .people import disable_person, enable_person, issue_enrolment, update_person
 from .prolonging import prolong, remind_of_end
+from .stating import dates_of, recorded
 
 __all__ = [
     "activate",

@@ -41,6 +41,8 @@ from roles.hooks import Hook
 from roles.models import Resource, Role, RoleSettings
 from roles.tickets import link_to, shown
 
+from .stating import recorded
+
 END_ACTIONS = {
     ActiveAssignment.EndReason.EXPIRED: "assignment.expired",
     ActiveAssignment.EndReason.DEACTIVATED: "assignment.deactivated",
@@ -120,8 +122,7 @@ def activate(
         is_emergency=waiver == Waiver.EMERGENCY,
         at=at,
     )
-    facts: dict[str, Any] = {"starts_at": active.starts_at, "ends_at": active.ends_at}
-    facts |= {"approvers": sorted(map(str, approvers))} | ({"waiver": waiver.value} if waiver else {})
+    facts = recorded(active) | {"approvers": sorted(map(str, approvers))} | ({"waiver": waiver.value} if waiver else {})
     named = {"ticket": shown(ticket, ticket_system)}
     common: dict[str, Any] = {"justification": justification, "request": request}
     _record("assignment.activated", active, actor=actor, after=facts, **named, **common)

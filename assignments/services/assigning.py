@@ -22,6 +22,7 @@ from roles.models import Resource, Role, RoleSettings
 from roles.services import hold_place
 
 from .activation import concerned, end, expire_active, lock, mail_facts, tell
+from .stating import dates_of, recorded
 
 # Databases take only so many values in a question.
 LOCKED_AT_ONCE = 500
@@ -66,7 +67,7 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
         scope=terms.scope,
         request=request,
         justification=terms.justification,
-        after=dates_of(assignment),
+        after=recorded(assignment),
     )
     context = mail_facts(assignment) | {"actor": str(actor or ""), "reason": terms.justification}
     tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context | dates_of(assignment), at=at)
@@ -110,15 +111,6 @@ def in_seconds(terms: Terms) -> Terms:
     """Return the terms in whole seconds."""
     starts_at, ends_at = (moment and whole_second(moment) for moment in (terms.starts_at, terms.ends_at))
     return replace(terms, starts_at=starts_at, ends_at=ends_at)
-
-
-def dates_of(assignment: AnyAssignment) -> dict[str, datetime | None]:
-    return {"starts_at": assignment.starts_at, "ends_at": assignment.ends_at}
-
-
-def recorded(assignment: AnyAssignment) -> dict[str, Any]:
-    """Return what an event about an assignment says of it as it is now: its dates, and where it is an activation."""
-    return dates_of(assignment) | ({"kind": "activated"} if assignment.is_activated else {})
 
 
 def _insert(model: Any, terms: Terms, *, at: datetime) -> Any:

@@ -18,12 +18,11 @@ from .assigning import (
     assign_active,
     assign_eligible,
     check_not_own,
-    dates_of,
     in_seconds,
-    recorded,
     remove_eligible,
     settings_for,
 )
+from .stating import dates_of, recorded
 
 
 @transaction.atomic(savepoint=False)

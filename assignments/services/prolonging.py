@@ -27,7 +27,7 @@ from roles.models import RoleSettings
 from roles.tickets import link_to, shown
 
 from .activation import concerned, ends_beneath, mail_facts, reaches, tell
-from .assigning import dates_of, recorded
+from .stating import dates_of, recorded
 
 
 @transaction.atomic(savepoint=False)

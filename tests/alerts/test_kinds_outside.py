@@ -13,10 +13,10 @@ from accounts.services import create_group, create_person
 from approvals import services
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.services import update_group, update_person
+from assignments.services import recorded, update_group, update_person
 from audit.archiving import archive_next
 from audit.checkpoints import checkpoint
-from audit.models import Archive, Checkpoint, Event, Head
+from audit.models import Checkpoint, Event
 from audit.services import record
 from roles.models import Role
 from roles.services import create_role
@@ -25,7 +25,6 @@ from tests.factories import (
     ActiveFactory,
     EligibleFactory,
     GroupFactory,
-    RequestFactory,
     ResourceFactory,
     RoleFactory,
     UserFactory,
@@ -46,15 +45,8 @@ def administrator():
     asked = Request.objects.create(
         requester=None, user=person, settings=row.role.settings.get(), active_assignment=row, **about, **states
     )
-    record("active.assigned", actor=None, target=row, subject=person, request=asked, **about)
+    record("active.assigned", actor=None, target=row, subject=person, request=asked, after=recorded(row), **about)
     return person
-
-
-def archive_until(at):
-    """As if the events until then were in a file, and not here any more."""
-    Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 9})
-    spans = {"first": 1, "last": 9, "oldest_at": at, "newest_at": at, "at": at}
-    Archive.objects.create(**spans, file="audit.jsonl", digest="0", note="", frontier=b"")
 
 
 def given(administrator, assign=services.assign_eligible, **terms):
@@ -62,7 +54,7 @@ def given(administrator, assign=services.assign_eligible, **terms):
     return assign(**asked, actor=administrator)
 
 
-def test_what_stands_there_without_a_request_is_found(administrator):
+def test_what_stands_there_without_an_event_is_found(administrator):
     outside = {ActiveFactory(), EligibleFactory()}
 
     assert rows("assigned_outside") == outside
@@ -132,45 +124,6 @@ def test_request_changed_with_its_assignment_is_not_what_the_audit_tells_of(admi
     Request.objects.filter(pk=made.pk).update(role=role)
 
     assert rows("assigned_outside") == {made.eligible_assignment}
-
-
-def made_of_old(asked_after=timedelta()):
-    """An eligibility with a request, of which no event tells; made three hours ago."""
-    made_at = now() - timedelta(hours=3)
-    row = EligibleFactory(created_at=made_at)
-    about = {"user": row.user, "role": row.role, "scope": row.scope, "eligible_assignment": row}
-    states = {"action": "admin_assign", "status": "provisioned", "stage": None, "expires_at": None}
-    RequestFactory(**about, **states, requested_at=made_at + asked_after)
-    return row
-
-
-@pytest.fixture
-def of_old():
-    return made_of_old()
-
-
-def test_assignment_older_than_the_audit_is_found_while_nothing_is_archived(administrator, of_old):
-    assert rows("assigned_outside") == {of_old}
-
-
-def test_assignment_whose_event_can_be_in_an_archive_rests_on_a_request_from_before_it(administrator, of_old):
-    asked_later = made_of_old(asked_after=timedelta(hours=1))
-    archive_until(now() - timedelta(hours=1))
-
-    assert rows("assigned_outside") == {asked_later}
-
-
-def test_assignment_younger_than_what_is_archived_is_found_without_an_event(administrator, of_old):
-    archive_until(of_old.created_at - timedelta(seconds=1))
-
-    assert rows("assigned_outside") == {of_old}
-
-
-def test_archived_assignment_that_is_not_what_was_asked_for_is_found(administrator, of_old):
-    archive_until(of_old.created_at)
-    EligibleAssignment.objects.filter(pk=of_old.pk).update(role=RoleFactory())
-
-    assert rows("assigned_outside") == {of_old}
 
 
 def test_request_that_the_audit_knows_nothing_of_is_no_request(administrator):
@@ -291,15 +244,22 @@ def test_account_that_was_marked_for_emergencies_past_the_site_is_found(administ
 def test_what_is_archived_is_still_compared(administrator, keepers, emergency, tmp_path, settings):
     settings.AUDIT_KEYS, settings.AUDIT_ORIGIN = [Fernet.generate_key().decode()], "pim.example.org"
     create_role(actor=administrator, resource=root(), name="Desk", permissions=[ours("view_group")])
+    changed, extended = (given(administrator).eligible_assignment for _each in range(2))
+    outside = EligibleFactory()
+    for row in (extended, outside):
+        told = {"actor": administrator, "justification": "Longer."}
+        services.update(assignment=row, ends_at=now() + timedelta(days=500), **told)
     long_ago = now() - timedelta(days=400)
     for _each in range(2):  # what was noted for the first archive goes with the second
         checkpoint()
         Checkpoint.objects.update(at=long_ago)
         archive_next(before=now() - timedelta(days=365), folder=tmp_path)
-    assert not Event.objects.filter(action__in=["group.updated", "role.created", "person.created"]).exists()
-    compared = ("members_outside", "rights_outside", "emergency_outside")
-    assert [rows(key) for key in compared] == [set(), set(), set()]
+    gone = ["group.updated", "role.created", "person.created", "eligible.assigned", "assignment.updated"]
+    assert not Event.objects.filter(action__in=gone).exists()
+    compared = ("members_outside", "rights_outside", "emergency_outside", "assigned_outside")
+    assert [rows(key) for key in compared] == [set(), set(), set(), {outside}]
 
     keepers.members.set([UserFactory()])
+    EligibleAssignment.objects.filter(pk=changed.pk).update(ends_at=now() + timedelta(days=900))
 
-    assert rows("members_outside") == {keepers}
+    assert [rows(key) for key in compared] == [{keepers}, set(), set(), {outside, changed}]

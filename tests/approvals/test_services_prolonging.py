@@ -54,7 +54,8 @@ def test_extension_moves_the_end_and_tells_so():
     assert end_of(active) == before["ends_at"] + HOUR
     facts = Event.objects.get(action="assignment.extended").facts
     assert facts["before"] == plain(before)
-    assert facts["after"] == plain(before | {"ends_at": end_of(active), "kind": "activated", "approvers": []})
+    told = {"kind": "activated", "eligible": str(active.eligible_assignment_id), "approvers": []}
+    assert facts["after"] == plain(before | {"ends_at": end_of(active)} | told)
     assert Message.objects.filter(kind="activation_extended", user_id=active.user_id).count() == 1
 
 
