@@ -151,11 +151,12 @@ class ApiCast(Cast):
         answer = Answer.objects.filter(person=person).first()
         plain = {"kind": "role_ended", "context": "{}", "state": "sent", "time_zone": "UTC", "language": "en"}
         long_ago = {"starts_at": now() - timedelta(days=60), "ends_at": now() - timedelta(days=5)}
+        over = EligibleFactory(user=person, **long_ago)
         return {
-            "ended": EligibleFactory(user=person, **long_ago).pk,
+            "ended": over.pk,
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "favourite": Favourite.objects.create(user=person, role=RoleFactory(), scope=root()).pk,
-            "emergencyuse": EmergencyUseFactory(request__eligible_assignment=EligibleFactory(user=person)).pk,
+            "emergencyuse": EmergencyUseFactory(request__eligible_assignment=over).pk,
             "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
