@@ -114,6 +114,7 @@ ACTIONS: dict[str, str | Promise] = {
     "session.started": _("Signed in"),
     "settings.changed": _("Role settings changed"),
     "settings.removed": _("Role settings of a scope removed"),
+    "settings.restated": _("Role settings noted before archiving"),
     "step_up.proved": _("Code or passkey used"),
     "subscription.created": _("Webhook subscription made"),
     "subscription.disabled": _("Webhook subscription disabled"),

@@ -1,4 +1,4 @@
-"""What the audit says last of an assignment, a group, a role or a person: what is in the tables is compared with it.
+"""What the audit says last of an assignment, group, role, its settings or a person: the tables are compared with it.
 
 So it is said again before it goes into an archive: a thing of which no event tells was made past this site.
 """
@@ -6,6 +6,7 @@ So it is said again before it goes into an archive: a thing of which no event te
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Max, Q, QuerySet
@@ -62,6 +63,8 @@ STATED = {
         ("active.assigned", "assignment.activated"), "assignment.restated", _CHANGED, _ENDED
     ),
 }
+# Of settings, the last counts at its place, whichever version it is about: others are there no more.
+SETTINGS = ("settings.changed", "settings.restated", "settings.removed")
 
 
 def last_stated(kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -80,6 +83,27 @@ def restate(first: int, last: int) -> None:
         keys = list(going.filter(target_type=kind).order_by().values_list("target_id", flat=True).distinct())
         for start in range(0, len(keys), PAGE):
             record_again(_going(kind, keys[start : start + PAGE], last), stated.restated)
+    _restate_settings(last)
+
+
+def newest_settings() -> dict[tuple[UUID, UUID], int]:
+    """Return the key of the last event about the settings of each role at each scope, by their ids."""
+    events = Event.objects.filter(action__in=SETTINGS, outcome=Event.Outcome.SUCCESS).order_by()
+    newest = events.values("role_id", "scope_id").annotate(last=Max("pk"))
+    named = newest.values_list("role_id", "scope_id", "last")
+    return {(role, scope): pk for role, scope, pk in named if role and scope}
+
+
+def _restate_settings(last: int) -> None:
+    """The last one at each place alone: what was superseded is not to come back."""
+    keys = list(newest_settings().values())
+    for start in range(0, len(keys), PAGE):
+        page = keys[start : start + PAGE]
+        gone = Entry.objects.filter(event__in=page, n__lte=last).values_list("event_id", flat=True)
+        going = Event.objects.filter(pk__in=list(gone)).exclude(action="settings.removed")
+        events = {event.target_id: event for event in going}
+        present = apps.get_model("roles.rolesettings")._base_manager.in_bulk(list(events))
+        record_again([events[str(pk)] for pk in present], "settings.restated")
 
 
 def _going(kind: str, keys: list[str], last: int) -> Iterator[Event]:

@@ -15,7 +15,7 @@ from approvals.history import ACTIONS
 from approvals.models import Decision
 from assignments.services.activation import END_ACTIONS
 from audit.services import OPERATIONS
-from audit.stated import STATED
+from audit.stated import SETTINGS, STATED
 
 ROOT = Path(__file__).parents[1]
 OUR_APPS = (
@@ -60,7 +60,7 @@ def calls():
 
 
 def actions_in_code():
-    actions = {stated.restated for stated in STATED.values()}
+    actions = {*SETTINGS, *(stated.restated for stated in STATED.values())}
     for path, argument in calls():
         literal = isinstance(argument, ast.Constant)
         actions |= {argument.value} if literal else NOT_LITERAL[path, ast.unparse(argument)]

@@ -19,11 +19,12 @@ from roles.models import Role
 
 from .given import unaccounted
 from .repairs import REMOVE, of_assignment
+from .twice import found_twice
 
 M = TypeVar("M", bound=Model)
 MODELS = (ActiveAssignment, EligibleAssignment)
 # The kinds of this page, which the digest counts together.
-OUTSIDE = ("assigned_outside", "rights_outside", "members_outside", "emergency_outside")
+OUTSIDE = ("assigned_outside", "rights_outside", "members_outside", "emergency_outside", "settings_outside")
 SHOWN = 5
 # Groups, or people, that are compared at once.
 PAGE = 1_000
@@ -69,6 +70,7 @@ def assigned_outside(at: datetime) -> Iterator[Finding]:
     ),
     sentence=_("%(role)s gives rights that nobody gave it here: %(rights)s"),
 )
+@found_twice
 def rights_outside(at: datetime) -> Iterator[Finding]:
     """Roles that give rights are few: they are compared one by one with what was recorded of them last."""
     giving = Role.objects.filter(permissions__isnull=False).distinct().prefetch_related("permissions").order_by("pk")
@@ -88,6 +90,7 @@ def rights_outside(at: datetime) -> Iterator[Finding]:
     advice=_("Find out who wrote the rows, and save the group without those who do not belong there."),
     sentence=_("%(group)s has %(count)s members or owners whom nobody put there, among: %(names)s"),
 )
+@found_twice
 def members_outside(at: datetime) -> Iterator[Finding]:
     """Of groups that hold roles, and of protected ones: no other decides about requests or leads to a role."""
     holding = [Exists(model.objects.lasting(at).filter(group=OuterRef("pk"))) for model in MODELS]
@@ -125,6 +128,7 @@ def _people_unknown(groups: list[Group]) -> dict[UUID, list[tuple[str, UUID]]]:
     advice=_("Find out who wrote it, and save the person without it, or disable the account."),
     sentence=_("%(holder)s is marked as an account for emergencies, and nobody here did that."),
 )
+@found_twice
 def emergency_outside(at: datetime) -> Iterator[Finding]:
     for page in _pages(User.objects.filter(is_emergency_access=True).order_by("pk")):
         recorded = last_stated("accounts.user", [str(person.pk) for person in page])

@@ -31,6 +31,7 @@ from .settings import (
     save_settings,
     settings_facts,
     stages_of,
+    stated_facts,
     values_of,
     write_stages,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "save_settings",
     "settings_facts",
     "stages_of",
+    "stated_facts",
     "tell",
     "try_hook",
     "update_hook",

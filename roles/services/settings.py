@@ -60,14 +60,14 @@ def save_settings(
     role = _locked(role, scope)
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
-    before = settings_facts(current) if current else None
+    before = stated_facts(current) if current else None
     # The first row at a scope starts from what counted there until now, so that no approval is lost unseen.
     base = current or RoleSettings.objects.applying_to(role, scope).first()
     check_unchanged(base, seen)
     stages = _stages_wanted(changes, base)
     version = _next_version(role, scope, base, changes, actor=actor, at=at)
     check_settings(version, stages, members=_members({group for terms in stages for group in terms.groups}))
-    after = settings_facts(version, stages)
+    after = stated_facts(version, stages)
     if current is not None and before == after:
         return current
     if validate_only:
@@ -159,6 +159,19 @@ def _next_version(
     )
     version.clean_fields(exclude=["role", "scope", "superseded_at"])
     return version
+
+
+def stated_facts(settings: RoleSettings, stages: Iterable[StageTerms] | None = None) -> dict[str, Any]:
+    """Return what the event of a version says: with the keys of whom it names, for names are changed.
+
+    An alert compares the version in use with it: `alerts.kinds.settings`.
+    """
+    terms = stages_of(settings) if stages is None else list(stages)
+    named = [
+        {part: sorted(str(one.pk) for one in getattr(each, part)) for part in (*PEOPLE, *GROUPS)} for each in terms
+    ]
+    keys = {"hook": str(settings.hook_id or ""), "stages": named}
+    return settings_facts(settings, terms) | {"named": keys}
 
 
 def settings_facts(settings: RoleSettings, stages: Iterable[StageTerms] | None = None) -> dict[str, Any]:
