@@ -52,42 +52,50 @@ _CELLS = {
         for name in ("actor", "subject", "role", "scope", "target")
     },
     "ticket": _whole("ticket", "->> 'ticket'"),
+    # A record is decoded once, and only where there is somebody: nearly every activation has the key, few a name.
     "approvers": """CASE WHEN strpos(audit_event.canonical, '"approvers":[') > 0
-        AND json_typeof(audit_event.canonical::json -> 'after' -> 'approvers') = 'array'
-        THEN (SELECT {names}
-              FROM json_array_elements_text(audit_event.canonical::json -> 'after' -> 'approvers') AS name) END
+        AND strpos(replace(audit_event.canonical, '"approvers":[]', ''), '"approvers":[') > 0
+        THEN (SELECT CASE json_typeof(said) WHEN 'array'
+                  THEN (SELECT {names} FROM json_array_elements_text(said) AS name) END
+              FROM (SELECT audit_event.canonical::json -> 'after' -> 'approvers' AS said OFFSET 0) AS once) END
         """.replace("{names}", _guarded("string_agg(name, ', ')")),
 }
 
 
+class _Cells(RawSQL):
+    """Columns of a statement as they are written: Django takes long to copy a statement for each of many."""
+
+    def as_sql(self, *_args: Any) -> tuple[str, tuple[Any, ...]]:
+        return self.sql, ()
+
+
 def csv_rows(events: QuerySet[Event], columns: Iterable[str]) -> Iterator[bytes]:
     """The events as CSV without a heading, oldest first; what begins as a formula does gets an apostrophe."""
-    return _copied(events, [_CELLS[name] for name in columns], "(FORMAT csv)")
+    return _copied(events, ", ".join(_CELLS[name] for name in columns), "(FORMAT csv)")
 
 
 def json_rows(events: QuerySet[Event]) -> Iterator[bytes]:
     """The events as lines of JSON, oldest first, each text byte for byte as it was hashed."""
     line = """'{"n":' || coalesce(numbered.n::text, 'null') || ',"record":' || audit_event.canonical || '}'"""
     # As CSV with signs that JSON only has escaped, a value is written as it is.
-    return _copied(events, [line], r"(FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')")
+    return _copied(events, line, r"(FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')")
 
 
-def _copied(events: QuerySet[Event], cells: Iterable[str], form: str) -> Iterator[bytes]:
-    named = {f"cell_{place}": RawSQL(cell, ()) for place, cell in enumerate(cells)}  # noqa: S611 (no text of people)
+def _copied(events: QuerySet[Event], cells: str, form: str) -> Iterator[bytes]:
     keys = events.order_by("pk").values_list("pk", flat=True)
     last = 0
     while ends := list(keys.filter(pk__gt=last)[PAGE - 1 : PAGE]):
-        yield from _page(_rows(events, named, last, ends[0]), form)
+        yield from _page(_rows(events, cells, last, ends[0]), form)
         last = ends[0]
     if newest := keys.filter(pk__gt=last).last():
-        yield from _page(_rows(events, named, last, newest), form)
+        yield from _page(_rows(events, cells, last, newest), form)
 
 
-def _rows(events: QuerySet[Event], named: dict[str, RawSQL], after: int, until: int) -> "QuerySet[Event, Any]":
+def _rows(events: QuerySet[Event], cells: str, after: int, until: int) -> "QuerySet[Event, Any]":
     """The cells of the events between two keys, with their numbers, which PostgreSQL would otherwise read all of."""
     numbered = FilteredRelation("entry", condition=Q(entry__event__gt=after, entry__event__lte=until))
     rows = events.filter(pk__gt=after, pk__lte=until).annotate(numbered=numbered, number=F("numbered__n"))
-    return rows.annotate(**named).order_by("pk").values_list(*named)
+    return rows.annotate(cells=_Cells(cells, ())).order_by("pk").values_list("cells")
 
 
 def _page(rows: "QuerySet[Event, Any]", form: str) -> list[bytes]:
