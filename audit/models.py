@@ -40,6 +40,9 @@ class Change(NamedTuple):
 
 
 class EventQuerySet(models.QuerySet["Event"]):
+    # Where words were looked for: in the events from this moment on, and not in older ones; None: in all.
+    searched_from: datetime | None = None
+
     def about(self, user: Viewer) -> "EventQuerySet":
         """Events that the person caused, or that happened to them; nothing for an anonymous one."""
         if user.pk is None:

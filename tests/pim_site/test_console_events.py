@@ -1,6 +1,10 @@
 """Events in the console: found by who, what, when and why, and taken out as files."""
 
+import csv
+import io
+import re
 from datetime import datetime, timedelta
+from html import unescape
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -113,12 +117,45 @@ def test_event_is_found_by_its_day_in_the_zone_of_who_looks(console, event):
 
 @pytest.mark.parametrize(
     "query",
-    [{"request": "x"}, {"since": "yesterday"}, {"until": "9999-12-31"}, {"since": "0001-01-01"}, {"person": "x" * 201}],
+    [
+        *({"request": "x"}, {"since": "yesterday"}, {"until": "9999-12-31"}, {"since": "0001-01-01"}),
+        *({"person": "x" * 201}, {"before": "then"}, {"before": "0001-01-01T00:00:00+23:00"}),
+    ],
 )
 def test_what_is_filled_in_wrongly_finds_nothing_and_says_so(console, event, query):
     page = console.get(LIST, query)
     assert list(page.context["cl"].queryset) == []
     assert b"errornote" in page.content
+
+
+def test_words_are_looked_for_in_the_newest_first_and_the_page_leads_to_the_others(console, monkeypatch):
+    told = [record("assignment.activated", actor=None, target=None, ticket=f"INC-{n}") for n in range(5)]
+    asked = {"q": "inc-", "action": "assignment.activated"}
+    monkeypatch.setattr(events.EventAdmin, "searched", 2)
+
+    pages, address = [], f"{LIST}?{urlencode(asked)}"
+    while address:
+        page = console.get(address)
+        assert found_in(console.get(address.replace(LIST, CSV))) == [event.ticket for event in shown_on(page)[::-1]]
+        pages.append(shown_on(page))
+        address = older_than(page)
+
+    assert pages == [[told[4], told[3]], [told[2], told[1]], [told[0]]]
+    assert "Only events before" in page.content.decode()
+
+
+def shown_on(page):
+    return list(page.context["cl"].queryset)
+
+
+def found_in(file):
+    return [row["ticket"] for row in csv.DictReader(io.StringIO(file.getvalue().decode()))]
+
+
+def older_than(page):
+    """Where the page leads to, when it says that it did not look through all."""
+    link = re.search(r'back to .*? <a href="(.*?)">Look for them in older ones', page.content.decode())
+    return link and LIST + unescape(link[1])
 
 
 def test_form_keeps_what_else_the_list_is_narrowed_by(console, event):
