@@ -31,9 +31,10 @@ FRESH_COLOURS = """axe.configure({rules: [{id: "color-contrast", selector: ":not
 WORDS = """/ (?:href|name|value|for|title|action|datetime|aria-label\\w*|data-(?!theme)\\w+)="([^"]*)"|(?<=>)([^<]+)/g,
     (_, value, text) => (value || text || "").trim() && "x\""""
 NAMES = r"/(?<=[ \"])(?:app|model|field|column)-[\w-]+/g"  # classes that say what is shown, not how
-# Rows that differ in their words alone look alike: one of each kind is enough on either stripe.
-LESS = f"""() => {{ const seen = new Set(); for (const row of document.querySelectorAll("tbody tr")) {{
-    const shape = row.rowIndex % 2 + row.outerHTML.replace({WORDS});
+# Rows that differ in their words alone look alike: one of each kind is enough on either stripe. So do the entries of
+# a box that is closed.
+LESS = f"""() => {{ const seen = new Set(); for (const row of document.querySelectorAll("tbody tr, option")) {{
+    const shape = [row.rowIndex % 2, row.parentNode.name, row.outerHTML.replace({WORDS})].join();
     if (seen.has(shape)) row.remove();
     seen.add(shape);
 }} }}"""
