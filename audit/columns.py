@@ -1,7 +1,7 @@
 """The columns beside a record: what each of them must hold, by what the record says."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, lru_cache
 from json import JSONDecoder
@@ -84,18 +84,23 @@ def _text(column: str) -> str:
     return f'"({_PLAIN}{{0,{_longest().get(column, "")}}}+)"'
 
 
-_begin, _middle, _end = (re.compile(part).match for part in _pattern().split(_ANYTHING))
+@cache  # and not at once: each process that starts would wait for it, and few ever verify
+def _parts() -> tuple[Callable[..., re.Match[str] | None], ...]:
+    return tuple(re.compile(part).match for part in _pattern().split(_ANYTHING))
+
+
 _decoded = JSONDecoder().raw_decode
 
 
 def plainly_said(canonical: str) -> list[Any] | None:
     """What the columns must hold, in order, by a plain record; None of every other, be it sound or not."""
+    begins, goes_on, ends = _parts()
     try:
-        if not (begin := _begin(canonical)):
+        if not (begin := begins(canonical)):
             return None
-        if not (middle := _middle(canonical, _decoded(canonical, begin.end())[1])):
+        if not (middle := goes_on(canonical, _decoded(canonical, begin.end())[1])):
             return None
-        if not (end := _end(canonical, _decoded(canonical, middle.end())[1])):
+        if not (end := ends(canonical, _decoded(canonical, middle.end())[1])):
             return None
         said: list[Any] = [*begin.groups(""), *middle.groups(""), *end.groups("")]
         said[_AT] = datetime.fromisoformat(said[_AT])
