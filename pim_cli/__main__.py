@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
-from . import acts
+from . import acts, delegating
 from .errors import Failure
 from .lengths import iso_of
 
@@ -34,6 +34,11 @@ def parser() -> argparse.ArgumentParser:
     extend = add("extend", acts.extend, "keep an activation for longer", named="role, or id of the active assignment")
     _asks(activate, "for how long")
     _asks(extend, "for how much longer")
+    words = "have a role at once, without approval: all administrators are told, and it is reviewed"
+    emergency = add("emergency", acts.emergency, words, named="role, or id of the eligible assignment")
+    emergency.add_argument("--reason", default="", help="why: it is asked for always")
+    emergency.add_argument("--drill", action="store_true", help="it is practised: told and reviewed alike")
+    _proved(emergency)
     end = add("end", acts.end, "end an activation", named="role, or id of the active assignment")
     end.add_argument("--reason", default="", help="why")
     approve = add("approve", acts.approve, "decide a request; without one, list what waits for you")
@@ -45,6 +50,12 @@ def parser() -> argparse.ArgumentParser:
     words = "of an extension or a renewal: until when"
     approve.add_argument("--until", default="", metavar="2027-01-31T18:00:00Z", help=words)
     approve.add_argument("--deny", action="store_true", help="say no")
+    delegate = add("delegate", delegating.delegate, "let a colleague decide for you; without one, list who does")
+    delegate.add_argument("colleague", nargs="?", default="", help="their username or e-mail address")
+    delegate.add_argument("--from", dest="start", default="", metavar="2027-01-24T08:00:00Z", help="now if not said")
+    delegate.add_argument("--until", default="", metavar="2027-01-31T18:00:00Z", help="until when")
+    delegate.add_argument("--reason", default="", help="why")
+    delegate.add_argument("--end", type=int, metavar="NUMBER", help="end the one with this number of the list")
     check = add("check", acts.check, "does somebody hold a role now?", named="role, or its id")
     check.add_argument("--principal", default="", help="username or id; yourself if not said")
     return whole
@@ -56,10 +67,14 @@ def _asks(command: argparse.ArgumentParser, how_long: str) -> None:
     command.add_argument("--reason", default="", help="why")
     command.add_argument("--ticket", default="", help="number of the ticket")
     command.add_argument("--ticket-system", default="", help="where the ticket is")
-    command.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
-    command.add_argument("--app", default="", help=APP)
+    _proved(command)
     words = "wait for the decision, an hour if no time is said"
     command.add_argument("--wait", nargs="?", type=float, const=WAIT, default=0.0, metavar="SECONDS", help=words)
+
+
+def _proved(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--code", default="", help="one-time code; asked for at a terminal where it is needed")
+    command.add_argument("--app", default="", help=APP)
 
 
 class Adder:

@@ -64,6 +64,18 @@ def extend(asked: Namespace) -> Outcome:
     return _ask(api, row, body | _for_each(asked), asked, done="goes on")
 
 
+def emergency(asked: Namespace) -> Outcome:
+    api = Api(credentials.load())
+    row = finding.assignment(api, "eligible_assignments", asked.name, asked.at)
+    body = {"eligible_assignment": row["id"], "justification": asked.reason, "drill": asked.drill}
+    if asked.dry_run:
+        use = api.post("emergency_uses", body | {"validate_only": True})
+        return Outcome(use, f"{_named(row)} could be had for {use['duration']}. Nothing was done.")
+    use = _with_code(api, "emergency_uses", body, asked)
+    told = f"All administrators are told, and somebody else reviews it by {use['review_by']}."
+    return Outcome(use, f"{_named(row)} is active for {use['duration']}. {told}")
+
+
 def _for_each(asked: Namespace) -> Row:
     return {"duration": asked.duration, "ticket": asked.ticket, "ticket_system": asked.ticket_system}
 

@@ -240,3 +240,68 @@ def test_activation_is_kept_for_longer(server, capsys):
     )
     assert "activated=true" in server.asked[2][0]
     assert capsys.readouterr().out == "R1  / goes on: R-1\n"
+
+
+def answered(server, *bodies):
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in bodies]
+
+
+def sent(server):
+    return [(path, json.loads(body) if body else None) for path, _headers, body in server.asked]
+
+
+ELIGIBLE = {"id": "e1", "principal": "me", "group": None, "role": {"name": "Operator"}, "scope": {"label": "/"}}
+USE = {"duration": "PT1H", "review_by": "2027-01-31T18:00:00Z"}
+
+
+@pytest.mark.parametrize(("options", "more"), [(["--code", "123456"], {"code": "123456"}), (["--dry-run"], {})])
+def test_emergency_is_asked_for_with_its_reason(server, capsys, options, more):
+    none = {"results": [], "next": None}
+    answered(server, PERSON, none, {"results": [ELIGIBLE], "next": None}, USE)
+
+    assert main(["emergency", "Operator", "--reason", "Payments are down", *options]) == 0
+
+    path, body = sent(server)[-1]
+    looked = {} if more else {"validate_only": True}
+    asked = {"eligible_assignment": "e1", "justification": "Payments are down", "drill": False}
+    assert (path, body) == ("/api/v1/emergency_uses", asked | more | looked)
+    assert ("could be had" in capsys.readouterr().out) == bool(looked)
+
+
+LENT = {
+    "id": 7,
+    "delegator": PERSON["principal"],
+    "delegate": {"id": "other", "display_name": "Dina Deputy"},
+    "starts_at": "2027-01-24T08:00:00Z",
+    "ends_at": "2027-01-31T18:00:00Z",
+    "state": "active",
+}
+
+
+def test_decisions_are_delegated_and_the_delegation_ended(server):
+    answered(server, LENT, LENT | {"state": "ended"})
+
+    until = "2027-01-31T18:00:00Z"
+    assert main(["delegate", "dina", "--until", until]) == main(["delegate", "--end", "7", "--reason", "Back"]) == 0
+
+    made = {"delegate": "dina", "ends_at": until, "justification": ""}
+    assert sent(server) == [
+        ("/api/v1/delegations", made),
+        ("/api/v1/delegations/7/end", {"justification": "Back"}),
+    ]
+
+
+def test_delegations_of_oneself_are_listed_from_ones_own_side(server, capsys):
+    page, none = {"results": [LENT], "next": None}, {"results": [], "next": None}
+    received = LENT | {"id": 8, "delegator": LENT["delegate"], "delegate": LENT["delegator"]}
+    answered(server, PERSON, page, none, page | {"results": [received]}, none)
+
+    assert main(["delegate"]) == 0
+
+    said = [line.split("  ")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [["7", "Dina Deputy decides for you"], ["8", "you decide for Dina Deputy"]]
+
+
+def test_delegation_without_an_end_is_not_asked_for(server, capsys):
+    assert (main(["delegate", "dina", "--json"]), server.asked) == (3, [])
+    assert json.loads(capsys.readouterr().out)["code"] == "end_required"
