@@ -34,8 +34,9 @@ from audit.context import current
 from . import sight
 from .authentication import bearer_of
 from .base import Door
-from .fields import Moment
+from .fields import Moment, is_id
 from .lists import check_once
+from .parsing import check_length, loads
 from .principals import GroupSummary, Summary
 from .problems import Refused, not_allowed, refused_response
 from .roles import ResourceSummary, RoleSummary
@@ -79,10 +80,16 @@ def _question(asked: Any, place: str) -> Question:
     if unknown := asked.keys() - NAMES:
         raise _unknown(f"{place}.{min(unknown)}".strip("."))
     try:
-        return Question(UUID(asked["principal"]), UUID(asked["role"]), UUID(asked["scope"]))
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        return Question(_id(asked["principal"]), _id(asked["role"]), _id(asked["scope"]))
+    except (KeyError, ValueError) as error:
         text = _("Name the ids of a principal, a role and a scope.")
         raise _malformed(text, place) from error
+
+
+def _id(value: Any) -> UUID:
+    if not is_id(value):
+        raise ValueError
+    return UUID(value)
 
 
 def _questions(request: HttpRequest) -> list[Question]:
@@ -90,8 +97,9 @@ def _questions(request: HttpRequest) -> list[Question]:
         raise _unknown(min(request.GET))
     if request.content_type != "application/json":
         raise Refused(_("The body must be JSON: application/json."), "unsupported_media_type", status=415)
+    check_length(request)
     try:
-        asked = json.loads(request.body)
+        asked = loads(request.body)
     except RequestDataTooBig as error:
         raise Refused(_("The body is too large."), "too_large", status=413) from error
     except (ValueError, RecursionError) as error:

@@ -52,7 +52,7 @@ def _problems(**others: str) -> dict[str, Any]:
     return {status: {"description": text, "content": content} for status, text in texts.items()}
 
 
-LARGE = {"413": "Too large", "415": "Not JSON"}
+LARGE = {"411": "Without a Content-Length", "413": "Too large", "415": "Not JSON"}
 _COMMON: dict[str, Any] = {"tags": ["access"], "security": [{"token": []}]}
 PATHS: dict[str, Any] = {
     "/api/v1/access/check": {

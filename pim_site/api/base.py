@@ -25,6 +25,7 @@ from pim_site.models import KeptAnswer
 
 from .authentication import session_of
 from .lists import EXPANDING, Ordering, check_parameters, expanded
+from .parsing import check_length
 from .problems import Refused
 from .throttling import PerMinute
 
@@ -55,6 +56,7 @@ class Door(GenericViewSet[Any]):
         if not throttle.allow_request(request):  # first: also who is refused afterwards has asked
             self.throttled(request, throttle.wait())
         super().initial(request, *args, **kwargs)
+        check_length(request._request)
         len(request._request.body)  # read by Django, which refuses what is too large
         check_parameters(request, self.offered_parameters())
         if request.method == "POST":

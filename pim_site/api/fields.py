@@ -24,10 +24,19 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo
 TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 LENGTH = r"^P([0-9]{1,3}D)?(T([0-9]{1,4}H)?([0-9]{1,4}M)?([0-9]{1,5}S)?)?$"
 _LENGTH = re.compile(LENGTH)
+# As this API writes them. What Python reads besides (braces, weeks, digits of any script) others would read otherwise.
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(_DAY.pattern + r"[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 # Neither "P" nor "PT" nor "P1DT" says a length.
 LENGTH_SHOWN = (
     r"^P([0-9]{1,3}D|([0-9]{1,3}D)?T([0-9]{1,4}H([0-9]{1,4}M)?([0-9]{1,5}S)?|[0-9]{1,4}M([0-9]{1,5}S)?|[0-9]{1,5}S))$"
 )
+
+
+def is_id(value: object) -> bool:
+    """Tell whether this is an id in the form in which ids are answered."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 class Input(serializers.Serializer[Any]):
@@ -88,12 +97,21 @@ class Coded(Input):
     )
 
 
+class Day(serializers.DateField):
+    """A day of the calendar: "2026-11-21"."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        if not (isinstance(value, str) and _DAY.fullmatch(value)):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
+
+
 class Moment(serializers.DateTimeField):
     """A moment with its offset from UTC; answered in UTC. Without an offset nobody knows when it is."""
 
     def to_internal_value(self, value: Any) -> Any:
         parsed = self._parsed(value)
-        if parsed is None or parsed.tzinfo is None:
+        if parsed is None:
             return self.fail("invalid", format="2026-11-21T18:40:00Z")
         try:
             moment = parsed.astimezone(UTC)
@@ -105,7 +123,8 @@ class Moment(serializers.DateTimeField):
 
     def _parsed(self, value: Any) -> datetime | None:
         try:
-            return parse_datetime(value) if isinstance(value, str) and "T" in value.upper() else None
+            is_one = isinstance(value, str) and _MOMENT.fullmatch(value)
+            return parse_datetime(value.upper()) if is_one else None
         except ValueError:
             return None
 
@@ -114,7 +133,7 @@ class Length(serializers.DurationField):
     """A length of time as ISO 8601 writes it: "PT2H", "P1DT30M"."""
 
     def to_internal_value(self, value: Any) -> Any:
-        found = _LENGTH.match(value) if isinstance(value, str) else None
+        found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
         if found is None or value.endswith(("P", "T")):
             return self.fail("invalid", format="PT2H, P1DT30M")
         days, hours, minutes, seconds = (int((found[number] or "0_")[:-1]) for number in (1, 3, 4, 5))
@@ -134,7 +153,14 @@ def spelled(length: timedelta) -> str:
     return f"P{days}{'T' + time if time else ''}" if days or time else "PT0S"
 
 
-class Named(serializers.UUIDField):
+class Id(serializers.UUIDField):
+    def to_internal_value(self, data: Any) -> Any:
+        if not is_id(data):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class Named(Id):
     """The id of something that is there and that the asker may see; read as the thing itself.
 
     Args:
@@ -146,8 +172,6 @@ class Named(serializers.UUIDField):
         self.among = among
 
     def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            self.fail("invalid", value=data)
         key = super().to_internal_value(data)
         found = self.among(self.context["request"].user).filter(pk=key).first()
         if found is None:

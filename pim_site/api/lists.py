@@ -5,7 +5,8 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import DataError, models
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
@@ -15,7 +16,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
-from .fields import Moment, Reference
+from .fields import Moment, Reference, is_id
 from .problems import Refused
 
 PAGE, LONGEST_PAGE = 50, 200
@@ -45,8 +46,23 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = _MomentField
 
 
+class _IdField(forms.UUIDField):
+    def to_python(self, value: Any) -> Any:
+        if value and not is_id(value):
+            raise forms.ValidationError(self.error_messages["invalid"], "invalid")
+        return super().to_python(value)
+
+
 class RowFilter(django_filters.FilterSet):
     FILTER_DEFAULTS = {**django_filters.FilterSet.FILTER_DEFAULTS, models.BooleanField: {"filter_class": YesNo}}
+
+    @classmethod
+    def get_filters(cls) -> Any:
+        filters = super().get_filters()
+        for each in filters.values():
+            if isinstance(each, django_filters.UUIDFilter):
+                each.field_class = _IdField
+        return filters
 
 
 class Pages(CursorPagination):
@@ -58,10 +74,20 @@ class Pages(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Any:
         try:
-            return super().decode_cursor(request)
+            cursor = super().decode_cursor(request)
         except NotFound as error:
-            text = _("This is no cursor of ours. Take the one of the page before.")
-            raise Refused(text, "cursor_invalid", field="cursor") from error
+            raise _no_cursor() from error
+        if cursor is not None and not (cursor.position or cursor.offset or cursor.reverse):
+            raise _no_cursor()  # whatever it says, the first page has none
+        return cursor
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> Any:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, OverflowError, DataError) as error:
+            if self.cursor_query_param not in request.query_params:
+                raise
+            raise _no_cursor() from error  # its position is none that a row can have
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get("page_size")
@@ -77,6 +103,10 @@ class Pages(CursorPagination):
             if parameter["name"] == "page_size":
                 parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE}
         return parameters
+
+
+def _no_cursor() -> Refused:
+    return Refused(_("This is no cursor of ours. Take the one of the page before."), "cursor_invalid", field="cursor")
 
 
 class Ordering(filters.OrderingFilter):
@@ -125,12 +155,12 @@ def expandable(serializer: type[serializers.BaseSerializer[Any]]) -> list[str]:
 def check_parameters(request: Request, offered: set[str]) -> None:
     """Refuse parameters that mean nothing here, those without a value, and those that are there twice.
 
-    Whoever misspells a filter, or fills in nothing, would see all rows for the filtered ones.
+    Whoever misspells a filter, or fills in nothing (or blanks), would see all rows for the filtered ones.
     """
     if unknown := sorted(set(request.query_params) - offered):
         error = serializers.ErrorDetail(_("There is no such parameter here."), "unknown_parameter")
         raise serializers.ValidationError({name: [error] for name in unknown})
-    if empty := next((name for name, value in request.query_params.items() if not value), ""):
+    if empty := next((name for name, value in request.query_params.items() if not value.strip()), ""):
         raise Refused(_("Leave out what you do not ask for."), "parameter_empty", field=empty)
     check_once(request.query_params)
 

@@ -21,7 +21,7 @@ from reviews.services.defining import MANY, OF_STAGE, PLAIN
 
 from . import sight
 from .base import Rows
-from .fields import Input, Moment, Named, Reference, Text, TimeOfDay
+from .fields import Day, Input, Moment, Named, Reference, Text, TimeOfDay
 from .lists import RowFilter
 from .principals import JustificationIn
 from .roles import ResourceSummary
@@ -86,11 +86,11 @@ class DefinitionIn(Input):
     principals = serializers.ChoiceField(User.Kind.choices, required=False)
     kinds = serializers.ChoiceField(Definition.Kinds.choices, required=False)
     inactive_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST_INACTIVE_DAYS)
-    first_on = serializers.DateField()
+    first_on = Day()
     begins_at = TimeOfDay(required=False)
     time_zone = Text(required=False, max_length=64)
     recurrence = serializers.ChoiceField(Recurrence.choices, required=False)
-    ends_on = serializers.DateField(required=False, allow_null=True)
+    ends_on = Day(required=False, allow_null=True)
     count = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST_COUNT)
     no_answer = serializers.ChoiceField(Definition.NoAnswer.choices, required=False)
     applies_itself = serializers.BooleanField(required=False)

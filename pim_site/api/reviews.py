@@ -23,7 +23,7 @@ from reviews.views import file_of
 
 from . import sight
 from .base import Rows
-from .fields import Input, Moment, Named, Reference, Text, once_known
+from .fields import Id, Input, Moment, Named, Reference, Text, once_known
 from .lists import RowFilter, YesNo
 from .principals import GroupSummary, JustificationIn, Summary
 from .requests import Nothing
@@ -258,7 +258,7 @@ class ReviewDecisionOut(serializers.ModelSerializer[Answer]):
 
 class AnswersIn(AnswerIn):
     review = Named(sight.reviews)
-    items = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MOST_AT_ONCE)
+    items = serializers.ListField(child=Id(), min_length=1, max_length=MOST_AT_ONCE)
 
 
 class AnsweredOut(serializers.Serializer[Any]):

@@ -42,6 +42,7 @@ WITH_OBJECT = {"404": "Nothing here, or nothing that you may see"}
 WRITING = {
     "404": "Something that is named is not there, or not for you to see",
     "409": "Not as things are now",
+    "411": "Without a Content-Length",
     "413": "Too large",
     "415": "Not JSON",
     "422": "Refused by a rule",

@@ -322,8 +322,10 @@ def test_filter_takes_a_moment_in_any_offset(admin):
     assert admin.get("requests", requested_after="2026-11-21T18:40:01Z")[1]["results"] == []
 
 
-def test_filter_without_a_value_does_not_show_all_rows(admin):
-    status, answer = admin.get("role_settings", role="")
+@pytest.mark.parametrize("value", ["", " ", "\t\u00a0"])
+@pytest.mark.parametrize(("path", "name"), [("role_settings", "role"), ("roles", "name")])
+def test_filter_without_a_value_does_not_show_all_rows(admin, path, name, value):
+    status, answer = admin.get(path, **{name: value})
 
     assert (status, answer["code"]) == (422, "parameter_empty")
 
