@@ -6,6 +6,7 @@ such object. The columns named after scopes are tokens of a Global Administrator
 """
 
 import csv
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from django.test import override_settings
 from django.urls import get_resolver
 from django.utils.timezone import now
 
+from accounts.models import TotpDevice
 from accounts.services import tokens as token_services
 from accounts.tokens import Scope
 from approvals.favourites import Favourite
@@ -24,21 +26,26 @@ from notifications.models import Message
 from pim_site.api.asking import ASKED
 from pim_site.api.several import SEVERAL
 from pim_site.models import RequestCounter
-from reviews.models import Answer, Asked
-from roles.models import RoleSettings
+from reviews import services as reviews
+from reviews.models import Answer, Asked, Item
+from roles.services import save_settings
 from tests.api import Program
 from tests.client import refusing_silently
 from tests.factories import (
     EligibleFactory,
     EmergencyUseFactory,
     HookFactory,
+    IncidentFactory,
+    ResourceFactory,
     RoleFactory,
     SubscriptionFactory,
     TokenFactory,
     UserFactory,
+    code_of,
     root,
 )
 from tests.refusals import snapshot
+from tests.reviews.making import begun, say, series, stage
 from tests.test_matrix import MARKS, Cast, Writes, undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once, pytest.mark.xdist_group("api matrix")]
@@ -74,6 +81,16 @@ OTHERS = {
     "roles": "role",
     "role_settings": "settings",
 }
+# Those without an id in their address that are about something which is one's own, or not.
+NAMED = {
+    ("GET", "access/check"): "user",
+    ("POST", "access/check"): "user",
+    ("POST", "emergency_uses"): "eligibleassignment",
+    ("POST", "favourites"): "eligibleassignment",
+    ("POST", "role_sets"): "eligibleassignment",
+    ("POST", "tokens"): "tokens_for",
+    ("POST", "review_decisions"): "review",
+}
 # What each action of a request is about, and the operations that need an object in another state than the others.
 ABOUT = {
     "self_activate": "eligibleassignment",
@@ -86,46 +103,58 @@ ABOUT = {
     "admin_remove": "eligibleassignment",
 }
 IN_ANOTHER_STATE = {
-    "emergency_uses": "eligibleassignment",
     "requests/{id}/grant": "extension",
     "principals/{id}/enable": "disabled",
     "hooks/{id}/enable": "disabled_hook",
     "webhook_subscriptions/{id}/enable": "disabled_subscription",
+    "incidents/{id}/reopen": "dismissed",
+    "reviews/{id}/apply": "completed",
 }
-UNDESCRIBED = {"schema", "reference", ""}
+# What is no operation: the description, its page, and whatever else stands in an address.
+UNDESCRIBED = {"schema": ("GET",), "reference": ("GET",), "": ("GET", "POST")}
+OPEN = {"schema", "reference", "no-such-thing"}
+# Each operation is somebody's to do; one that is nobody's would stand here, with the reason.
+NOBODY_DOES = {}
 REASON = {"justification": "Because the matrix asks."}
 
 
-def operations():
-    """Method and address of each operation, as they are written in the table; one for each kind of request."""
+def views():
+    """Method, address and view of each operation, as they are written in the table."""
     (api,) = [entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/"]
     for entry in api.url_patterns:
-        address = (
-            str(entry.pattern).replace("<uuid:pk>", "{id}").replace("<slug:pk>", "{id}").replace("<int:pk>", "{id}")
-        )
-        if address in UNDESCRIBED:
-            continue
-        for method in sorted(getattr(entry.callback, "actions", {"get": "", "post": ""}).keys() - {"head"}):
-            if (method, address) == ("post", "requests"):
-                yield from (("POST", f"requests {action}") for action in ASKED)
-            elif address == "requests/several":
-                yield from (("POST", f"requests/several {action}") for action in SEVERAL)
-            else:
-                yield method.upper(), address
+        address = re.sub(r"<\w+:pk>", "{id}", str(entry.pattern))
+        actions = getattr(entry.callback, "actions", {"get": "", "post": ""})
+        methods = UNDESCRIBED.get(address) or sorted(method.upper() for method in actions.keys() - {"head"})
+        yield from ((method, address or "no-such-thing", entry.callback) for method in methods)
+
+
+def operations():
+    """The same without the view; one for each kind of request."""
+    for method, address, _view in views():
+        if (method, address) == ("POST", "requests"):
+            yield from ((method, f"requests {action}") for action in ASKED)
+        elif address == "requests/several":
+            yield from ((method, f"requests/several {action}") for action in SEVERAL)
+        else:
+            yield method, address
 
 
 def cases():
     for method, address in operations():
-        owned = has_owner(address) or (method, address) == ("POST", "emergency_uses")
-        objects = ("own", "other") if owned else ("other",) if "{id}" in address else ("",)
+        objects = ("own", "other") if has_owner(method, address) else ("other",) if "{id}" in address else ("",)
         yield from ((method, address, whose) for whose in objects)
 
 
-def has_owner(address):
+def has_owner(method, address):
     kind = address.split("/")[0]
     if address in ("hooks/{id}/enable", "webhook_subscriptions/{id}/enable", "principals/{id}/enable"):
         return False
-    return address.rpartition(" ")[2] in ABOUT or address == "access/of/{id}" or ("{id}" in address and kind in OWNED)
+    return (
+        (method, address) in NAMED
+        or address.rpartition(" ")[2] in ABOUT
+        or address == "access/of/{id}"
+        or ("{id}" in address and kind in OWNED)
+    )
 
 
 class ApiCast(Cast):
@@ -141,10 +170,15 @@ class ApiCast(Cast):
         self.others["disabled"] = UserFactory(is_active=False).pk
         self.others["disabled_hook"] = HookFactory(is_enabled=False).pk
         self.others["disabled_subscription"] = SubscriptionFactory(is_enabled=False).pk
-        self.others["settings"] = RoleSettings.objects.get(role=RoleFactory()).pk
+        self.others["settings"] = settings_of_a_scope().pk
+        self.others["subscription"] = SubscriptionFactory(url="https://hooks.example.org").pk
+        self.others["dismissed"] = IncidentFactory(state="dismissed", dismissed_until=now() + timedelta(days=9)).pk
+        self.others["tokens_for"] = UserFactory(kind="service").pk
         self.tokens = {name: TokenFactory(user=self.people[name]).text for name in PEOPLE if name != "anonymous"}
         powerful = self.people["global_admin"]
-        self.tokens |= {scope: TokenFactory(user=powerful, scopes=scope).text for scope in Scope.values}
+        for scope in Scope.values:
+            token = TokenFactory(user=powerful, scopes=scope)
+            self.tokens[scope], self.owned[scope] = token.text, self.owned["global_admin"] | {"token": token.pk}
         self.before = snapshot()
 
     def records_of(self, person):
@@ -154,6 +188,8 @@ class ApiCast(Cast):
         over = EligibleFactory(user=person, **long_ago)
         return {
             "ended": over.pk,
+            "tokens_for": person.pk,
+            "completed": self.completed_review_of(person).pk,
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "favourite": Favourite.objects.create(user=person, role=RoleFactory(), scope=root()).pk,
             "emergencyuse": EmergencyUseFactory(request__eligible_assignment=over).pk,
@@ -161,16 +197,34 @@ class ApiCast(Cast):
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
 
-    def key_of(self, asker, address, whose):
+    def completed_review_of(self, reviewer):
+        """A review by this person, with something to be taken away."""
+        review = begun(series(stage(people=(reviewer,)), roles=(EligibleFactory().role,)))
+        if review.items.asked_of(reviewer).exists():  # nobody asks who is disabled
+            say(review, reviewer, "denied")
+        return reviews.stop(instance=review, actor=None, justification="All is answered.")
+
+    def key_of(self, asker, method, address, whose):
         kind = address.split("/")[0]
-        name = IN_ANOTHER_STATE.get(address) or ABOUT.get(address.rpartition(" ")[2])
+        name = NAMED.get((method, address)) or IN_ANOTHER_STATE.get(address) or ABOUT.get(address.rpartition(" ")[2])
         if not name and kind in OTHERS:
             return self.others[OTHERS[kind]]
         name = name or {"access": "user"}.get(kind) or OWNED[kind]
         if whose == "other":
             return self.others[name]
-        owner = asker if asker in PEOPLE else "global_admin"
-        return self.owned.get(owner, {}).get(name)
+        return self.owned.get(asker, {}).get(name)
+
+    def code_of(self, asker):
+        """What the authenticator app of whoever asks shows."""
+        owner = self.people.get(asker, self.people["global_admin"])
+        app = TotpDevice.objects.filter(user=owner).order_by("pk").first()
+        return code_of(app) if app and asker != "anonymous" else ""
+
+
+def settings_of_a_scope():
+    """Settings that can be taken back: those of the role itself stay."""
+    role = RoleFactory()
+    return save_settings(role=role, scope=ResourceFactory(parent=role.resource), actor=None, ticket_required=True)
 
 
 @pytest.fixture(scope="module")
@@ -186,10 +240,11 @@ def cast(django_db_setup, django_db_blocker, tmp_path_factory):
         yield made
 
 
-def body(cast, address, key):
+def body(cast, asker, address, key):
     """A body with which the operation does what it is for, where one may."""
     role, place = str(cast.others["role"]), str(cast.others["place"])
-    question = {"principal": str(cast.somebody.pk), "role": role, "scope": str(root().pk)}
+    question = {"principal": str(key), "role": role, "scope": str(root().pk)}
+    coded = {"code": cast.code_of(asker)}
     act = address.rpartition("/")[2]
     if act in ("end", "disable", "enable", "approve", "deny", "cancel", "repair"):
         return REASON
@@ -219,9 +274,16 @@ def body(cast, address, key):
             "url": "https://hooks.example.org",
             "kinds": ["request.created"],
         },
-        "favourites": {"eligible_assignment": str(cast.others["eligibleassignment"])},
-        "role_sets": {"name": "New", "eligible_assignments": [str(cast.others["eligibleassignment"])]},
-        "tokens": {"name": "New", "scopes": ["read"], "lifetime": "P1D"},
+        "favourites": {"eligible_assignment": str(key)},
+        "role_sets": {"name": "New", "eligible_assignments": [str(key)]},
+        "tokens": {
+            "principal": str(key),
+            "name": "New",
+            "scopes": [asker if asker in Scope.values else "read"],
+            "lifetime": "P1D",
+            **coded,
+        },
+        "tokens/{id}/rotate": coded,
     }.get(address, {})
 
 
@@ -246,11 +308,15 @@ def several_body(cast, address, key):
     return {"action": address.rpartition(" ")[2], **REASON, **shared, "requests": [asked]}
 
 
+def first_item(review):
+    keys = Item.objects.filter(instance=review or None).values_list("pk", flat=True)
+    return [str(key) for key in keys[:1]]
+
+
 def review_body(cast, address, key):
     somebody = str(cast.somebody.pk)
     stage = {"days": 5, "reviewers": "named", "people": [somebody]}
     series = {"name": "New", "roles": [str(cast.others["role"])], "first_on": str(now().date()), "stages": [stage]}
-    items = [str(cast.others["item"])]
     if address == "reviews/{id}/reassign":
         reviewer = Asked.objects.filter(item__instance=key).values_list("person", flat=True).first()
         return {"reviewer": str(reviewer), "to": somebody, **REASON}
@@ -260,7 +326,7 @@ def review_body(cast, address, key):
         "reviews/{id}/remind": {},
         "review_items/{id}/decide": {"verdict": "denied", **REASON},
         "review_items/{id}/undo": {},
-        "review_decisions": {"review": str(cast.others["review"]), "items": items, "verdict": "denied", **REASON},
+        "review_decisions": {"review": str(key), "items": first_item(key), "verdict": "denied", **REASON},
     }.get(address, REASON)
 
 
@@ -271,7 +337,7 @@ CHANGES = {
     "groups/{id}": {"description": "Renamed"},
     "resources/{id}": {"description": "Renamed"},
     "roles/{id}": {"description": "Renamed"},
-    "role_settings/{id}": {"ticket_required": True},
+    "role_settings/{id}": {"ticket_required": False},
     "hooks/{id}": {"name": "Renamed", "url": "https://hooks.example.org"},
     "webhook_subscriptions/{id}": {"name": "Renamed"},
     "role_sets/{id}": {"name": "Renamed"},
@@ -280,7 +346,7 @@ UNNOTED = MARKS | {RequestCounter._meta.db_table}
 
 
 def outcome(cast, asker, method, address, whose):
-    key = cast.key_of(asker, address, whose) if whose else ""
+    key = cast.key_of(asker, method, address, whose) if whose else ""
     if key is None:
         return ""
     program = Program(token=cast.tokens.get(asker, ""))
@@ -288,9 +354,8 @@ def outcome(cast, asker, method, address, whose):
     reasoned = method == "DELETE" and address.split("/")[0] in ("groups", "resources", "roles")
     query = {"justification": "A mistake."} if reasoned else {}
     if (method, address) == ("GET", "access/check"):
-        somebody = cast.people.get(asker, cast.people["global_admin"])
-        query = {"principal": str(somebody.pk), "role": str(cast.others["role"]), "scope": str(root().pk)}
-    sent = {"POST": body(cast, address, key), "PATCH": CHANGES.get(address)}.get(method)
+        query = {"principal": str(key), "role": str(cast.others["role"]), "scope": str(root().pk)}
+    sent = {"POST": body(cast, asker, address, key), "PATCH": CHANGES.get(address)}.get(method)
     writes = Writes()
     with undone(), connection.execute_wrapper(writes):
         status, _answer = program.send(method, path, sent, seen="*", **query)
@@ -319,7 +384,43 @@ def test_nothing_is_changed_by_reading():
 
 
 def test_nobody_unknown_is_answered_and_no_token_does_more_than_its_owner():
-    rows = table().values()
+    rows = [row for (_method, address, _whose), row in table().items() if address not in OPEN]
     assert {row[asker] for row in rows for asker in ("anonymous", "disabled")} <= {"401", ""}
     more = [row for row in rows for scope in Scope.values if row[scope] == "done" != row["global_admin"]]
     assert more == []
+
+
+def done(asker):
+    """The operations that this one does, on their own objects or on others'."""
+    success = {"GET": "200", "POST access/check": "200"}
+    return {
+        (method, address)
+        for (method, address, _whose), row in table().items()
+        if address not in OPEN and row[asker] == success.get(f"{method} {address}", success.get(method, "done"))
+    }
+
+
+def test_each_operation_is_done_by_somebody():
+    by_somebody = set().union(*(done(asker) for asker in PEOPLE))
+
+    assert {case[:2] for case in table() if case[1] not in OPEN} - by_somebody == set(NOBODY_DOES)
+
+
+def scopes():
+    """The scope that each operation asks for; empty where any will do."""
+    for method, address, view in views():
+        by_action = getattr(getattr(view, "cls", None), "scopes", {})
+        yield (method, address), by_action.get(getattr(view, "actions", {}).get(method.lower()), Scope.READ)
+    for action, kind in ASKED.items():
+        yield from (
+            (("POST", f"{address} {action}"), kind.scope_of_token) for address in ("requests", "requests/several")
+        )
+
+
+def test_each_scope_alone_is_enough_for_just_its_operations():
+    """Of those that whose token it is does; all of them but the repair of an incident, which takes two scopes."""
+    by_owner = done("global_admin") - {("POST", "incidents/{id}/repair")}
+    needed = dict(scopes())
+    expected = {scope: {case for case in by_owner if needed[case] in ("", scope)} for scope in Scope.values}
+
+    assert {scope: done(scope) for scope in Scope.values} == expected
