@@ -69,7 +69,7 @@ def _named(request: "Request", stage: ApprovalStage, at: datetime) -> Q:
     manager = request.person.manager if stage.asks_manager else None
     asks_manager = manager is not None and manager.is_active and manager.is_person
     if not (stage.has_names or asks_manager):
-        return Q(pk__in=administrator_keys(at))
+        return Q(pk__among=administrator_keys(at))
     named = _among(stage.approvers.all(), stage.approver_groups.all())
     return named | Q(pk=request.person.manager_id) if asks_manager else named
 

@@ -129,7 +129,7 @@ class RequestQuerySet(models.QuerySet["Request"]):
         """
         mine = Q(pk=None)
         for owner, leads in _owners_of_voices(user, at):
-            mine |= Q(pk__in=_WAITING[leads].subquery(owner, user, at))
+            mine |= Q(pk__among=_WAITING[leads].subquery(owner, user, at))
         return self.filter(mine)
 
     def at_their_stage(self) -> Self:
@@ -158,6 +158,12 @@ def _owners_of_voices(user: User, at: datetime) -> list[tuple[User, bool]]:
         return []
     owners = [user, *(User(pk=key) for (key,) in _DELEGATING.rows(user, at))]
     return [(owner, bool(_LEADING.count(owner, at))) for owner in owners]
+
+
+def count_awaiting(user: User, at: datetime) -> int:
+    """Return how many `Request.objects.awaiting(user, at)` are: every page says so."""
+    voices = _owners_of_voices(user, at)
+    return len({key for owner, leads in voices for key in _WAITING[leads].rows(owner, user, at)})
 
 
 def _delegating(user: User, at: datetime) -> models.QuerySet[Any, Any]:

@@ -83,11 +83,11 @@ class AssignmentQuerySet(models.QuerySet[Any]):
 
     def reaching(self, user: User, at: datetime) -> Self:
         """What reaches a person, disabled or not: their own, and what the groups hold that they are in at `at`."""
-        return self.filter(pk__in=_REACHING[self.model].subquery(user, at))
+        return self.filter(pk__among=_REACHING[self.model].subquery(user, at))
 
     def held_by(self, user: User, at: datetime) -> Self:
         """In force, and reaching a person who is not disabled: the rows of a group do not know who its members are."""
-        return self.filter(pk__in=_HELD[self.model].subquery(user, at))
+        return self.filter(pk__among=_HELD[self.model].subquery(user, at))
 
     def counting_at(self, scope: Resource) -> Self:
         """Of this place, or of one above it."""
@@ -411,7 +411,7 @@ _HELD = {model: Prepared(partial(_held, model)) for model in (EligibleAssignment
 
 def holders_in_force(*built_in_keys: str, at: datetime) -> models.QuerySet[User]:
     """Return the people who hold one of these built-in roles at the organisation itself."""
-    return User.objects.filter(pk__in=_holders(built_in_keys).subquery(at))
+    return User.objects.filter(pk__among=_holders(built_in_keys).subquery(at))
 
 
 @cache
@@ -424,13 +424,16 @@ def _holders(built_in_keys: tuple[str, ...]) -> Prepared:
 
 
 def people_reached(held: models.QuerySet[Any], at: datetime) -> UserQuerySet:
-    """Return the principals whom these rows reach, themselves or through a group; disabled ones hold nothing."""
+    """Return the principals whom these rows reach, themselves or through a group; disabled ones hold nothing.
+
+    A union, because for an "or" PostgreSQL looks at each person that there is.
+    """
+    held = held.order_by()
     groups = held.filter(group__isnull=False).values("group")
-    carried = ActiveAssignment.objects.memberships(at).filter(role__resource__group__in=groups)
+    carried = ActiveAssignment.objects.memberships(at).filter(role__resource__group__in=groups).order_by()
     standing = Group.members.through.objects.filter(group__in=groups)
     holders = held.filter(user__isnull=False).values("user")
-    ways = Q(pk__in=holders) | Q(pk__in=standing.values("user")) | Q(pk__in=carried.values("user"))
-    return User.objects.enabled().filter(ways)
+    return User.objects.enabled().filter(pk__in=holders.union(standing.values("user"), carried.values("user")))
 
 
 def administrator_keys(at: datetime) -> RawSQL:
@@ -440,4 +443,4 @@ def administrator_keys(at: datetime) -> RawSQL:
 
 def administrators(at: datetime) -> models.QuerySet[User]:
     """Return those who are told of assignments and activations, and decide where no approver is named."""
-    return User.objects.filter(pk__in=administrator_keys(at))
+    return User.objects.filter(pk__among=administrator_keys(at))

@@ -8,7 +8,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.timezone import get_current_timezone_name, now
 
 from accounts.models import User
-from approvals.models import Request
+from approvals.models import Request, count_awaiting
 from reviews.progress import waiting_for as reviews_waiting_for
 
 
@@ -38,4 +38,4 @@ def _waiting_for(user: User) -> int:
     undecided = (Request.Status.PENDING_APPROVAL, Request.Status.PENDING_ADMIN_DECISION)
     if not Request.objects.filter(status__in=undecided).exists():
         return 0
-    return Request.objects.awaiting(user, now()).count() + Request.objects.awaiting_administrator(user, now()).count()
+    return count_awaiting(user, now()) + Request.objects.awaiting_administrator(user, now()).count()

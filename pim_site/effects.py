@@ -176,7 +176,7 @@ def _able(terms: StageTerms, at: datetime) -> QuerySet[User]:
     """Return the enabled people who could approve in a stage, each the requests of others."""
     people: QuerySet[User] = User.objects.enabled().people()
     if terms.names_nobody:
-        return people.filter(pk__in=administrator_keys(at))
+        return people.filter(pk__among=administrator_keys(at))
     named = [person.pk for person in (*terms.approvers, *terms.escalation_approvers)]
     return people.filter(Q(pk__in=named) | Q(member_groups__in=terms.groups)).distinct()
 

@@ -59,6 +59,16 @@ def test_prepared_finds_no_row_where_there_is_none(name):
     assert Prepared(lambda name: User.objects.filter(username=name)).first(User, name) is None
 
 
+def test_among_gives_what_in_gives():
+    ada, grace, _other = (UserFactory(username=name) for name in ("ada", "grace", "other"))
+    keys = {name: User.objects.filter(username=name).order_by().values("pk") for name in ("ada", "grace", "nobody")}
+    both = keys["ada"].union(keys["grace"])
+    one = Prepared(lambda name: User.objects.filter(username=name).order_by().values_list("pk")).subquery("grace")
+    found = [set(User.objects.filter(pk__among=each)) for each in (keys["ada"], keys["nobody"], both, one)]
+    assert found == [{ada}, set(), {ada, grace}, {grace}]
+    assert ada not in User.objects.exclude(pk__among=both)
+
+
 def test_prepared_is_compiled_once():
     compilations = []
 
