@@ -54,7 +54,12 @@ class _IdField(forms.UUIDField):
 
 
 class RowFilter(django_filters.FilterSet):
-    FILTER_DEFAULTS = {**django_filters.FilterSet.FILTER_DEFAULTS, models.BooleanField: {"filter_class": YesNo}}
+    # A related thing is asked for by its id alone: a choice among all would tell which there are.
+    FILTER_DEFAULTS = {
+        **django_filters.FilterSet.FILTER_DEFAULTS,
+        models.BooleanField: {"filter_class": YesNo},
+        models.ForeignKey: {"filter_class": django_filters.UUIDFilter},
+    }
 
     @classmethod
     def get_filters(cls) -> Any:

@@ -5,12 +5,14 @@ import json
 from uuid import UUID
 
 import pytest
+from django_filters import ModelChoiceFilter
 
 from pim_site.api.fields import Id, Moment
+from pim_site.api.lists import RowFilter
 from pim_site.api.review_series import DefinitionIn
 from roles.models import Role
 from tests.api import Program
-from tests.factories import EligibleFactory, UserFactory, holder_of, root
+from tests.factories import EligibleFactory, RoleFactory, UserFactory, holder_of, root
 
 pytestmark = pytest.mark.django_db
 
@@ -149,3 +151,21 @@ def test_key_of_another_person_is_a_key_of_ones_own(admin):
     second = other.post("groups", body, key="the-same")
 
     assert (first[0], second[0], second[1]["code"]) == (201, 403, "not_allowed")
+
+
+def test_filter_does_not_tell_whether_there_is_something_that_one_may_not_see():
+    program, hidden = Program(UserFactory()), RoleFactory()
+
+    answers = [program.get("favourites", role=key) for key in (str(hidden.pk), KEY)]
+
+    assert answers == [(200, {"next": None, "previous": None, "results": []})] * 2
+
+
+def test_no_filter_is_a_choice_among_all_rows():
+    assert len(RowFilter.__subclasses__()) > 15
+    assert not [
+        f"{each.__name__}.{name}"
+        for each in RowFilter.__subclasses__()
+        for name, found in each.base_filters.items()
+        if isinstance(found, ModelChoiceFilter)
+    ]
