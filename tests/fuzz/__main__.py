@@ -156,7 +156,7 @@ def asking(stage, directory, mode, examples):
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run", f"{stage.address}schema"]
     command += ["-H", f"Authorization: Bearer {stage.people[stage.persona]['token']}", "--checks", "all"]
     command += ["--phases", "fuzzing" if wrong else "examples,fuzzing,stateful", "--mode", mode]
-    command += ["--max-examples", str(WRONG if wrong else REFUSED), "--request-timeout", "60"]
+    command += ["--max-examples", str(WRONG if wrong else REFUSED), "--request-timeout", "60", "--request-retries", "2"]
     command += ["--continue-on-failure", "--report-ndjson-path", report]
     given = {"stage": stage.given, "known": known(stage), "staged": not wrong}
     hooks = {"SCHEMATHESIS_HOOKS": "tests.fuzz.known", "PYTHONPATH": str(HOME), "PIM_FUZZ": json.dumps(given)}

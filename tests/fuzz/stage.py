@@ -36,6 +36,7 @@ class Stage:
         self.address, self.persona = f"{address}/api/v1/", persona
         self.people = json.loads(Path(people).read_text())
         self.session, self.choose = requests.Session(), random.Random(persona)
+        self.session.headers["Connection"] = "close"  # one that is kept may end just when it is used again
         self.numbers = itertools.count(int(time.time() * 1000))
         self.used_step = 0
 
