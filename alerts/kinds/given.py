@@ -1,4 +1,4 @@
-"""Assignments beside what the audit says was given, as SQL: one statement for each 200,000 rows.
+"""Assignments beside what the audit says was given, as SQL: one statement for each 100,000 rows.
 
 Whatever else the log holds, a statement reads only what the index on the targets of events finds for its rows.
 """
@@ -13,8 +13,8 @@ from django.db import connection
 from assignments.models import ActiveAssignment, AnyAssignment
 from audit.stated import STATED
 
-# Rows of one statement, which takes three seconds; with half of them all together take a third longer.
-PAGE = 200_000
+# Rows of one statement, which takes two seconds of a processor: on a machine that others use as well, a few times that.
+PAGE = 100_000
 
 # What the two databases write differently: a key, and a moment, as an event has them.
 _POSTGRESQL = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
@@ -26,6 +26,8 @@ MODELS = (ActiveAssignment, EligibleAssignment)
 # The kinds of this page, which the digest counts together.
 OUTSIDE = ("assigned_outside", "rights_outside", "members_outside", "emergency_outside", "settings_outside")
 SHOWN = 5
+# What events call it that a role owns its resource, which is more than any right.
+OWNS = "owns_resource"
 # Groups, or people, that are compared at once.
 PAGE = 1_000
 
@@ -72,14 +74,22 @@ def assigned_outside(at: datetime) -> Iterator[Finding]:
 )
 @found_twice
 def rights_outside(at: datetime) -> Iterator[Finding]:
-    """Roles that give rights are few: they are compared one by one with what was recorded of them last."""
-    giving = Role.objects.filter(permissions__isnull=False).distinct().prefetch_related("permissions").order_by("pk")
-    recorded = last_stated("roles.role", [str(role.pk) for role in giving if not role.is_built_in])
-    for role in giving:
-        known = rights_of(role) if role.is_built_in else recorded.get(str(role.pk), {}).get("permissions", ())
-        present = {permission.codename for permission in role.permissions.all()}
-        if more := sorted(present - set(known)):
-            yield Finding(str(role.pk), role, {"role": str(role), "rights": ", ".join(more)})
+    """Of roles that give rights here, or own their resource: they are compared with what was recorded of them last."""
+    giving = Role.objects.filter(Q(permissions__isnull=False) | Q(owns_resource=True)).distinct()
+    for page in _pages(giving.prefetch_related("permissions").order_by("pk")):
+        recorded = last_stated("roles.role", [str(role.pk) for role in page if not role.is_built_in])
+        for role in page:
+            if more := sorted(_rights(role) - _rights_known(role, recorded.get(str(role.pk), {}))):
+                yield Finding(str(role.pk), role, {"role": str(role), "rights": ", ".join(more)})
+
+
+def _rights(role: Role) -> set[str]:
+    return {permission.codename for permission in role.permissions.all()} | ({OWNS} if role.owns_resource else set())
+
+
+def _rights_known(role: Role, recorded: dict[str, Any]) -> set[str]:
+    known = rights_of(role) if role.is_built_in else recorded.get("permissions", ())
+    return {*known} | ({OWNS} if recorded.get(OWNS) else set())
 
 
 @alert(

@@ -19,7 +19,7 @@ from audit.checkpoints import checkpoint
 from audit.models import Checkpoint, Event
 from audit.services import record
 from roles.models import Role
-from roles.services import create_role
+from roles.services import create_role, update_role
 from tests.alerts.finding import repaired, rows, words
 from tests.factories import (
     ActiveFactory,
@@ -169,6 +169,20 @@ def test_right_that_was_written_past_the_site_is_found(administrator):
         "Desk gives rights that nobody gave it here: view_user",
         "Security Reader gives rights that nobody gave it here: change_group",
     ]
+
+
+def test_role_that_owns_its_resource_past_the_site_is_found_until_that_is_saved_here(administrator):
+    owned = ResourceFactory()
+    create_role(actor=administrator, resource=owned, name="Owner", is_privileged=True, owns_resource=True)
+    role = create_role(actor=administrator, resource=owned, name="Desk", is_privileged=True)
+    assert rows("rights_outside") == set()
+    Role.objects.filter(pk=role.pk).update(owns_resource=True)
+    assert words("rights_outside") == ["Desk gives rights that nobody gave it here: owns_resource"]
+
+    about = {"name": "Desk", "description": "", "is_privileged": True}
+    update_role(role=role, actor=administrator, **about, owns_resource=False)
+
+    assert rows("rights_outside") == set()
 
 
 def test_rights_of_a_role_that_nobody_made_here_are_found(administrator):
