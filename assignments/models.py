@@ -373,6 +373,8 @@ class ActiveAssignment(Assignment):
             models.Index(fields=["ends_at"], condition=Q(ended_at=None), name="activeassignment_open_by_end"),
             models.Index(fields=["user"], condition=Q(ended_at=None), name="activeassignment_open_by_user"),
             models.Index(fields=["role", "scope"], name="activeassignment_by_role"),
+            # What the access check asks: does this person have that role, however many others they have or had?
+            models.Index(fields=["user", "role"], name="activeassignment_by_user"),
             # What a question for the activations of some days reads, and nothing else: the table need not be looked at.
             models.Index(
                 fields=["starts_at", "role", "ended_at"],

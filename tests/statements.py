@@ -5,10 +5,12 @@ from unittest.mock import patch
 
 from django.db import connection
 
+from assignments.check import _fetched
+
 
 @contextmanager
 def statements():
-    """Note every statement of this connection, those by psycopg's own cursor too."""
+    """Note every statement of this connection, those by psycopg's own cursor and by libpq too."""
     run = []
 
     def by_django(execute, sql, *rest):
@@ -27,5 +29,9 @@ def statements():
         run.append(query)
         return execute(cursor, query, *rest)
 
-    with patch.object(cursors, "execute", by_psycopg):
+    def by_libpq(name, values):
+        run.append(name)
+        return _fetched(name, values)
+
+    with patch.object(cursors, "execute", by_psycopg), patch("assignments.check._fetched", by_libpq):
         yield run

@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+from django.db import DatabaseError, connection, transaction
 from django.utils.timezone import now
 
 from accounts.models import Group, User
@@ -186,3 +187,43 @@ def test_group_that_was_deleted_gives_nothing():
 
     assert holds(user, through) is None
     assert ActiveAssignment.objects.count() == 1
+
+
+@pytest.fixture
+def cut():
+    """Ends the connection from the side of the server, as a restart does."""
+
+    def end():
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+        other.close()
+
+    return end
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_check_connects_anew_where_its_connection_was_cut(cut):
+    row = ActiveFactory()
+    token, question = TokenFactory(user=row.user), (row.user_id, row.role_id, row.scope_id)
+    before = answers(token, question)
+
+    cut()
+
+    assert answers(token, question) == before == [Held(row.pk, None, "direct")]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_check_within_a_transaction_that_was_cut_fails(cut):
+    token = TokenFactory()
+
+    @transaction.atomic
+    def ask_twice():
+        answers(token, (token.user_id, token.pk, token.pk))
+        cut()
+        answers(token, (token.user_id, token.pk, token.pk))
+
+    with pytest.raises(DatabaseError):
+        ask_twice()
