@@ -83,7 +83,12 @@ def map_body(context, body):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Make of a question that is of the right form, and does not follow from another one, what could be answered."""
-    guard(case)
+    without_code(case)
+    make_sense(context, case)
+    keep_needed(case)
+
+
+def make_sense(context, case):
     meta = case.meta
     if not STAGED or meta is None or meta.generation.mode.is_negative or STAGE.choose.random() < AS_MADE_UP:
         return
@@ -110,9 +115,13 @@ def staged(case, operation):
         turn_the_page(case, STAGE)
 
 
-def guard(case):
-    """A wrong code makes the next right one wait; and those who ask and prepare keep their tokens and powers."""
+def without_code(case):
+    """A wrong code makes the next right one wait; where one is needed, the scene knows it."""
     if isinstance(case.body, dict) and isinstance(case.body.get("code"), str):
         case.body = {name: value for name, value in case.body.items() if name != "code"}
+
+
+def keep_needed(case):
+    """Those who ask and prepare keep their tokens and accounts, whatever the question came to be."""
     if case.method != "GET" and case.path_parameters.get("id") in NEEDED:
         case.path_parameters = {"id": "6d1e0c5b-8f0a-4b0e-9d0b-5f9d2f3a7c11"}
