@@ -15,7 +15,7 @@ from approvals.models import Request
 from approvals.rules import ReviewRefused, check_text, emergency_facts
 from assignments import services as assignments
 from assignments.models import ActiveAssignment, EligibleAssignment, administrators
-from assignments.rules import Waiver, check_ask, check_eligible, in_emergency
+from assignments.rules import Waiver, check_ask, check_eligible, check_reach, in_emergency
 from audit.services import privileged, record
 from notifications.calendar import event
 from notifications.services import queue
@@ -57,6 +57,7 @@ def activate_in_emergency(
     check_eligible(eligible, user=user, reaches=assignments.reaches(eligible, user, at=at), at=at)
     eligible = EligibleAssignment.objects.select_for_update(of=("self",), no_key=True).described().get(pk=eligible.pk)
     roles.hold_place(scope, eligible.scope)
+    check_reach(eligible, scope)  # elsewhere the role has no settings
     settings = RoleSettings.objects.applying_to(eligible.role, scope)[0]
     terms = _check(eligible, settings, user, scope, justification, at=at)
     request = Request(

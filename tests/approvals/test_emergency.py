@@ -27,6 +27,7 @@ from tests.factories import (
     EligibleFactory,
     EmergencyUseFactory,
     HookFactory,
+    ResourceFactory,
     RoleFactory,
     UserFactory,
     holder_of,
@@ -66,6 +67,14 @@ def test_emergency_gives_the_role_at_once_for_just_the_time_that_is_set():
         False,
         timedelta(days=7),
     )
+
+
+def test_emergency_elsewhere_than_one_is_eligible_refused():
+    eligible = EligibleFactory(role=RoleFactory(resource=ResourceFactory(), settings__emergency_allowed=True))
+    elsewhere = ResourceFactory()
+
+    with refused("scope_invalid"):
+        take(eligible, scope=elsewhere)
 
 
 def test_administrators_and_further_addresses_are_told_whatever_the_settings_say():
