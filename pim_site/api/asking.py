@@ -41,7 +41,7 @@ class Ready(NamedTuple):
 
 
 class Asked(Input):
-    """What all actions take. `ready` gets what was read, without the action and the code."""
+    """What every request says."""
 
     action: Any
     justification = Text(required=False, allow_blank=True, default="")
@@ -52,6 +52,9 @@ class Asked(Input):
     @staticmethod
     def ready(door: Door, asked: dict[str, Any]) -> Ready:
         """Say how it is asked for. Where a code is asked, what is sure to be refused is refused here, to use up none.
+
+        Args:
+            asked: what was read, without the action and the code.
 
         Raises:
             Refused, and what the service does.

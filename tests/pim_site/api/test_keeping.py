@@ -1,5 +1,7 @@
 """Favourites and sets through the API: one's own, of what one may activate."""
 
+from uuid import uuid4
+
 import pytest
 from django.utils.timezone import now
 
@@ -26,11 +28,12 @@ def test_favourite_kept_once_and_forgotten(person):
 
     made, again = (program.post("favourites", {"eligible_assignment": str(row.pk)}) for _number in range(2))
     listed = program.get("favourites", role=str(row.role_id))[1]["results"]
+    none = program.get("favourites", role=str(uuid4()))
     seen = Program(UserFactory()).get(f"favourites/{made[1]['id']}")[0]
     gone = program.delete(f"favourites/{made[1]['id']}")[0]
 
     assert made == again == (201, {"id": made[1]["id"], "role": str(row.role_id), "scope": str(row.scope_id)})
-    assert (listed, seen, gone) == ([made[1]], 404, 204)
+    assert (listed, none[0], none[1]["results"], seen, gone) == ([made[1]], 200, [], 404, 204)
     assert not Favourite.objects.exists()
 
 
