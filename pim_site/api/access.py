@@ -37,7 +37,7 @@ from .authentication import bearer_of
 from .base import Door
 from .fields import Moment, is_id
 from .lists import check_once
-from .parsing import check_length, loads
+from .parsing import check_length, loads, not_json
 from .principals import GroupSummary, Summary
 from .problems import Refused, not_allowed, refused_response
 from .roles import ResourceSummary, RoleSummary
@@ -99,7 +99,7 @@ def _questions(request: HttpRequest) -> list[Question]:
     if request.GET:
         raise _unknown(min(request.GET))
     if request.content_type != "application/json":
-        raise Refused(_("The body must be JSON: application/json."), "unsupported_media_type", status=415)
+        raise not_json()
     check_length(request)
     try:
         asked = loads(request.body)

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 from .problems import Refused
@@ -14,7 +14,7 @@ from .problems import Refused
 class BoundedJSONParser(JSONParser):
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         if str(media_type).partition(";")[0].strip().lower() != self.media_type:  # "*/*" would do for the framework
-            raise UnsupportedMediaType(str(media_type))
+            raise not_json()
         try:
             parsed = loads(stream.read())
         except RecursionError as error:
@@ -24,6 +24,11 @@ class BoundedJSONParser(JSONParser):
         if not isinstance(parsed, dict):
             raise ParseError(_("The body must be a JSON object."))
         return parsed
+
+
+def not_json() -> Refused:
+    text = _("The body must be JSON in UTF-8: Content-Type: application/json.")
+    return Refused(text, "unsupported_media_type", status=415)
 
 
 def loads(body: bytes) -> Any:

@@ -7,9 +7,11 @@ from uuid import UUID
 import pytest
 from django_filters import ModelChoiceFilter
 
+from accounts.models import Group
 from pim_site.api.fields import Id, Moment
 from pim_site.api.lists import RowFilter
 from pim_site.api.review_series import DefinitionIn
+from pim_site.codec import utf8_only
 from roles.models import Role
 from tests.api import Program
 from tests.factories import EligibleFactory, RoleFactory, UserFactory, holder_of, root
@@ -53,6 +55,31 @@ def test_what_is_no_json_refused(admin, body):
 @pytest.mark.parametrize("content_type", ["*/*", "application/*", "text/json", ""])
 def test_other_content_type_refused(admin, content_type):
     assert sent(admin, "groups", b'{"name": "New"}', content_type) == (415, "unsupported_media_type")
+
+
+@pytest.fixture
+def behind_wsgi(admin):
+    """A program that asks through what stands in front of Django, which the test client leaves out."""
+    django = admin.client.handler
+    admin.client.handler = lambda environ: utf8_only(lambda environ, _start: django(environ))(environ, None)
+    return admin
+
+
+@pytest.mark.parametrize("path", ["groups", "access/check"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=utf-16", "application/json; charset=rot13", "application/json; name*=no-codec''x"],
+)
+def test_other_codec_than_ours_is_refused_as_all_else_is(behind_wsgi, path, content_type):
+    refused = sent(behind_wsgi, path, '{"name": "New"}'.encode("utf-16"), content_type)
+
+    assert refused == (415, "unsupported_media_type")
+    assert not Group.objects.exists()
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8"])
+def test_our_own_codec_is_taken(behind_wsgi, content_type):
+    assert sent(behind_wsgi, "groups", b"{}", content_type) == (400, "invalid")
 
 
 @pytest.mark.parametrize("path", ["groups", "access/check"])
