@@ -89,10 +89,10 @@ def _question(asked: Any, place: str) -> Question:
         raise _malformed(text, place) from error
 
 
-def _id(value: Any) -> UUID:
+def _id(value: Any) -> str:
     if not is_id(value):
         raise ValueError
-    return UUID(value)
+    return value.lower()
 
 
 def _questions(request: HttpRequest) -> list[Question]:
@@ -152,7 +152,7 @@ def _shown(held: Held | None) -> dict[str, Any]:
     if held is None:
         return {"active": False, "until": None, "via": None, "assignment": None}
     until = held.until.strftime("%Y-%m-%dT%H:%M:%SZ") if held.until else None
-    return {"active": True, "until": until, "via": held.via, "assignment": str(held.assignment)}
+    return {"active": True, "until": until, "via": held.via, "assignment": held.assignment}
 
 
 # --- all that somebody holds ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from django.db.models import Model, QuerySet, TextChoices, UUIDField
@@ -34,7 +34,7 @@ LENGTH_SHOWN = (
 )
 
 
-def is_id(value: object) -> bool:
+def is_id(value: object) -> TypeGuard[str]:
     """Tell whether this is an id in the form in which ids are answered."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 

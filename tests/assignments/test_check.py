@@ -30,8 +30,12 @@ pytestmark = pytest.mark.django_db
 
 
 def answers(token, *questions, at=None):
-    verdict = check(key=token.key, questions=[Question(*question) for question in questions], at=at or now())
+    verdict = check(key=token.key, questions=[Question(*map(str, question)) for question in questions], at=at or now())
     return verdict.answers
+
+
+def question_of(row):
+    return Question(str(row.user_id), str(row.role_id), str(row.scope_id))
 
 
 def holds(user, row, *, scope=None, at=None):
@@ -105,9 +109,9 @@ def test_answer_says_until_when_and_by_which_way():
     through = ActiveFactory(user=None, group=group, ends_at=later)
     by_member = ActivationFactory(eligible_assignment=EligibleFactory(user=None, group=group), user=group.members.get())
 
-    assert holds(direct.user, direct) == Held(direct.pk, None, "direct")
-    assert holds(activated.user, activated) == Held(activated.pk, soon, "activation")
-    assert holds(group.members.get(), through) == Held(through.pk, later, "group")
+    assert holds(direct.user, direct) == Held(str(direct.pk), None, "direct")
+    assert holds(activated.user, activated) == Held(str(activated.pk), soon, "activation")
+    assert holds(group.members.get(), through) == Held(str(through.pk), later, "group")
     assert holds(by_member.user, by_member).via == "group_activation"
 
 
@@ -132,7 +136,7 @@ def test_of_several_ways_the_one_that_lasts_longest_is_told():
     own = ActiveFactory(user=user, ends_at=at + timedelta(hours=1))
     through = ActiveFactory(user=None, group=group, role=own.role)
 
-    assert holds(user, own) == Held(through.pk, None, "group")
+    assert holds(user, own) == Held(str(through.pk), None, "group")
 
 
 def test_answers_come_in_the_order_of_the_questions():
@@ -140,7 +144,7 @@ def test_answers_come_in_the_order_of_the_questions():
     token = TokenFactory(user=holder_of(Role.SECURITY_READER))
     questions = [(row.user_id, row.role_id, row.scope_id) for row in (rows[2], rows[0], rows[1], rows[0])]
 
-    assert [held.assignment for held in answers(token, *questions)] == [rows[n].pk for n in (2, 0, 1, 0)]
+    assert [held.assignment for held in answers(token, *questions)] == [str(rows[n].pk) for n in (2, 0, 1, 0)]
 
 
 @pytest.mark.parametrize("questions", [1, 500])
@@ -149,7 +153,7 @@ def test_check_is_one_statement_however_many_rows_and_questions(questions):
     ActiveFactory(user=None, group=group)
     rows = ActiveFactory.create_batch(20)
     token = TokenFactory(user=rows[0].user)
-    asked = [Question(rows[n % 20].user_id, rows[n % 20].role_id, rows[n % 20].scope_id) for n in range(questions)]
+    asked = [question_of(rows[n % 20]) for n in range(questions)]
 
     check(key=token.key, questions=asked, at=now())  # a connection learns the statement
 
@@ -161,7 +165,7 @@ def test_check_is_one_statement_however_many_rows_and_questions(questions):
 
 def test_about_others_only_who_sees_active_assignments_may_ask():
     row = ActiveFactory()
-    question = [Question(row.user_id, row.role_id, row.scope_id)]
+    question = [question_of(row)]
     askers = {
         "oneself": row.user,
         "a stranger": UserFactory(),
@@ -211,7 +215,7 @@ def test_check_connects_anew_where_its_connection_was_cut(cut):
 
     cut()
 
-    assert answers(token, question) == before == [Held(row.pk, None, "direct")]
+    assert answers(token, question) == before == [Held(str(row.pk), None, "direct")]
 
 
 @pytest.mark.postgres
