@@ -25,7 +25,7 @@ from .rules import emergency_facts
 @require_http_methods(["GET", "HEAD", "POST"])
 def eligible_emergency(request: SignedInRequest, pk: UUID) -> HttpResponse:
     eligible = get_object_or_404(EligibleAssignment.objects.reaching(request.user, now()).described(), pk=pk)
-    settings = RoleSettings.objects.applying_to(eligible.role, eligible.scope)[0]
+    settings = RoleSettings.objects.shown_for(eligible.role, eligible.scope)
     if not allows_emergency(settings, request.user):
         raise Http404
     terms = in_emergency(settings, request.user)

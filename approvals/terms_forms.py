@@ -67,7 +67,7 @@ class EndEachForm(EndForm, CodeForm):
     def __init__(self, data: Any = None, *, rows: Iterable[AnyAssignment], actor: User) -> None:
         super().__init__(data, user=actor)
         places = {(row.role, row.scope) for row in rows if row.noun == "active"}
-        settings = (RoleSettings.objects.applying_to(role, scope)[0] for role, scope in places)
+        settings = (RoleSettings.objects.shown_for(role, scope) for role, scope in places)
         if not any(each.assign_active_mfa_required for each in settings):
             self.ask_no_code()
 
@@ -113,7 +113,7 @@ class DatesForm(TermsForm):
     """Other dates for an assignment that there is."""
 
     def __init__(self, data: Any = None, *, row: AnyAssignment, actor: User) -> None:
-        settings = RoleSettings.objects.applying_to(row.role, row.scope)[0]
+        settings = RoleSettings.objects.shown_for(row.role, row.scope)
         super().__init__(data, settings=settings, kind=row.noun, user=actor)
         reason = self.fields["justification"]
         reason.required, reason.label = True, _("Reason")

@@ -182,21 +182,26 @@ class RoleSettingsQuerySet(models.QuerySet["RoleSettings"]):
         """The settings of `role` that count at `scope`: the row of the nearest scope upwards comes first."""
         return self.current().filter(role=role, scope__path__in=scope.lineage).order_by(Length("scope__path").desc())
 
+    def shown_for(self, role: Role, scope: Resource) -> "RoleSettings":
+        """As `applying_to`; those of the role's own resource for what is over, and whose place was moved away since."""
+        return self.applying_to(role, scope).first() or self.applying_to(role, role.resource)[0]
+
     def applying_to_each(
         self, places: Iterable[tuple[Role, Resource]]
     ) -> "dict[tuple[uuid.UUID, uuid.UUID], RoleSettings]":
-        """The settings that count at each of many places, by (role id, scope id), approvers included: four queries."""
+        """As `shown_for` of each of many places, by (role id, scope id), approvers included: four queries."""
         places = list(places)
         by_role: dict[uuid.UUID, list[RoleSettings]] = {}
         rows = self.current().filter(role__in={role.pk for role, _scope in places}).select_related("scope")
         named = rows.prefetch_related("stages__approvers", "stages__approver_groups")
         for row in named.order_by(Length("scope__path").desc()):
             by_role.setdefault(row.role_id, []).append(row)
-        return {
-            (role.pk, scope.pk): nearest
-            for role, scope in places
-            if (nearest := next((row for row in by_role.get(role.pk, ()) if scope.is_within(row.scope)), None))
-        }
+        return {(role.pk, scope.pk): _nearest(by_role[role.pk], scope) for role, scope in places}
+
+
+def _nearest(rows: "list[RoleSettings]", scope: Resource) -> "RoleSettings":
+    """Return that of the nearest scope upwards; the last of them, the role's own, where none is above."""
+    return next((row for row in rows if scope.is_within(row.scope)), rows[-1])
 
 
 class RoleSettings(models.Model):

@@ -118,7 +118,9 @@ def date_acts(kind: str) -> tuple[Act, ...]:
         Act(
             slug="renew",
             label=gettext_lazy("Renew"),
-            offered=lambda row, at: can_renew(row, at=at) and not row.is_replaced(at),
+            offered=lambda row, at: (
+                can_renew(row, at=at) and not row.is_replaced(at) and row.role.is_usable_at(row.scope)
+            ),
             says=what_renewing_does,
             does=lambda row, **facts: services.renew(assignment=row, **facts),
             done=lambda row: _("%(role)s of %(user)s is renewed.") % names(row),

@@ -2,10 +2,20 @@
 
 import pytest
 from django.urls import reverse
+from django.utils.timezone import now
 
 from approvals.models import EmergencyUse, Request
+from assignments.models import EligibleAssignment
+from roles.models import Role, RoleSettings
 from tests.client import signed_in
-from tests.factories import EligibleFactory, EmergencyUseFactory, RoleFactory, code_of, holder_of
+from tests.factories import (
+    EligibleFactory,
+    EmergencyUseFactory,
+    ResourceFactory,
+    RoleFactory,
+    code_of,
+    holder_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +39,28 @@ def test_activation_page_leads_there_only_where_it_is_allowed(client, eligible):
     ]
     assert links == [True, False]
     assert client.get(page(plain)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("eligible-activate", "Your eligibility has ended."),
+        ("eligible-emergency", "You are not eligible for this role now."),
+    ],
+)
+def test_eligibility_that_is_over_and_whose_place_was_moved_away_says_so(client, eligible, name, said):
+    """Where its role is not used any more, no settings count."""
+    EligibleAssignment.objects.update(ended_at=now(), end_reason="expired")
+    Role.objects.filter(pk=eligible.role_id).update(resource=ResourceFactory())
+    RoleSettings.objects.filter(role=eligible.role).update(scope=Role.objects.get(pk=eligible.role_id).resource)
+    signed_in(client, eligible.user)
+    url = reverse(f"approvals:{name}", args=[eligible.pk])
+
+    answers = client.get(url), client.post(url, {"justification": "Payments are down."})
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert said in answers[1].content.decode()
+    assert not Request.objects.exists()
 
 
 def test_emergency_with_a_code(client, eligible):

@@ -60,6 +60,15 @@ def role_admin(client):
     return client
 
 
+@pytest.fixture
+def left_behind():
+    """Assignments that ran out, and whose place was moved away from beneath the resource of their role since."""
+    role, place = RoleFactory(resource=ResourceFactory()), ResourceFactory()
+    ran_out = now() - timedelta(days=5)
+    over = {"starts_at": ran_out - timedelta(days=5), "ends_at": ran_out, "ended_at": ran_out, "end_reason": "expired"}
+    return [factory(role=role, scope=place, **over) for factory in (EligibleFactory, ActiveFactory)]
+
+
 def url(row, page="change"):
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk])
 
@@ -840,3 +849,15 @@ def test_person_without_delegations_offers_no_end_of_one(role_admin):
     shown = role_admin.get(reverse("admin:accounts_user_change", args=[person.pk])).text
 
     assert reverse("admin:accounts_user_end-delegation", args=[person.pk]) not in shown
+
+
+@pytest.mark.parametrize("page", ["update", "extend", "renew"])
+def test_dates_of_what_was_left_behind_are_refused_in_words(role_admin, left_behind, page):
+    later = {"starts_at": "", "lasting": "until", "ends_at": f"{now() + timedelta(days=30):%Y-%m-%dT%H:%M}"}
+    for row in left_behind:
+        assert role_admin.get(url(row, page)).status_code == 200
+        assert url(row, "renew") not in role_admin.get(url(row)).content.decode()
+
+        refused = role_admin.post(url(row, page), REASON | later).content.decode()
+
+        assert f"{row.role} belongs to {row.role.resource}: choose that or something beneath it" in refused

@@ -54,6 +54,19 @@ def test_settings_that_count_are_those_of_the_nearest_scope_upwards():
     assert many == {(role.pk, node.pk): settings for node, settings in found.items()}
 
 
+@pytest.mark.django_db
+def test_settings_shown_where_a_role_is_not_used_are_those_of_its_own_resource():
+    role, elsewhere = RoleFactory(resource=ResourceFactory()), ResourceFactory()
+    beneath = RoleSettings.objects.create(role=role, scope=ResourceFactory(parent=role.resource), created_at=now())
+    own = role.settings.get(scope=role.resource)
+
+    assert not RoleSettings.objects.applying_to(role, elsewhere)
+    shown = {place: RoleSettings.objects.shown_for(role, place) for place in (elsewhere, beneath.scope)}
+    assert shown == {elsewhere: own, beneath.scope: beneath}
+    each = RoleSettings.objects.applying_to_each([(role, place) for place in shown])
+    assert each == {(role.pk, place.pk): settings for place, settings in shown.items()}
+
+
 # SQLite names the columns of a unique constraint, PostgreSQL the constraint.
 FIELDS = {
     "resource_one_root": "resource_one_root|resource.kind|resource.path|resource_path",  # whichever is looked at first
