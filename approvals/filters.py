@@ -6,6 +6,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -24,7 +25,9 @@ def _own_roles(request: HttpRequest) -> QuerySet[Role]:
 
 class RequestFilter(django_filters.FilterSet):
     status = django_filters.ChoiceFilter(
-        label=_("Status"), choices=Request.Status.choices, empty_label=_("Every status")
+        label=_("State"),
+        choices=[(value, capfirst(words)) for value, words in Request.Status.choices],
+        empty_label=_("Every state"),
     )
     role = django_filters.ModelChoiceFilter(label=_("Role"), queryset=_own_roles, empty_label=_("Every role"))
 

@@ -229,7 +229,7 @@ class Request(Held, models.Model):
         PENDING_ADMIN_DECISION = "pending_admin_decision", _("waiting for an administrator")
         SCHEDULED = "scheduled", _("scheduled")
         PROVISIONED = "provisioned", _("granted")
-        REVOKED = "revoked", _("taken away")
+        REVOKED = "revoked", _("ended")
         DENIED = "denied", _("denied")
         CANCELED = "canceled", _("canceled")
         TIMED_OUT = "timed_out", _("timed out")

@@ -43,6 +43,12 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+class WhenFilter(admin.DateFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("when")
+
+
 def stacked(*lines: str) -> SafeString:
     """Return what belongs together below each other, so that a row fits on a screen."""
     return format_html_join("", "<div>{}</div>", ((line,) for line in lines if line))
@@ -51,7 +57,7 @@ def stacked(*lines: str) -> SafeString:
 @admin.register(Event)
 class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("moment", "what", "who", "about", "where", "why", "approved_by")
-    list_filter: ClassVar[tuple[Any, ...]] = ("outcome", ("at", admin.DateFieldListFilter), ActionFilter)
+    list_filter: ClassVar[tuple[Any, ...]] = ("outcome", ("at", WhenFilter), ActionFilter)
     search_fields = (
         "actor_label",
         "subject_label",

@@ -264,6 +264,7 @@ DEFAULT_TIME_ZONE = env.str("PIM_TIME_ZONE", default="UTC")
 LANGUAGE_CODE = env.str("PIM_LANGUAGE", default="en")
 LANGUAGES = [("en", _("English"))]
 USE_I18N = True
+FORMAT_MODULE_PATH = "pim_site.formats"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # --- mail -------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from approvals.history import CAUSES
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("accounts", "alerts", "approvals", "assignments", "reviews", "roles", "webhooks", "pim_site/api")
 # Said to people at a form, or by the framework, or only within.
@@ -29,8 +31,9 @@ def named_in(path):
                 yield value.value
 
 
-def listed():
-    for line in (ROOT / "docs" / "refusals.md").read_text().splitlines():
+def listed(beginning_with=""):
+    page = (ROOT / "docs" / "refusals.md").read_text()
+    for line in page[page.index(beginning_with) :].splitlines():
         codes, _bar, _rest = line.removeprefix("| ").partition(" | ")
         if line.startswith("| `"):
             yield from re.findall(r"`(\w+)`", codes)
@@ -42,3 +45,7 @@ def test_page_of_refusals_lists_each_code_once_and_no_other():
     everything = named - OF_PAGES - WITHIN | OF_THE_FRAMEWORK | ELSEWHERE
 
     assert sorted(listed()) == sorted(everything)
+
+
+def test_history_has_words_for_each_refusal_of_an_operation():
+    assert sorted(set(listed("## Who asks")) - set(CAUSES)) == []

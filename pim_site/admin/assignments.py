@@ -136,7 +136,7 @@ class BeganFilter(DaysFilter):
 class StoodFilter(DaysFilter):
     """By whether they stood at the end of the days; of days that are not over, now."""
 
-    title = gettext_lazy("stood at the end of")
+    title = gettext_lazy("standing at the end of")
     parameter_name = "stood"
 
     def within(self, queryset: Any, since: datetime, until: datetime) -> Any:

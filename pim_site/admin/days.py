@@ -1,12 +1,15 @@
 """Lists narrowed to some days, as the figures of the dashboard and the links of a mail ask for them."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.timezone import localdate
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.days import days_text, span_of
@@ -36,3 +39,13 @@ class DaysFilter(admin.SimpleListFilter):
 
     def within(self, queryset: Any, since: datetime, until: datetime) -> Any:
         return queryset.filter(**{f"{self.column}__gte": since, f"{self.column}__lt": until})
+
+
+class OpenFilter(admin.EmptyFieldListFilter):
+    """Says in words what it means that a moment is still empty, and that it is not."""
+
+    words: ClassVar[tuple[Promise, Promise]]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        for word, choice in zip((_("All"), *self.words), super().choices(changelist), strict=True):
+            yield {**choice, "display": word}

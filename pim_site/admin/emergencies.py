@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -17,6 +16,7 @@ from approvals.services import review_emergency
 from pim_site.templatetags.pim import moment
 
 from .base import Act, Button, ConsoleAdmin, page_of
+from .days import OpenFilter
 
 
 class ReviewForm(forms.Form):
@@ -42,13 +42,8 @@ def what_reviewing_does(use: EmergencyUse) -> Iterator[str]:
     yield _("You say once and for all whether it had to be. It leaves the dashboard.")
 
 
-class ReviewedFilter(admin.EmptyFieldListFilter):
-    """Says in the words of a review which are empty."""
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        words = (_("All"), _("To be reviewed"), _("Reviewed"))
-        for word, choice in zip(words, super().choices(changelist), strict=True):
-            yield {**choice, "display": word}
+class ReviewedFilter(OpenFilter):
+    words = (gettext_lazy("To be reviewed"), gettext_lazy("Reviewed"))
 
 
 @admin.register(EmergencyUse)
@@ -108,8 +103,8 @@ class EmergencyUseAdmin(ConsoleAdmin):
         return moment(use.review_by)
 
     @admin.display(description=gettext_lazy("Reviewed"))
-    def reviewed(self, use: EmergencyUse) -> SafeString | None:
-        return moment(use.reviewed_at) or None
+    def reviewed(self, use: EmergencyUse) -> str:
+        return moment(use.reviewed_at) or "–"
 
     def links(self, request: HttpRequest, row: Any) -> list[Button]:
         return [Button(_("Open the request"), page_of(row.request))]

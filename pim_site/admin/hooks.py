@@ -122,8 +122,8 @@ class HookAdmin(ServiceAdmin):
         return self.fields if obj else ["name", "url"]
 
     @admin.display(description=gettext_lazy("tested"), ordering="tested_at")
-    def tested(self, hook: Hook) -> str | None:
-        return moment(hook.tested_at) or None
+    def tested(self, hook: Hook) -> str:
+        return moment(hook.tested_at) or "–"
 
     @admin.display(description=gettext_lazy("secret made"), ordering="secret_made_at")
     def secret_made(self, hook: Hook) -> str:

@@ -63,7 +63,7 @@ def what_keeps(uses: Iterable[services.Use]) -> list[str]:
 @admin.register(Resource)
 class ResourceAdmin(ServiceAdmin):
     form = ResourceForm
-    list_display = ["label", "kind", "description"]
+    list_display = ["place", "kind", "description"]
     list_filter = ["kind"]
     search_fields = ["label", "name"]
     autocomplete_fields = ["parent"]
@@ -94,6 +94,10 @@ class ResourceAdmin(ServiceAdmin):
             is_the_end=True,
         ),
     )
+
+    @admin.display(description=gettext_lazy("Resource"), ordering="label")
+    def place(self, resource: Resource) -> str:
+        return str(resource)
 
     def owned(self, user: User) -> Q:
         return within(owned_scopes(user, now()), "path")

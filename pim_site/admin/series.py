@@ -23,6 +23,7 @@ from reviews.coming import Coming, coming
 from reviews.models import Definition, Instance, Stage
 
 from .base import Act, Button, Section, ServiceAdmin, actor_of, link, list_of
+from .days import OpenFilter
 from .forms import NotedReasonForm
 from .series_form import ADD_FIELDSETS, FIELDSETS, SeriesForm
 
@@ -47,11 +48,15 @@ def _is_running(series: Definition) -> bool:
     return series.instances.filter(state__in=services.defining.RUNNING).exists()
 
 
+class NextFilter(OpenFilter):
+    words = (gettext_lazy("Nothing planned"), gettext_lazy("Planned"))
+
+
 @admin.register(Definition)
 class DefinitionAdmin(ServiceAdmin):
     form = SeriesForm
-    list_display = ["name", "covers", "recurrence", "next_at", "no_answer", "applies_itself"]
-    list_filter = ["recurrence", "covers", ("next_at", admin.EmptyFieldListFilter)]
+    list_display = ["name", "covers", "recurrence", "next", "no_answer", "applies_itself"]
+    list_filter = ["recurrence", "covers", ("next_at", NextFilter)]
     search_fields = ["name", "description"]
     ordering = ["next_at", "name"]
     autocomplete_fields = ["roles", "groups", "scope", "told"]
@@ -79,6 +84,10 @@ class DefinitionAdmin(ServiceAdmin):
             danger=True,
         ),
     )
+
+    @admin.display(description=gettext_lazy("Next review"), ordering="next_at")
+    def next(self, series: Definition) -> str:
+        return moment(series.next_at) or "–"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Definition]:
         return super().get_queryset(request).prefetch_related("stages")

@@ -4,13 +4,15 @@ Times are aware datetimes and are shown in the active zone, which is always name
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from django import template
+from django.contrib.admin.views.main import ChangeList
 from django.utils import dateformat, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
@@ -35,6 +37,25 @@ def page_address(context: template.Context, number: int, name: str) -> str:
     query = context["request"].GET.copy()
     query[name] = str(number)
     return f"?{query.urlencode()}"
+
+
+@register.simple_tag
+def narrowings(listed: ChangeList) -> dict[str, Any]:
+    """What a list of the console is narrowed by, and the way to all of it, by a filter or by the link that led there.
+
+    `is_wrong` says that a form of its filters must be corrected.
+    """
+    forms = [spec.form for spec in listed.filter_specs if hasattr(spec, "form")]
+    words = [
+        f"{capfirst(str(spec.title))}: {choice['display']}"
+        for spec in listed.filter_specs
+        for choice in list(spec.choices(listed))[1:]  # the first one is everything
+        if choice["selected"]
+    ]
+    words += [f"{field.label}: {field.value()}" for form in forms for field in form.visible_fields() if field.value()]
+    asked = listed.get_filters_params()
+    everything = listed.get_query_string(remove=asked) if asked else ""
+    return {"by": words, "everything": everything, "is_wrong": any(form.errors for form in forms)}
 
 
 # What a stored state looks like (the end of a ``pim-dot--…`` class) and what it is called.

@@ -628,6 +628,7 @@ def test_approve_grants(client, asked, approver):
     assert ActiveAssignment.objects.in_force(now()).get().user == asked.user
     assert "Ada Approver approved" in page.text
     assert "Go on." in page.text
+    assert f"{asked.role} for {asked.user}</h1>" in page.text
 
 
 def test_approve_shorter(client, asked, approver):

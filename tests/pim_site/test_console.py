@@ -1,5 +1,9 @@
 """The console as each persona meets it. Who gets in where is the table of `tests/test_matrix.py`."""
 
+import re
+from datetime import UTC, datetime
+from html import unescape
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -7,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape, strip_tags
 
 from accounts.models import User
 from approvals.models import Decision
@@ -183,6 +188,56 @@ def populate(count):
         ResourceFactory()
         DeliveryFactory()
         IncidentFactory()
+
+
+def said_of(page):
+    """What the list says that it is narrowed by, in one line."""
+    found = re.search(r"<p>(Only a part is shown.*?)</p>", page.text, re.DOTALL)
+    return found and " ".join(unescape(strip_tags(found[1])).split())
+
+
+def test_list_says_what_it_is_narrowed_by(at_console, rows):
+    client = at_console("global_admin")
+    role, person = rows["role"], rows["user"]
+    actives, events = reverse("admin:assignments_activeassignment_changelist"), reverse("admin:audit_event_changelist")
+    narrowed = {
+        actives: None,
+        f"{actives}?q=words": None,
+        f"{actives}?how=activated&role__id__exact={role.pk}": f"How: Activated, Role: {role}",
+        f"{events}?subject_id={person.pk}": "",
+        f"{events}?person=Rita+Sail&outcome__exact=refused": "Outcome: Refused, Person: Rita Sail",
+    }
+    words = {link: None if by is None else f": {by}".removesuffix(": ") for link, by in narrowed.items()}
+    expected = {link: by if by is None else f"Only a part is shown{by}. Show everything" for link, by in words.items()}
+
+    assert {link: said_of(client.get(link)) for link in narrowed} == expected
+
+
+def test_filter_that_must_be_corrected_is_open(at_console):
+    client = at_console("global_admin")
+    panel = '<details data-filter-title="pim-filter"'
+
+    assert f"{panel}>" in client.get(reverse("admin:audit_event_changelist")).text
+    assert f"{panel} open>" in client.get(reverse("admin:audit_event_changelist"), {"since": "soon"}).text
+
+
+def test_page_that_only_shows_begins_with_the_name_and_has_no_buttons_of_a_form(at_console, rows):
+    client, row = at_console("global_admin"), rows["eligibleassignment"]
+    page = client.get(reverse("admin:assignments_eligibleassignment_change", args=[row.pk])).text
+    person = client.get(reverse("admin:accounts_user_change", args=[row.user_id])).text
+
+    assert f"<h1>{escape(row)}</h1>" in page
+    assert '<p class="pim-kind">Eligible assignment</p>' in page
+    assert ["submit-row" in shown for shown in (page, person)] == [False, True]
+
+
+def test_times_of_stock_fields_name_their_zone(at_console, rows):
+    client = at_console("global_admin")
+    Message.objects.update(sent_at=datetime(2026, 7, 2, 18, 40, tzinfo=UTC))
+    User.objects.update(time_zone="Europe/Berlin")
+    page = client.get(reverse("admin:notifications_message_change", args=[Message.objects.first().pk]))
+
+    assert "2 Jul 2026, 20:40 CEST" in page.text
 
 
 LISTS = [f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from audit.models import Event
+from pim_site.templatetags.pim import moment
 from reviews import services
 from reviews.models import Definition, Instance
 from reviews.rules import StageTerms
@@ -108,6 +110,14 @@ def test_series_in_use_is_shown_and_not_changed(console):
 
     assert console.get(of(Definition, "change", made)).status_code == 200
     assert console.post(of(Definition, "change", made), form()).status_code == 403
+
+
+def test_list_of_series_says_when_the_next_review_begins(console):
+    made = series(first_on=now().date() + timedelta(days=30))
+    services.discontinue(definition=series(), actor=None, justification="Replaced.")
+    page = console.get(of(Definition, "changelist"))
+
+    assert re.findall(r"field-next[^>]*>(.*?)</td>", page.text) == ["–", moment(made.next_at)]
 
 
 def test_form_makes_a_review_for_each_role(console):
