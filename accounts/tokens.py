@@ -39,9 +39,12 @@ class Scope(models.TextChoices):
     ACTIVATE = "activate", gettext_lazy("activate: ask for your roles, end them, cancel, extend and renew")
     APPROVE = "approve", gettext_lazy("approve: decide requests")
     ASSIGN = "assign", gettext_lazy("assign: make, change and remove assignments of others")
-    CONFIGURE = "configure", gettext_lazy("configure: people, groups, resources, roles and their settings")
+    CONFIGURE = (
+        "configure",
+        gettext_lazy("configure: people, groups, resources, roles and their settings; your mail, your sessions"),
+    )
     REVIEW = "review", gettext_lazy("review: answer in access reviews, define and run them; review emergency access")
-    AUDIT = "audit", gettext_lazy("audit: read the audit")
+    AUDIT = "audit", gettext_lazy("audit: read the audit, and where you are signed in")
 
 
 class TokenRefused(ValidationError):

@@ -15,6 +15,11 @@ from .models import ActiveAssignment, Assignment, people_reached
 
 # Lets somebody into the console, where they see what they own.
 OWNS = "assignments.own_something"
+# Any of these lets somebody make assignments of the kind.
+ASSIGNS = {
+    "eligible": ("assignments.assign_eligible", "assignments.assign_ordinary_eligible"),
+    "active": ("assignments.assign_active",),
+}
 RESOURCE_RIGHTS = frozenset({"roles.view_resource", "roles.add_resource", "roles.change_resource", "roles.add_role"})
 ROLE_RIGHTS = frozenset({"roles.view_role", "roles.change_role", "roles.view_rolesettings"})
 SETTINGS_RIGHTS = frozenset({"roles.view_rolesettings", "roles.change_rolesettings"})

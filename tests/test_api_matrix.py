@@ -28,6 +28,7 @@ from pim_site.api.several import SEVERAL
 from pim_site.models import RequestCounter
 from reviews import services as reviews
 from reviews.models import Answer, Asked, Item
+from roles.models import Role
 from roles.services import save_settings
 from tests.api import Program
 from tests.client import refusing_silently
@@ -65,6 +66,7 @@ OWNED = {
     "role_sets": "roleset",
     "audit_events": "event",
     "notifications": "message",
+    "sessions": "browser",
     "reviews": "review",
     "review_items": "item",
     "review_decisions": "answer",
@@ -74,6 +76,7 @@ OTHERS = {
     "hooks": "hook",
     "webhook_subscriptions": "subscription",
     "webhook_deliveries": "delivery",
+    "outbox": "message",
     "alerts": "alert",
     "incidents": "incident",
     "groups": "group",
@@ -108,6 +111,7 @@ IN_ANOTHER_STATE = {
     "hooks/{id}/enable": "disabled_hook",
     "webhook_subscriptions/{id}/enable": "disabled_subscription",
     "incidents/{id}/reopen": "dismissed",
+    "outbox/{id}/send_again": "given_up",
     "reviews/{id}/apply": "completed",
 }
 # What is no operation: the description, its page, and whatever else stands in an address.
@@ -173,6 +177,7 @@ class ApiCast(Cast):
         self.others["settings"] = settings_of_a_scope().pk
         self.others["subscription"] = SubscriptionFactory(url="https://hooks.example.org").pk
         self.others["dismissed"] = IncidentFactory(state="dismissed", dismissed_until=now() + timedelta(days=9)).pk
+        self.others["given_up"] = mail_to(self.somebody, state="failed").pk
         self.others["tokens_for"] = UserFactory(kind="service").pk
         self.tokens = {name: TokenFactory(user=self.people[name]).text for name in PEOPLE if name != "anonymous"}
         powerful = self.people["global_admin"]
@@ -183,7 +188,6 @@ class ApiCast(Cast):
 
     def records_of(self, person):
         answer = Answer.objects.filter(person=person).first()
-        plain = {"kind": "role_ended", "context": "{}", "state": "sent", "time_zone": "UTC", "language": "en"}
         long_ago = {"starts_at": now() - timedelta(days=60), "ends_at": now() - timedelta(days=5)}
         over = EligibleFactory(user=person, **long_ago)
         return {
@@ -193,7 +197,7 @@ class ApiCast(Cast):
             "event": record("session.ended", actor=person, target=person, subject=person).pk,
             "favourite": Favourite.objects.create(user=person, role=RoleFactory(), scope=root()).pk,
             "emergencyuse": EmergencyUseFactory(request__eligible_assignment=over).pk,
-            "message": Message.objects.create(to_address=person.email, user_id=person.pk, **plain).pk,
+            "message": mail_to(person, state="sent").pk,
             **({"item": answer.item_id, "answer": answer.pk} if answer else {}),
         }
 
@@ -221,6 +225,11 @@ class ApiCast(Cast):
         return code_of(app) if app and asker != "anonymous" else ""
 
 
+def mail_to(person, **facts):
+    plain = {"kind": "role_ended", "context": "{}", "time_zone": "UTC", "language": "en"}
+    return Message.objects.create(to_address=person.email, user_id=person.pk, **plain, **facts)
+
+
 def settings_of_a_scope():
     """Settings that can be taken back: those of the role itself stay."""
     role = RoleFactory()
@@ -246,12 +255,16 @@ def body(cast, asker, address, key):
     question = {"principal": str(key), "role": role, "scope": str(root().pk)}
     coded = {"code": cast.code_of(asker)}
     act = address.rpartition("/")[2]
+    if address == "sessions/end":
+        return {}
     if act in ("end", "disable", "enable", "approve", "deny", "cancel", "repair"):
         return REASON
     if address.startswith("requests "):
         return {"action": address.removeprefix("requests "), **REASON, **request_body(cast, address, key)}
     if address.startswith("requests/several "):
         return several_body(cast, address, key)
+    if address.endswith("/import"):
+        return {"csv": csv_of(cast, address.removesuffix("/import")), **REASON}
     if address.startswith("review"):
         return review_body(cast, address, key)
     return {
@@ -285,6 +298,13 @@ def body(cast, asker, address, key):
         },
         "tokens/{id}/rotate": coded,
     }.get(address, {})
+
+
+def csv_of(cast, rows):
+    role = Role.objects.select_related("resource").get(pk=cast.others["role"])
+    given = f"role,resource,user\n{role.name},{role.resource.label},{cast.somebody.username}\n"
+    people = "username,name,email\nnew,New,new@example.org\n"
+    return {"principals": people, "groups": "name\nNew\n"}.get(rows, given)
 
 
 def request_body(cast, address, key):
@@ -341,6 +361,7 @@ CHANGES = {
     "hooks/{id}": {"name": "Renamed", "url": "https://hooks.example.org"},
     "webhook_subscriptions/{id}": {"name": "Renamed"},
     "role_sets/{id}": {"name": "Renamed"},
+    "mail_preferences": {"daily_digest": True},
 }
 UNNOTED = MARKS | {RequestCounter._meta.db_table}
 

@@ -16,7 +16,7 @@ from .factors import (
 )
 from .groups import change_group, check_protection, create_group, drop_group, group_facts, joins, own_group
 from .people import change_person, create_person, issue_ticket, person_facts, withdraw_weak_tickets
-from .preferences import choose_digests
+from .preferences import choose_digests, digest_facts
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove, prove_each
 from .tokens import create_token, note_use, recognise, revoke_token, revoke_tokens_of, rotate_token, token_facts
@@ -36,6 +36,7 @@ __all__ = [
     "create_group",
     "create_person",
     "create_token",
+    "digest_facts",
     "drop_group",
     "end_session",
     "end_sessions",

@@ -15,15 +15,11 @@ from approvals.services.changing import change_facts
 from approvals.services.changing import update as change_dates
 from approvals.terms_forms import DatesForm, EndEachForm, ExtendForm, UpdateForm
 from assignments.models import AnyAssignment, Assignment, EligibleAssignment, members_of
+from assignments.ownership import ASSIGNS
 from assignments.rules import can_renew
 
 from .base import Act
 from .forms import RemovalForm
-
-ASSIGN = {
-    "eligible": ("assignments.assign_eligible", "assignments.assign_ordinary_eligible"),
-    "active": ("assignments.assign_active",),
-}
 
 
 def is_open(row: Assignment, at: datetime) -> bool:
@@ -89,7 +85,7 @@ def changed(action: str) -> Callable[..., str]:
 
 def date_acts(kind: str) -> tuple[Act, ...]:
     """Return the acts that give an assignment of this kind other dates."""
-    common: dict[str, Any] = {"permissions": ASSIGN[kind], "asks_of_row": True}
+    common: dict[str, Any] = {"permissions": ASSIGNS[kind], "asks_of_row": True}
     return (
         Act(
             slug="update",
@@ -170,7 +166,7 @@ ACTIVE_ACTS = (
     Act(
         slug="make-eligible",
         label=gettext_lazy("Make eligible instead"),
-        permissions=ASSIGN["eligible"][:1],
+        permissions=ASSIGNS["eligible"][:1],
         offered=lambda row, at: not row.is_activated and is_open(row, at),
         says=what_making_eligible_does,
         does=lambda row, **facts: services.make_eligible(active=row, **facts),

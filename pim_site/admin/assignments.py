@@ -30,14 +30,14 @@ from approvals.models import Request, RequestQuerySet
 from approvals.services.assigning import assign_facts
 from approvals.terms_forms import TermsForm
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
-from assignments.ownership import OWNS, owned_groups, owned_scopes, within
+from assignments.ownership import ASSIGNS, OWNS, owned_groups, owned_scopes, within
 from assignments.rules import EXTEND_WINDOW, Terms
 from audit.services import refusal_code
 from pim_site.templatetags.pim import day, dot, moment
 from pim_site.weekly import made_permanent
 from roles.models import RoleSettings
 
-from .assignment_acts import ACTIVE_ACTS, ASSIGN, ELIGIBLE_ACTS, who_is_told
+from .assignment_acts import ACTIVE_ACTS, ELIGIBLE_ACTS, who_is_told
 from .base import Button, ConsoleAdmin, Section, actor_of, link, list_of, messages_of, page_of
 from .days import DaysFilter
 from .forms import MOST_HOLDERS, TargetForm, add_refusal
@@ -357,8 +357,7 @@ class AssignmentAdmin(ConsoleAdmin):
 class EligibleAdmin(ImportsRows, AssignmentAdmin):
     imports = "eligible"
     kind = "eligible"
-    assign_permissions = ASSIGN["eligible"]
-    import_permissions = assign_permissions
+    assign_permissions = ASSIGNS["eligible"]
     assign_label = gettext_lazy("Assign eligible")
     assigned_words = gettext_lazy("%(user)s is made eligible for %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "start_day", "end_day"]
@@ -380,8 +379,7 @@ class EligibleAdmin(ImportsRows, AssignmentAdmin):
 class ActiveAdmin(ImportsRows, AssignmentAdmin):
     imports = "active"
     kind = "active"
-    assign_permissions = ASSIGN["active"]
-    import_permissions = assign_permissions
+    assign_permissions = ASSIGNS["active"]
     assign_label = gettext_lazy("Assign active")
     assigned_words = gettext_lazy("%(user)s is assigned %(role)s.")
     list_display = ["holder_name", "of_role", "scope", "state_word", "how", "start_day", "end_day"]

@@ -72,7 +72,6 @@ def what_deleting_does(group: Group) -> Iterator[str]:
 class GroupAdmin(ImportsRows, AssignsMany, ServiceAdmin):
     holds = "group"
     imports = "groups"
-    import_permissions = ("accounts.add_group",)
     form = GroupForm
     list_display = ["name", "is_protected", "people", "description"]
     list_filter = ["is_protected"]

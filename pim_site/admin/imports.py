@@ -10,18 +10,14 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.rules import NotAllowed
 from pim_site.ascode.document import FileRefused
 from pim_site.ascode.reading import Document
 from pim_site.imports.packing import packed, unpacked
-from pim_site.imports.rows import COLUMNS, HELP, LARGEST_FILE, example, read
+from pim_site.imports.rows import COLUMNS, HELP, LARGEST_FILE, SHOWN, check_import, example, may_import, read
 from pim_site.imports.services import import_rows, plan_rows
 
 from .base import Button, ConsoleAdmin, actor_of, list_of
 from .forms import ReasonForm
-
-# More lines than this say nothing to a reader; all of them are carried out.
-SHOWN = 500
 
 
 class FileForm(ReasonForm):
@@ -41,10 +37,9 @@ class PackedForm(ReasonForm):
 
 
 class ImportsRows(ConsoleAdmin):
-    """A list that a CSV file adds to. `imports` is the kind of its rows; any of the permissions opens the page."""
+    """A list that a CSV file adds to. `imports` is the kind of its rows."""
 
     imports: ClassVar[str]
-    import_permissions: ClassVar[tuple[str, ...]]
 
     def get_urls(self) -> list[URLPattern]:
         pages = [
@@ -53,24 +48,19 @@ class ImportsRows(ConsoleAdmin):
         ]
         return [*pages, *super().get_urls()]
 
-    def may_import(self, request: HttpRequest) -> bool:
-        return bool(actor_of(request).get_all_permissions().intersection(self.import_permissions))
-
     def list_buttons(self, request: HttpRequest) -> list[Button]:
         buttons = super().list_buttons(request)
         url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_import")
-        return [*buttons, Button(_("Import CSV"), url)] if self.may_import(request) else buttons
+        return [*buttons, Button(_("Import CSV"), url)] if may_import(actor_of(request), self.imports) else buttons
 
     def example_view(self, request: HttpRequest) -> HttpResponse:
-        if not self.may_import(request):
-            raise NotAllowed
+        check_import(actor_of(request), self.imports)
         headers = {"Content-Disposition": f'attachment; filename="{self.imports}.csv"'}
         return HttpResponse(example(self.imports), content_type="text/csv; charset=utf-8", headers=headers)
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for a file; show what it would do; do it. What was shown is judged again when it is done."""
-        if not self.may_import(request):
-            raise NotAllowed
+        check_import(actor_of(request), self.imports)
         confirmed, data = "packed" in request.POST, request.POST if request.method == "POST" else None
         form: Any = PackedForm(data) if confirmed else FileForm(data, request.FILES or None)
         context: dict[str, Any] = {"columns": COLUMNS[self.imports], "help": HELP[self.imports]}

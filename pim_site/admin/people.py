@@ -115,7 +115,6 @@ class PersonForm(ServiceForm):
 class PersonAdmin(ImportsRows, AssignsMany, ServiceAdmin):
     holds = "user"
     imports = "people"
-    import_permissions = ("accounts.add_user",)
     form = PersonForm
     list_display = ["display_name", "username", "email", "kind", "enabled", "manager", "signed_in"]
     list_filter = ["is_active", "kind", "is_emergency_access"]

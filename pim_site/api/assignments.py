@@ -9,11 +9,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
+from accounts.tokens import Scope
 from assignments.models import ActiveAssignment, EligibleAssignment
 
 from . import sight
-from .base import Rows
 from .fields import Moment, Reference
+from .imports import ImportsRows
 from .lists import RowFilter, YesNo
 from .principals import GroupSummary, Summary
 from .roles import ResourceSummary, RoleSummary
@@ -86,9 +87,11 @@ class ActiveFilter(AssignmentFilter):
         fields = ["principal", "group", "role", "scope", "state", "eligible_assignment", "activated"]
 
 
-class EligibleAssignments(Rows):
+class EligibleAssignments(ImportsRows):
     """What somebody may activate; without the right to see all, what reaches oneself, also through groups."""
 
+    imports = "eligible"
+    scopes = {"import_rows": Scope.ASSIGN}
     serializer_class = EligibleOut
     filterset_class = EligibleFilter
     ordering_fields = ["starts_at", "created_at"]
@@ -98,9 +101,11 @@ class EligibleAssignments(Rows):
         return sight.eligible(user)
 
 
-class ActiveAssignments(Rows):
+class ActiveAssignments(ImportsRows):
     """What somebody holds; without the right to see all, what reaches oneself, also through groups."""
 
+    imports = "active"
+    scopes = {"import_rows": Scope.ASSIGN}
     serializer_class = ActiveOut
     filterset_class = ActiveFilter
     ordering_fields = ["starts_at", "created_at"]

@@ -18,8 +18,8 @@ from assignments.services import delete_group, disable_person, enable_person, up
 from roles.services import govern_group
 
 from . import sight
-from .base import Rows
 from .fields import Input, Moment, Named, Reference, Text
+from .imports import ImportsRows
 from .lists import RowFilter
 from .schema import CHANGES, JUSTIFIED
 
@@ -67,9 +67,10 @@ class PrincipalFilter(RowFilter):
         fields = ["kind", "username", "email", "is_active"]
 
 
-class Principals(Rows):
+class Principals(ImportsRows):
     """People and service accounts: all of them with the right to see people, otherwise oneself."""
 
+    imports = "people"
     serializer_class = PrincipalOut
     filterset_class = PrincipalFilter
     ordering_fields = ["display_name", "username", "created_at"]
@@ -136,9 +137,10 @@ class GroupFilter(RowFilter):
         fields = ["name", "is_protected", "member"]
 
 
-class Groups(Rows):
+class Groups(ImportsRows):
     """Groups: all of them with the right to see groups, otherwise those that one is in or owns."""
 
+    imports = "groups"
     serializer_class = GroupOut
     filterset_class = GroupFilter
     ordering_fields = ["name"]

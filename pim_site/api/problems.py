@@ -19,6 +19,8 @@ from rest_framework.response import Response
 from accounts.rules import ChangedMeanwhile, StepUpRefused
 from audit.context import current
 from audit.services import refusal_code
+from pim_site.ascode.document import FileRefused
+from pim_site.imports.rows import SHOWN
 
 MEDIA_TYPE = "application/problem+json"
 # Refusals that come from how things are at the moment; the same request may be taken later.
@@ -85,6 +87,8 @@ def on_exception(exception: Exception, context: dict[str, Any]) -> Response | No
 
 
 def _described(exception: Exception) -> tuple[int, str, str, list[dict[str, str]]] | None:
+    if isinstance(exception, FileRefused):
+        return 422, "file_refused", _("Nothing of the file was put in force."), list(_errors_of_file(exception))
     if isinstance(exception, ValidationError):
         code = "name_taken" if refusal_code(exception) == "unique" else refusal_code(exception)
         return status_of(exception, code), code, " ".join(exception.messages), list(_errors_of_refusal(exception))
@@ -136,6 +140,13 @@ def _errors_of_refusal(refusal: ValidationError) -> Iterator[dict[str, str]]:
         name = "" if field == NON_FIELD_ERRORS else field
         for error in errors:
             yield {"field": name, "code": error.code or "invalid", "detail": " ".join(error.messages)}
+
+
+def _errors_of_file(refusal: FileRefused) -> Iterator[dict[str, str]]:
+    """Yield what is wrong with each of its lines by its number: "csv.3"."""
+    for fault in refusal.faults[:SHOWN]:
+        name = f"csv.{fault.line}" if fault.line else "csv"
+        yield {"field": name, "code": "file_refused", "detail": fault.text}
 
 
 def _flat(details: Any, path: str = "") -> Iterator[dict[str, str]]:

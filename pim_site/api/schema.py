@@ -13,7 +13,18 @@ from accounts.tokens import Scope
 from .lists import EXPANDING, expandable
 
 # Actions of a view that change something.
-CHANGES = ("create", "partial_update", "destroy", "disable", "enable", "govern", "move", "renew_secret", "send_again")
+CHANGES = (
+    "create",
+    "partial_update",
+    "destroy",
+    "disable",
+    "enable",
+    "govern",
+    "import_rows",
+    "move",
+    "renew_secret",
+    "send_again",
+)
 _REASON = {"type": "string", "minLength": 1, "maxLength": 2000}
 JUSTIFIED = [OpenApiParameter("justification", _REASON, required=True, description="Why: kept in the audit.")]
 PROBLEM: dict[str, Any] = {

@@ -11,6 +11,7 @@ from alerts.models import Alert, Incident
 from approvals.models import EmergencyUse, Request
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
 from assignments.ownership import OWNS, owned_groups, owned_scopes, within
+from notifications.models import Message
 from reviews.models import Answer, Definition, Instance, Item
 from reviews.services.defining import OF_STAGE
 from roles.hooks import Hook
@@ -123,6 +124,10 @@ def _assignments(model: Any, user: User) -> Any:
         its_two = ~Q(role__group_part="") & Q(role__resource__group__in=owned_groups(user, at))
         seen |= within(owned_scopes(user, at), "scope__path") | its_two
     return rows.filter(seen)
+
+
+def messages(user: User) -> QuerySet[Message]:
+    return Message.objects.all() if user.has_perm("notifications.view_message") else Message.objects.none()
 
 
 def subscriptions(user: User) -> QuerySet[Subscription]:

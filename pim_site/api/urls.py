@@ -12,6 +12,8 @@ from .delegations import Delegations
 from .emergencies import EmergencyUses
 from .hooks import Hooks
 from .keeping import Favourites, RoleSets
+from .oneself import MailPreferences, Sessions
+from .outbox import Outbox
 from .principals import Groups, Principals
 from .records import AuditEvents, Notifications
 from .requests import Approvals, Requests
@@ -23,8 +25,11 @@ from .webhooks import Deliveries, Subscriptions
 
 app_name = "api"
 LIST, ONE = {"get": "list"}, {"get": "retrieve"}
-SERIES: dict[str, Any] = {"basename": "review_definitions", "detail": False}
-SEVERAL: dict[str, Any] = {"basename": "requests", "detail": False}
+MINE: dict[str, Any] = {
+    "actions": {"get": "show", "patch": "partial_update"},
+    "basename": "mail_preferences",
+    "detail": False,
+}
 MAKE, EDIT, DELETE = {"post": "create"}, {"patch": "partial_update"}, {"delete": "destroy"}
 
 
@@ -46,20 +51,30 @@ def look(name: str, view: Any, what: str) -> Any:
     return path(f"{name}/<uuid:pk>/{what}", there, name=f"{name}-{what}")
 
 
+def whole(name: str, view: Any, act: str, at: str = "") -> Any:
+    """Return the address of something that is done to all of the rows, or adds to them."""
+    there = view.as_view({"post": act}, basename=name, detail=False)
+    return path(f"{name}/{at or act}", there, name=f"{name}-{at or act}")
+
+
 urlpatterns = [
     path("access/check", access_check, name="access-check"),
     path("access/mine", Access.as_view({"get": "mine"}, basename="access", detail=False), name="access-mine"),
     path("access/of/<uuid:pk>", Access.as_view({"get": "of"}, basename="access", detail=True), name="access-of"),
     *rows("principals", Principals, LIST | MAKE, ONE | EDIT, "disable", "enable"),
+    whole("principals", Principals, "import_rows", at="import"),
     *rows("groups", Groups, LIST | MAKE, ONE | EDIT | DELETE, "govern"),
+    whole("groups", Groups, "import_rows", at="import"),
     *rows("resources", Resources, LIST | MAKE, ONE | EDIT | DELETE, "move"),
     *rows("roles", Roles, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("role_settings", Settings, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("hooks", Hooks, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret", "test"),
     *rows("eligible_assignments", EligibleAssignments, LIST, ONE),
+    whole("eligible_assignments", EligibleAssignments, "import_rows", at="import"),
     *rows("active_assignments", ActiveAssignments, LIST, ONE),
+    whole("active_assignments", ActiveAssignments, "import_rows", at="import"),
     *rows("requests", Requests, LIST | MAKE, ONE, "cancel", "claim", "release", "approve", "deny", "grant"),
-    path("requests/several", Requests.as_view({"post": "several"}, **SEVERAL), name="requests-several"),
+    whole("requests", Requests, "several"),
     *rows("approvals", Approvals, LIST | MAKE, {}),
     *rows("emergency_uses", EmergencyUses, LIST | MAKE, ONE, "review"),
     *rows("delegations", Delegations, LIST | MAKE, ONE, "end", key="int"),
@@ -67,16 +82,20 @@ urlpatterns = [
     *rows("role_sets", RoleSets, LIST | MAKE, ONE | EDIT | DELETE),
     *rows("audit_events", AuditEvents, LIST, ONE, key="int"),
     *rows("notifications", Notifications, LIST, ONE),
+    *rows("outbox", Outbox, LIST, ONE, "send_again"),
     *rows("webhook_subscriptions", Subscriptions, LIST | MAKE, ONE | EDIT, "disable", "enable", "renew_secret"),
     *rows("webhook_deliveries", Deliveries, LIST, ONE, "send_again"),
     *rows("review_definitions", Definitions, LIST | MAKE, ONE | EDIT, "start", "discontinue"),
-    path("review_definitions/apart", Definitions.as_view({"post": "apart"}, **SERIES), name="review_definitions-apart"),
+    whole("review_definitions", Definitions, "apart"),
     *rows("reviews", Reviews, LIST, ONE, "stop", "clear", "remind", "reassign", "apply"),
     *(look("reviews", Reviews, what) for what in ("progress", "results", "evidence")),
     *rows("review_items", Items, LIST, ONE, "decide", "undo"),
     *rows("review_decisions", Decisions, LIST | MAKE, ONE, key="int"),
     *rows("alerts", Alerts, LIST, ONE | EDIT, "scan", key="slug"),
     *rows("incidents", Incidents, LIST, ONE, "dismiss", "reopen", "repair"),
+    path("mail_preferences", MailPreferences.as_view(**MINE), name="mail_preferences"),
+    *rows("sessions", Sessions, LIST, ONE | DELETE),
+    whole("sessions", Sessions, "end"),
     *rows("tokens", Tokens, LIST | MAKE, ONE | DELETE, "rotate"),
     path("schema", pages.schema, name="schema"),
     path("reference", pages.reference, name="reference"),

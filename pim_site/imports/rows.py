@@ -8,6 +8,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.models import User
+from accounts.rules import NotAllowed
+from assignments.ownership import ASSIGNS
 from pim_site.ascode.contents import SECTIONS
 from pim_site.ascode.document import Fault, FileRefused
 from pim_site.ascode.reading import Document, Row, doubled
@@ -16,6 +19,8 @@ from pim_site.ascode.shapes import REQUIRED, Many, Unreadable
 MOST_ROWS = 50_000
 LARGEST_FILE = 10 * 1024 * 1024  # bytes
 BETWEEN_NAMES = ";"
+# More changes than this say nothing to a reader; all of them are carried out.
+SHOWN = 500
 
 # The columns of each kind; those of an entry that the console has acts for (enabling, emergency access) are left out.
 COLUMNS = {
@@ -24,6 +29,8 @@ COLUMNS = {
     "eligible": ("role", "resource", "scope", "user", "group", "starts_at", "ends_at"),
     "active": ("role", "resource", "scope", "user", "group", "starts_at", "ends_at"),
 }
+# Any of these, everywhere, opens the way to a file of the kind; each of its rows is judged by itself.
+PERMISSIONS = {"people": ("accounts.add_user",), "groups": ("accounts.add_group",), **ASSIGNS}
 EXAMPLES = {
     "people": [
         ["mara.lindt", "Mara Lindt", "mara.lindt@example.org", "person", "", "Europe/Berlin"],
@@ -47,6 +54,16 @@ HELP = {
     ),
     "active": gettext_lazy("The scope is left empty for the role's own resource, the end for a permanent assignment."),
 }
+
+
+def may_import(user: User, kind: str) -> bool:
+    return any(user.has_perm(permission) for permission in PERMISSIONS[kind])
+
+
+def check_import(user: User, kind: str) -> None:
+    """Raises NotAllowed: they may do nothing that a file of this kind says."""
+    if not may_import(user, kind):
+        raise NotAllowed
 
 
 def example(kind: str) -> str:

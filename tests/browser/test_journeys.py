@@ -29,6 +29,7 @@ def follow(page, demo, directory):
     shim.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m pim_cli "$@"\n')
     shim.chmod(0o700)
     tokens = {"TOKEN": "requester", "APPROVER_TOKEN": "second_approver", "REVIEWER_TOKEN": "approver"}
+    tokens["ADMIN_TOKEN"] = "role_admin"
     environment = {name: demo.people[person]["token"] for name, person in tokens.items()}
     environment |= {"CODE": demo.code("requester"), "HOME": str(directory), "PATH": f"{directory}:{os.environ['PATH']}"}
     script = commands(page, demo.address)

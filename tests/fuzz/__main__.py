@@ -40,7 +40,16 @@ UNDESCRIBED = {"GET /api/v1/schema", "GET /api/v1/reference"}
 # Those whose rows have ids that questions name.
 COLLECTIONS = (
     *("principals", "groups", "resources", "roles", "role_settings", "eligible_assignments", "active_assignments"),
-    *("requests", "approvals", "notifications", "tokens", "audit_events", "webhook_subscriptions"),
+    *(
+        "requests",
+        "approvals",
+        "notifications",
+        "outbox",
+        "sessions",
+        "tokens",
+        "audit_events",
+        "webhook_subscriptions",
+    ),
     *(
         "hooks",
         "delegations",

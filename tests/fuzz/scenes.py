@@ -160,6 +160,28 @@ def take_settings(case, stage):
     edit(case, stage, f"role_settings/{made['id']}")
 
 
+# --- many at once, from CSV -------------------------------------------------------------------------------------
+
+
+@scene("principals_import_rows")
+def import_people(case, stage):
+    name = stage.name().replace(" ", "-").lower()
+    say(case, csv=f"username,name,email\n{name},{name},{name}@example.org\n")
+
+
+@scene("groups_import_rows")
+def import_groups(case, stage):
+    say(case, csv=f"name\n{stage.name()}\n{stage.name()}\n")
+
+
+@scene("eligible_assignments_import_rows", "active_assignments_import_rows")
+def import_assignments(case, stage):
+    role = stage.ask(KEEPER, "GET", f"roles/{stage.open_role}")["name"]
+    scope = stage.ask(KEEPER, "GET", f"resources/{stage.place()}")["label"]
+    holder = stage.username_of(stage.person())
+    say(case, csv=f"role,resource,scope,user,ends_at\n{role},/,{scope},{holder},{moment(days=60)}\n")
+
+
 # --- requests ---------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +362,22 @@ def edit_set(case, stage):
 @scene("role_sets_destroy")
 def forget_set(case, stage):
     about(case, stage.role_set())
+
+
+@scene("mail_preferences_partial_update")
+def choose_mail(case, stage):
+    stage.mine("mail_preferences")
+    case.headers["If-Match"] = stage.choose.choice([stage.etag, "*"])
+
+
+@scene("sessions_retrieve", "sessions_destroy")
+def about_session(case, stage):
+    about(case, stage.signed_in())
+
+
+@scene("sessions_end")
+def sign_out_everywhere(case, stage):
+    stage.signed_in()
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------

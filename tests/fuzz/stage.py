@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, address, people, persona, receiver):
         self.given = [address, people, persona, receiver]
         self.receiver = receiver  # the address of a program that takes messages
-        self.address, self.persona = f"{address}/api/v1/", persona
+        self.site, self.address, self.persona = address, f"{address}/api/v1/", persona
         self.people = json.loads(Path(people).read_text())
         self.session, self.choose = requests.Session(), random.Random(persona)
         self.session.headers["Connection"] = "close"  # one that is kept may end just when it is used again
@@ -180,6 +180,18 @@ class Stage:
         """The id of a set of the persona's own."""
         body = {"name": self.name(), "eligible_assignments": [self.assigned()]}
         return self.ask(self.persona, "POST", "role_sets", body)["id"]
+
+    def signed_in(self):
+        """The id of a session of the persona; who is signed in nowhere signs in."""
+        if not self.mine("sessions")["results"]:
+            person, browser = self.people[self.persona], requests.Session()
+            browser.headers["Connection"] = "close"
+            typed = {"identifier": person["username"], "password": person["password"]}
+            for path, data in (("/sign-in/", typed), ("/sign-in/code/", {"code": self.code()})):
+                browser.get(self.site + path, timeout=60)
+                token = {"csrfmiddlewaretoken": browser.cookies["pim-csrf"]}
+                browser.post(self.site + path, data=data | token, timeout=60)
+        return self.one_of(self.mine("sessions")["results"])["id"]
 
     # --- others ---------------------------------------------------------------------------------------------------
 

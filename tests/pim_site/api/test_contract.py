@@ -15,13 +15,17 @@ from accounts.models import User
 from accounts.services import recognise
 from accounts.tokens import Scope
 from alerts.models import Alert
+from assignments.models import EligibleAssignment
+from notifications.models import Message
 from pim_site.api import alerts as api_alerts
 from pim_site.api import (
     asking,
     delegations,
     emergencies,
     hooks,
+    imports,
     keeping,
+    oneself,
     principals,
     requests,
     review_series,
@@ -210,6 +214,11 @@ FORMS = {
     "POST favourites": (keeping.FavouriteIn, keeping.Favourite),
     "POST role_sets": (keeping.RoleSetIn, keeping.RoleSet),
     "PATCH role_sets/{set}": (keeping.RoleSetNameIn, keeping.RoleSet),
+    "POST principals/import": (imports.ImportIn, principals.User),
+    "POST eligible_assignments/import": (imports.ImportIn, EligibleAssignment),
+    "PATCH mail_preferences": (oneself.MailPreferencesIn, principals.User),
+    "POST sessions/end": (requests.Nothing, oneself.BrowserSession),
+    "POST outbox/{message}/send_again": (requests.Nothing, Message),
     "POST tokens": (tokens.TokenIn, tokens.ApiToken),
     "POST requests/{request}/cancel": (requests.CancelIn, requests.Request),
     "POST requests/{request}/approve": (requests.ApproveIn, requests.Request),
@@ -250,6 +259,7 @@ def test_no_body_takes_a_column_that_it_does_not_declare(admin, asker):
         "delegation": DelegationFactory().pk,
         "subscription": SubscriptionFactory().pk,
         "set": keeping.RoleSet.objects.create(user=asker, name="Incident").pk,
+        "message": Message.objects.create(kind="digest", context="{}", to_address="a@example.org").pk,
         **review_of_an_access(),
     }
     taken = []

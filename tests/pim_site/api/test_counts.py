@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from django.utils.timezone import now
 
+from accounts.services import note_sign_in
 from alerts.models import Alert
 from approvals.favourites import Favourite, RoleSet, RoleSetEntry
 from notifications.models import Message
@@ -105,6 +106,8 @@ ROWS = {
     "review_decisions": answered_review,
     "alerts": lambda asker: Alert.objects.exists(),
     "incidents": lambda asker: IncidentFactory(),
+    "outbox": mail,
+    "sessions": lambda asker: note_sign_in(user=asker, session=str(uuid4()), method="totp"),
     "tokens": lambda asker: TokenFactory(user=asker),
     "favourites": lambda asker: Favourite.objects.create(user=asker, role=RoleFactory(), scope=root()),
     "role_sets": role_set,

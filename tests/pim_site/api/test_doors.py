@@ -21,9 +21,12 @@ PAGES = ("views.py", "*_views.py", "views/*.py", "several.py", "admin.py")
 
 # What a page calls, by the room of the service: the operation of the API that calls the same.
 DOORS = {
+    "accounts.choose_digests": "PATCH mail_preferences",
     "accounts.create_group": "POST groups",
     "accounts.create_person": "POST principals",
     "accounts.create_token": "POST tokens",
+    "accounts.end_session": "DELETE sessions/{id}",
+    "accounts.end_sessions": "POST sessions/end",
     "accounts.revoke_token": "DELETE tokens/{id}",
     "accounts.rotate_token": "POST tokens/{id}/rotate",
     "alerts.configure": "PATCH alerts/{id}",
@@ -66,6 +69,9 @@ DOORS = {
     "assignments.enable_person": "POST principals/{id}/enable",
     "assignments.update_group": "PATCH groups/{id}",
     "assignments.update_person": "PATCH principals/{id}",
+    "pim_site.imports.import_rows": "POST eligible_assignments/import",
+    "pim_site.imports.plan_rows": "POST eligible_assignments/import",
+    "pim_site.requeue_message": "POST outbox/{id}/send_again",
     "reviews.answer": "POST review_items/{id}/decide",
     "reviews.change": "PATCH review_definitions/{id}",
     "reviews.clear": "POST reviews/{id}/clear",
@@ -101,24 +107,25 @@ DOORS = {
     "webhooks.update_subscription": "PATCH webhook_subscriptions/{id}",
 }
 
-FACTORS = "a token must not change what proves who its owner is"
-WORKER = "the worker does it by itself"
-OPERATOR = "a command of whoever runs the server"
+FACTORS = (
+    "a token proves nothing, and whoever holds it is believed: if it could add, remove or renew what does prove, "
+    "one that leaked would bring its own second factor to every role that asks for one"
+)
+TICKET = (
+    "the link lets whoever reads it choose a person's password and first factor: answered to a token, it would make "
+    "each person whom the token's owner may enrol into somebody whom its thief can be"
+)
+WORKER = "the worker does it by itself when its time has come: nobody asks for it on a page either"
+OPERATOR = "a command of whoever runs the server, with keys or files of that machine: no page has it either"
 WITHOUT = {
     "accounts.add_app": FACTORS,
     "accounts.add_passkey": FACTORS,
     "accounts.change_password": FACTORS,
-    "accounts.end_session": FACTORS,
-    "accounts.end_sessions": FACTORS,
     "accounts.enrol": FACTORS,
     "accounts.remove_factor": FACTORS,
     "accounts.rename_passkey": FACTORS,
     "accounts.renew_recovery_codes": FACTORS,
-    "assignments.issue_enrolment": "the link makes whoever has it somebody else: it is shown to one person, once",
-    "accounts.choose_digests": "a person's own wish about their mail",
-    "pim_site.imports.import_rows": "a program makes each row by itself, with an Idempotency-Key",
-    "pim_site.imports.plan_rows": "as import_rows",
-    "pim_site.requeue_message": "the outbox is the console's; here everybody sees the mails to themselves",
+    "assignments.issue_enrolment": TICKET,
     "approvals.escalate": WORKER,
     "approvals.hear": WORKER,
     "approvals.lapse": WORKER,
