@@ -57,7 +57,7 @@ def eligible_activate(request: SignedInRequest, pk: UUID) -> HttpResponse:
         "eligible": eligible,
         "settings": settings[0],
         "emergency": allows_emergency(settings[0], request.user),
-        **_in_the_way(eligible, form, request.user, at),
+        **_in_the_way(eligible, request.user, at),
     }
     return render(request, "approvals/eligible_activate.html", context)
 
@@ -97,14 +97,14 @@ def _activated(request: SignedInRequest, form: ActivationForm) -> Request:
     return services.activate(actor=request.user, proof=proof, session=request.session["binding"], **asked)
 
 
-def _in_the_way(eligible: EligibleAssignment, form: ActivationForm, user: User, at: datetime) -> dict[str, Any]:
-    """What the page says instead of a form that could only be refused."""
+def _in_the_way(eligible: EligibleAssignment, user: User, at: datetime) -> dict[str, Any]:
+    """What the page says instead of a form that could only be refused, or above it where a place beneath is left."""
     held = ActiveAssignment.objects.lasting(at).reaching(user, at)
     active = held.filter(role=eligible.role, scope=eligible.scope)
     pending = Request.objects.undecided().filter(user=user, eligible_assignment=eligible, expires_at__gt=at)
     return {
         "state": eligible.state(at),
-        "active": active.first() if "scope" not in form.fields else None,
+        "active": active.first(),
         "pending": pending.first(),
     }
 

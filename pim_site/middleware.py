@@ -13,7 +13,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, resolve_url
 from django.urls import resolve, reverse
 from django.utils import timezone
 
@@ -149,7 +149,7 @@ def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     """To the sign-in page, and back here afterwards where that can be: a form is not sent a second time."""
     if request.method in ("GET", "HEAD"):
         return redirect_to_login(request.get_full_path())
-    return redirect(settings.LOGIN_URL)
+    return redirect(f"{resolve_url(settings.LOGIN_URL)}?unsaved")
 
 
 class SignInMiddleware(LoginRequiredMiddleware):

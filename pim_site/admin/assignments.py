@@ -27,7 +27,7 @@ from accounts.rules import NotAllowed, StepUpRefused, intent_digest
 from approvals import services
 from approvals.looking_back import within_context
 from approvals.models import Request, RequestQuerySet
-from approvals.services.assigning import assign_facts
+from approvals.services.assigning import assign_facts, require_assigner
 from approvals.terms_forms import TermsForm
 from assignments.models import ActiveAssignment, Assignment, EligibleAssignment
 from assignments.ownership import ASSIGNS, OWNS, owned_groups, owned_scopes, within
@@ -282,7 +282,18 @@ class AssignmentAdmin(ConsoleAdmin):
         place = {name: target.cleaned_data[name] for name in ("role", "scope")}
         if not may(user, *self.assign_permissions, at=EligibleAssignment(**place)):
             raise NotAllowed
+        # Said before the terms are filled in; terms that are sent all the same are refused, which the audit notes.
+        if request.method == "GET" and not self._may_give(user, place):
+            target.add_error("role", _("Your roles in force do not let you assign a privileged role."))
+            return self.shown(request, "admin/assign_target.html", self.assign_label, form=target)
         return self._terms_view(request, target.cleaned_data["holders"], place)
+
+    def _may_give(self, user: User, place: dict[str, Any]) -> bool:
+        try:
+            require_assigner(user, **place, eligible=self.kind == "eligible")
+        except NotAllowed:
+            return False
+        return True
 
     def _terms_view(self, request: HttpRequest, holders: list[User | Group], place: dict[str, Any]) -> HttpResponse:
         settings = RoleSettings.objects.applying_to(place["role"], place["scope"])[0]

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pim_site.settings")
@@ -16,6 +17,8 @@ making = multiprocessing.get_context("fork").Process(target=call_command, args=(
 making.start()
 
 from pim_site.wsgi import application  # noqa: E402 (meanwhile)
+
+settings.DEBUG = False  # from here on: what is not there, or goes wrong, looks as it does on a real site
 
 making.join()
 if making.exitcode:

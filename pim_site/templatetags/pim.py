@@ -171,7 +171,7 @@ def dot(state: str, label: str | Promise | None = None) -> SafeString:
 
 def toned(tone: str, text: str | Promise) -> SafeString:
     """A dot and words, for states that have words of their own at each place."""
-    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, text)
+    return format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, capfirst(str(text)))
 
 
 @register.filter

@@ -72,6 +72,13 @@ def test_password_leads_to_the_code(client, app, identifier):
     assert not is_in(client)
 
 
+def test_form_sent_without_a_session_is_said_to_be_lost(client):
+    sent = client.post("/security/password/", {"new_password1": "x"})
+    said = ["Nothing was saved." in client.get(path).text for path in (sent.url, SIGN_IN)]
+
+    assert (sent.url, said) == (f"{SIGN_IN}?unsaved", [True, False])
+
+
 def test_password_alone_opens_no_page(client, app):
     give_password(client)
     assert client.get("/security/").url == "/sign-in/?next=/security/"

@@ -361,6 +361,16 @@ def test_activate_at_a_narrower_scope(client, eligible):
     assert ActiveAssignment.objects.get().scope == narrow
 
 
+def test_activate_page_says_that_only_places_beneath_are_left(client, eligible):
+    ResourceFactory(name="Payroll")
+    ActivationFactory(eligible_assignment=eligible)
+    signed_in(client, eligible.user)
+    page = client.get(activate_url(eligible))
+
+    assert "This role is active or scheduled at" in page.text
+    assert "You can ask for it at a place beneath only." in page.text
+
+
 def test_activate_scope_elsewhere_refused(client):
     eligible = EligibleFactory(scope=ResourceFactory(), role=RoleFactory())
     ResourceFactory(parent=eligible.scope)

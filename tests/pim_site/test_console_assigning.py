@@ -52,6 +52,20 @@ def test_several_are_assigned_after_a_look_and_one_refusal_stops_nobody(console)
     assert EligibleAssignment.objects.filter(role=role).count() == 3
 
 
+def test_privileged_role_is_refused_to_helpdesk_before_the_terms_are_asked(client):
+    signed_in(client, holder_of(Role.HELPDESK_ADMINISTRATOR))
+    ordinary, privileged, ada = RoleFactory(), RoleFactory(is_privileged=True), UserFactory()
+    asked = {role: client.get(address_to_assign("eligible", role, ada)) for role in (ordinary, privileged)}
+
+    assert [page.templates[0].name for page in asked.values()] == [
+        "admin/assign_terms.html",
+        "admin/assign_target.html",
+    ]
+    assert asked[privileged].context["form"].errors == {
+        "role": ["Your roles in force do not let you assign a privileged role."]
+    }
+
+
 def test_one_code_serves_for_all_of_a_role_that_asks_for_a_proof(console):
     role, ada, otto, uma = RoleFactory(settings__assign_active_mfa_required=True), *UserFactory.create_batch(3)
     ActiveFactory(user=otto, role=role)

@@ -49,7 +49,7 @@ def test_session_without_its_start_ended(client, person):
 
 
 def test_session_that_ended_does_not_repeat_a_form(signed_in):
-    assert signed_in(age=hours(13)).post("/console/").url == "/sign-in/"
+    assert signed_in(age=hours(13)).post("/console/").url == "/sign-in/?unsaved"
 
 
 def test_use_of_any_page_keeps_the_console_open(signed_in):
