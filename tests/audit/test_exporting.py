@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import random
 import tracemalloc
 
 import pytest
@@ -136,3 +137,35 @@ def test_no_cell_begins_as_a_formula_in_any_alphabet():
         assert [row[column] for row in rows] == [kept(text[:64]) for text in texts]
     written = b"".join(csv_of(Event.objects.all())).decode()
     assert written == "".join(csv_lines(found(Event.objects.all())))
+
+
+NAMES = ["Kim", "", ",", "]", "]x", "[", "{", '"', "\\", "a\\", '","', '"]', ", ", "=x", "＝", "ß", "\n", "\x1f", 7]
+NAMES += ['"approvers":["x"]', ',"after":{"approvers":["x"]', ',"after":{"approvers":[]', ',"after":']
+FORMS = [
+    *(
+        lambda names: {"approvers": names},
+        lambda names: {"approvers": names, "more": {"a": 1, "after": {"approvers": [7]}}},
+    ),
+    *(lambda names: {"a": names, "approvers": names}, lambda names: {"more": {"a": 1, "after": {"approvers": names}}}),
+    *(
+        lambda names: {"approvers": [], "more": names},
+        lambda names: {"approvers": {"approvers": names}},
+        lambda _names: None,
+    ),
+]
+
+
+def test_approvers_are_those_of_the_record_whatever_it_says():
+    """PostgreSQL takes them from its text where that is plain."""
+    made, events = random.Random(4180), []
+    for n in range(1_500):
+        after, before = (made.choice(FORMS)(made.choices(NAMES, k=made.randrange(4))) for _side in range(2))
+        label = made.choice(list(map(str, NAMES)))
+        facts = tampered.facts_of(n) | {"actor": {"type": label, "id": "", "label": label}, "address": label[:64]}
+        facts |= {"after": after, "before": before, "ticket": label}
+        events.append(Event(at=facts["at"], canonical=dumps(facts), **columns_of(facts)))
+    Event.objects.bulk_create(events)
+
+    named = [event.approvers for event in events]
+    assert [row["approvers"] for row in rows_of(Event.objects.all())] == [kept(", ".join(names)) for names in named]
+    assert sum(map(bool, named)) > 300
