@@ -8,7 +8,9 @@ from json import JSONDecoder
 from typing import Any
 from uuid import UUID
 
-from django.db.models import CharField, UUIDField
+from django.db import connection
+from django.db.models import CharField, TextField, UUIDField
+from django.db.models.functions import Cast
 
 from audit.models import Event
 
@@ -43,7 +45,7 @@ def columns_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-# The same few people and roles stand in most events, and verifying derives all columns of all of them.
+# The same few people and roles stand in most events.
 @lru_cache(maxsize=4_096)
 def _uuid(text: str) -> UUID | None:
     return UUID(text) if text else None
@@ -57,13 +59,45 @@ def _longest() -> dict[str, int]:
 
 # --- the same, read from the text -----------------------------------------------------------------------------------
 # Nearly all records have no escaped character, and no text that was cut to its column. What those say can be had in
-# half the time that it takes to decode them, and most of verifying a long log is this.
+# half the time that it takes to decode them, and most of verifying a long log is this. Ids are compared as texts: one
+# is made an object in the time in which ten are compared.
 
 _ANYTHING = "any value"
 _PLAIN = r"[ !#-\[\]-\U0010ffff]"  # RFC 8259: unescaped
 _MOMENT = r'"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
+_ID = r'"((?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?)"'
 _AT = COLUMNS.index("at")
 _IDS = [place for place, name in enumerate(COLUMNS) if isinstance(Event._meta.get_field(name), UUIDField)]
+
+
+def columns_as_text() -> list[Any]:
+    """`COLUMNS` as they are read beside entries to be compared with a record: ids as texts."""
+    read: list[Any] = [f"event__{name}" for name in COLUMNS]
+    for place in _IDS:
+        read[place] = Cast(read[place], TextField())
+    return read
+
+
+def said_by(facts: Mapping[str, Any]) -> list[Any]:
+    """What those must hold by the facts, in order, but for `at`, which stays a text."""
+    columns = {"at": facts["at"], **columns_of(facts)}
+    said = [columns[name] for name in COLUMNS]
+    for place in _IDS:
+        said[place] = str(said[place] or "")
+    return _as_held(said)
+
+
+def _as_held(said: list[Any]) -> list[Any]:
+    """With the ids as this database has them, and None where there is none."""
+    has_hyphens = _has_hyphens()
+    for place in _IDS:
+        said[place] = (said[place] if has_hyphens else said[place].replace("-", "")) or None
+    return said
+
+
+@cache
+def _has_hyphens() -> bool:
+    return connection.features.has_native_uuid_field
 
 
 def _pattern() -> str:
@@ -81,31 +115,35 @@ def _thing(name: str) -> str:
 def _text(column: str) -> str:
     if column not in COLUMNS:
         return f'"{_PLAIN}*+"'
+    if COLUMNS.index(column) in _IDS:
+        return _ID
     return f'"({_PLAIN}{{0,{_longest().get(column, "")}}}+)"'
 
 
 @cache  # and not at once: each process that starts would wait for it, and few ever verify
 def _parts() -> tuple[Callable[..., re.Match[str] | None], ...]:
-    return tuple(re.compile(part).match for part in _pattern().split(_ANYTHING))
+    """What finds the parts around those that can be anything; the last, the rest of a record with no `before`."""
+    begin, middle, end = _pattern().split(_ANYTHING)
+    return tuple(re.compile(part).match for part in (begin, middle, end, f"{middle}null{end}"))
 
 
 _decoded = JSONDecoder().raw_decode
 
 
 def plainly_said(canonical: str) -> list[Any] | None:
-    """What the columns must hold, in order, by a plain record; None of every other, be it sound or not."""
-    begins, goes_on, ends = _parts()
+    """What `columns_as_text` must give by a plain record; None of every other, be it sound or not."""
+    begins, goes_on, ends, rest = _parts()
     try:
         if not (begin := begins(canonical)):
             return None
-        if not (middle := goes_on(canonical, _decoded(canonical, begin.end())[1])):
+        after = _decoded(canonical, begin.end())[1]
+        if whole := rest(canonical, after):
+            said: list[Any] = [*begin.groups(""), *whole.groups("")]
+        elif (middle := goes_on(canonical, after)) and (end := ends(canonical, _decoded(canonical, middle.end())[1])):
+            said = [*begin.groups(""), *middle.groups(""), *end.groups("")]
+        else:
             return None
-        if not (end := ends(canonical, _decoded(canonical, middle.end())[1])):
-            return None
-        said: list[Any] = [*begin.groups(""), *middle.groups(""), *end.groups("")]
         said[_AT] = datetime.fromisoformat(said[_AT])
-        for place in _IDS:
-            said[place] = _uuid(said[place])
     except (ValueError, RecursionError):
         return None
-    return said
+    return _as_held(said)

@@ -10,7 +10,7 @@ from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from audit.canonical import moment
-from audit.columns import COLUMNS, columns_of, plainly_said
+from audit.columns import COLUMNS, columns_as_text, plainly_said, said_by
 from audit.keys import origin, verifying_keys
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Archive, Checkpoint, Entry, Event, Head, Unsealed
@@ -250,8 +250,7 @@ def _last_number(until: int) -> int | None:
 
 
 def _rows(*, after: int, until: int) -> Iterator[tuple[Any, ...]]:
-    columns = (f"event__{name}" for name in COLUMNS)
-    return Entry.objects.pages("leaf", "event__canonical", *columns, after=after, until=until)
+    return Entry.objects.pages("leaf", "event__canonical", *columns_as_text(), after=after, until=until)
 
 
 def _fault_in(n: int, leaf: bytes, hashed: bytes, canonical: str, columns: list[Any]) -> Fault | None:
@@ -263,20 +262,19 @@ def _fault_in(n: int, leaf: bytes, hashed: bytes, canonical: str, columns: list[
         derived = _derived(canonical)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Fault("record_unreadable", _("Event %(n)s: the text is no record.") % {"n": n})
-    found = dict(zip(COLUMNS, columns, strict=True))
-    found["at"] = moment(found["at"])
-    names = ", ".join(name for name in COLUMNS if found[name] != derived[name])
+    told = zip(COLUMNS, columns, derived, strict=True)
+    names = ", ".join(name for name, is_, must in told if (moment(is_) if name == "at" else is_) != must)
     if not names:
         return None
     return Fault("column_differs", _("Event %(n)s: the text does not say so: %(names)s.") % {"n": n, "names": names})
 
 
-def _derived(canonical: str) -> dict[str, Any]:
+def _derived(canonical: str) -> list[Any]:
     """What the columns must hold, from the text; those that it says nothing of are empty."""
     facts, end = _decoded(canonical)  # `json.loads` would mind no blanks around it
     if end != len(canonical):
         raise ValueError
-    return {"at": facts["at"], **columns_of(facts)}
+    return said_by(facts)
 
 
 def _outside() -> Iterator[Fault]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from audit import exporting, verifying
 from audit.canonical import dumps, moment
-from audit.columns import COLUMNS, columns_of
+from audit.columns import COLUMNS, said_by
 from audit.merkle import Frontier, leaf_hash
 from audit.models import Archive
 from audit.notes import SigningKey, Statement, VerifyingKey, stated
@@ -38,8 +38,9 @@ def facts_of(n):
 
 
 def row_of(n, facts):
-    canonical, columns = dumps(facts), {"at": datetime.fromisoformat(facts["at"]), **columns_of(facts)}
-    return n, leaf_hash(canonical.encode()), canonical, *(columns[name] for name in COLUMNS)
+    canonical, columns = dumps(facts), said_by(facts)
+    columns[COLUMNS.index("at")] = datetime.fromisoformat(facts["at"])
+    return n, leaf_hash(canonical.encode()), canonical, *columns
 
 
 def checkpoint(rows, size, **keys):
@@ -117,8 +118,6 @@ def flips(value, begin, stride):
                 yield flipped(content, bit).decode(errors="replace")
         case bytes():
             yield from (flipped(value, bit) for bit in range(begin, 8 * len(value), stride))
-        case UUID():
-            yield from (UUID(int=value.int ^ 1 << bit) for bit in range(begin, 128, stride))
         case datetime():  # both databases keep microseconds; bits above these are of no year of this calendar
             for bit in range(begin, 55, stride):
                 yield EPOCH + timedelta(microseconds=(value - EPOCH) // timedelta(microseconds=1) ^ 1 << bit)

@@ -1,6 +1,7 @@
 """Whatever is done to the rows is seen, also where the triggers are taken away first; what is untouched is not."""
 
 import pytest
+from django.db import connection
 
 from audit.canonical import dumps, moment
 from audit.checkpoints import CheckpointRefused, checkpoint
@@ -70,6 +71,14 @@ def test_every_changed_column_is_seen(log, column):
         event_at(3).update(**{column: OTHERS.get(column, "x")})
         assert codes(log) == ["column_differs"]
     assert codes(log) == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("odd", ["", "no id", "0" * 32, "00000000-0000-0000-0000-000000000000"])
+def test_id_that_only_sqlite_takes_is_seen(log, odd):
+    with tampering():
+        connection.cursor().execute("UPDATE audit_event SET actor_id = %s WHERE ticket = 'INC-2'", [odd])
+        assert codes(log) == ["column_differs"]
 
 
 def test_text_that_was_numbered_anew_is_seen(log):
