@@ -26,7 +26,7 @@ from roles.stages import GROUPS, PEOPLE, StageTerms
 
 from .contents import IDENTITY, SECTIONS
 from .document import Fault, FileRefused
-from .plan import CHANGE, CREATE, END, Plan, differences, name_of
+from .plan import CHANGE, CREATE, END, Plan, differences, name_of, particulars
 from .present import Values, present, role_values
 from .reading import Document, Row
 from .shapes import Unreadable
@@ -117,7 +117,7 @@ class Work:
         for said in _in_order(section, rows):
             before = self.before[section].get(said.of(*IDENTITY[section]))
             row = Row({**(before or SECTIONS[section].defaults), **said.values}, said.line)
-            changed = tuple(differences(before, row.values)) if before else ()
+            changed = tuple(differences(before, row.values) if before else particulars(section, row.values))
             if before is None or changed:
                 yield row, before, changed
 

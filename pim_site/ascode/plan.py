@@ -8,6 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from .contents import IDENTITY, SECTIONS
+
 CREATE, CHANGE, END = "create", "change", "end"
 WORDS: dict[str, Promise] = {
     CREATE: gettext_lazy("create"),
@@ -76,6 +78,14 @@ def name_of(section: str, values: Mapping[str, Any]) -> str:
     if section == "roles":
         return f"{values['name']} ({values['resource']})"
     return str(values["username" if section == "people" else "path" if section == "resources" else "name"])
+
+
+def particulars(section: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is said of something new besides its name: what fits into a line, and is not as it is anyhow."""
+    usual = SECTIONS[section].defaults
+    for key, value in values.items():
+        if key not in IDENTITY[section] and not isinstance(value, Mapping | list) and value != usual.get(key):
+            yield f"{key}: {_shown(value)}"
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -12,6 +12,7 @@ from tests.refusals import snapshot
 
 pytestmark = pytest.mark.django_db
 
+WOULD = "create person ada (line 3)\n    name: Ada\n    email: ada@example.org\n"
 NEW = "version: 1\npeople:\n  - username: ada\n    name: Ada\n    email: ada@example.org\n"
 
 
@@ -38,14 +39,17 @@ def run(*arguments):
 def test_import_says_what_it_would_do_and_does_nothing(file):
     before = snapshot()
     assert run(file(NEW)) == (
-        "create person ada (line 3)\nWith --apply: 1 created, 0 changed, 0 ended. Nothing was changed yet.\n",
+        f"{WOULD}With --apply: 1 created, 0 changed, 0 ended. Nothing was changed yet.\n",
         2,
     )
     assert snapshot() == before
 
 
 def test_import_applied_and_then_nothing_is_left_to_do(file):
-    assert run(file(NEW), "--apply") == ("create person ada (line 3)\nDone: 1 created, 0 changed, 0 ended.\n", 0)
+    assert run(file(NEW), "--apply") == (
+        f"{WOULD}Done: 1 created, 0 changed, 0 ended.\n",
+        0,
+    )
     assert User.objects.get().username == "ada"
     nothing = "Nothing to do: everything is as the file says.\n"
     assert [run(file(NEW)), run(file(NEW), "--apply")] == [(nothing, 0), (nothing, 0)]

@@ -48,6 +48,12 @@ def test_file_is_shown_then_put_in_force(client, send):
     assert len(set(Event.objects.exclude(action="session.started").values_list("correlation_id", flat=True))) == 1
 
 
+def test_look_at_a_file_shows_what_new_rows_say(client, send):
+    file = SimpleUploadedFile("people.csv", b"username,name,email,kind\nada,Ada Byron,ada@example.org,person\n")
+    page = client.post("/console/accounts/user/import/", {"file": file, "justification": "New."})
+    assert '<td data-label="In detail">name: Ada Byron; email: ada@example.org</td>' in page.text
+
+
 def test_what_became_wrong_meanwhile_is_refused_when_it_is_confirmed(client, send):
     answer = send(b"name,owners\nKeepers,\n")
     GroupFactory(name="keepers")
