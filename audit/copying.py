@@ -12,6 +12,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F, FilteredRelation, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from psycopg import pq
+from psycopg.errors import error_from_result
 
 from audit.models import Event
 
@@ -115,5 +117,16 @@ def _page(rows: "QuerySet[Event, Any]", form: str) -> list[bytes]:
     with connection.cursor() as cursor:
         driver: Any = cursor.cursor  # Django's own has no COPY
         with driver.copy(f"COPY ({query}) TO STDOUT {form}", parameters) as copy:
-            lines = iter(copy)
+            lines = _received(copy.connection.pgconn)
             return list(iter(lambda: b"".join(islice(lines, TOGETHER)), b""))
+
+
+def _received(pgconn: Any) -> Iterator[memoryview]:
+    """The lines of a COPY, by libpq itself: psycopg takes longer to wait for each of them than libpq to read it."""
+    while (received := pgconn.get_copy_data(0))[0] > 0:
+        yield received[1]
+    result = pgconn.get_result()
+    while pgconn.get_result():
+        pass
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise error_from_result(result)

@@ -5,6 +5,8 @@ import random
 import tracemalloc
 
 import pytest
+from django.db import transaction
+from psycopg.errors import InvalidTextRepresentation
 
 from audit import copying, exporting
 from audit.canonical import dumps
@@ -86,6 +88,18 @@ def test_memory_does_not_grow_with_the_number_of_events(monkeypatch):
     few = peak()
     write(180, justification="x" * 5_000)
     assert peak() < few + 300_000  # all of them would be 2 MB more
+
+
+@pytest.mark.postgres
+def test_what_cannot_be_written_ends_the_file_and_not_the_connection():
+    write(300)
+    facts = tampered.facts_of(1)
+    Event.objects.bulk_create(
+        [Event(at=facts["at"], canonical="no record", **columns_of(facts) | {"ticket": "x" * 200})]
+    )
+    with pytest.raises(InvalidTextRepresentation, match="json"), transaction.atomic():
+        list(csv_of(Event.objects.all()))
+    assert len(list(rows_of(Event.objects.filter(ticket="")))) == 300
 
 
 def test_file_is_the_same_whoever_writes_it(person, monkeypatch):
