@@ -132,6 +132,7 @@ class _SeriesForm(ServiceForm):
     )
 
     class Meta:
+        labels = {"principals": gettext_lazy("Whose access")}
         help_texts = {
             "name": gettext_lazy("Reviewers read it in the mail. Example: Privileged roles, every quarter"),
             "description": gettext_lazy("Why they are asked, in a sentence or two."),
@@ -206,10 +207,8 @@ FIELDSETS: list[Any] = [
         {"fields": ["covers", "roles", "scope", "groups", "principals", "kinds", "inactive_days"]},
     ),
     (gettext_lazy("Who is asked"), {"fields": fields_of(1)}),
-    *(
-        (gettext_lazy("A stage after that"), {"fields": fields_of(number), "classes": ["collapse"]})
-        for number in (2, 3)
-    ),
+    (gettext_lazy("Who is asked in a second stage"), {"fields": fields_of(2), "classes": ["collapse"]}),
+    (gettext_lazy("Who is asked in a third stage"), {"fields": fields_of(3), "classes": ["collapse"]}),
     (
         gettext_lazy("When"),
         {"fields": ["first_on", "begins_at", "time_zone", "recurrence", "ends_on", "count"]},

@@ -104,7 +104,8 @@ class SettingsPages(ConsoleAdmin):
                 stale = _seen(request, place) if refusal_code(refusal) == "changed_meanwhile" else None
         context = _overview(request, place) | {"form": form, "adminform": _adminform(form), "may_change": may_change}
         if stale:
-            context["meanwhile"] = compared(values_of(stale), values_of(place.current))
+            lines = compared(values_of(stale), values_of(place.current))
+            context["meanwhile"] = [line for line in lines if line.differs]
         return self.shown(request, "admin/role_settings.html", _title(place), row=place.role, **context)
 
     def _kept(self, request: HttpRequest, place: Place, form: SettingsForm, *, save: bool) -> HttpResponse:

@@ -102,4 +102,4 @@ def test_campaign_from_the_definition_to_the_evidence(visitor):
 
     console.goto(link_in_mail(console, "role.admin@example.org", about=f"The access review has ended: {NAME}"))
     expect(console.get_by_role("heading", level=1)).to_contain_text(NAME)
-    expect(console.locator("main")).to_contain_text(re.compile(r"What came of removals\s*applied 2"))
+    expect(console.locator("main")).to_contain_text(re.compile(r"What came of removals\s*Applied 2"))
