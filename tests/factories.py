@@ -54,7 +54,8 @@ class GroupFactory(DjangoModelFactory):
 
     @factory.post_generation
     def members(self, create, extracted, **kwargs):
-        self.members.set(extracted or [])
+        if extracted:
+            self.members.add(*extracted)
 
 
 class TotpDeviceFactory(DjangoModelFactory):

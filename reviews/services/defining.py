@@ -161,7 +161,8 @@ def _write_stage(definition: Definition, number: int, terms: StageTerms) -> None
         definition=definition, number=number, days=terms.days, reviewers=terms.reviewers, takes=terms.takes
     )
     for name in OF_STAGE:
-        getattr(stage, name).set(getattr(terms, name))
+        if named := getattr(terms, name):
+            getattr(stage, name).add(*named)
 
 
 def terms_of(definition: Definition) -> SeriesTerms:

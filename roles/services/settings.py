@@ -135,7 +135,8 @@ def write_stages(version: RoleSettings, stages: Iterable[StageTerms]) -> None:
         plain = {name: getattr(terms, name) for name in PLAIN}
         stage = ApprovalStage.objects.create(settings=version, number=number, **plain)
         for name in (*PEOPLE, *GROUPS):
-            getattr(stage, name).set(getattr(terms, name))
+            if named := getattr(terms, name):
+                getattr(stage, name).add(*named)
 
 
 def _members(groups: Iterable[Group]) -> dict[Group, list[User]]:
