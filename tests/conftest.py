@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 
 from tests import tables
 from tests.demo import demo  # noqa: F401 (for the tests that drive it)
-from tests.environment import POSTGRES, prepare, session_zone
+from tests.environment import FIRST_PLAN, POSTGRES, prepare, session_zone
 
 prepare()
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -24,8 +24,9 @@ django.setup()  # now, because the conftest files beneath this one import models
 if POSTGRES:
     # Not by the environment: in a process of a parallel run the settings are made before this file is read.
     settings.DATABASES["default"]["TIME_ZONE"] = session_zone()
-    # Between a few rows each plan is good, and finding the best was most of what the server did.
-    settings.DATABASES["default"]["OPTIONS"]["options"] += " -c join_collapse_limit=1 -c from_collapse_limit=1"
+    settings.DATABASES["default"]["OPTIONS"]["options"] += "".join(
+        f" -c {name}={value}" for name, value in FIRST_PLAN.items()
+    )
 
 # A busy machine is no fault of what is tested.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -16,6 +16,10 @@ from pathlib import Path
 POSTGRES = os.environ.get("PIM_TEST_DATABASE", "sqlite") == "postgres"
 # Those of the database's sessions, one for each process of a parallel run.
 ZONES = ("America/Los_Angeles", "Asia/Kolkata")
+# Between a few rows each plan is good, and weighing them was most of what the server did: it takes the first.
+FIRST_PLAN = {"join_collapse_limit": "1", "from_collapse_limit": "1", "max_parallel_workers_per_gather": "0"}
+FIRST_PLAN |= dict.fromkeys(["jit", "enable_hashjoin", "enable_mergejoin", "enable_material", "enable_memoize"], "off")
+FIRST_PLAN |= {"enable_incremental_sort": "off"}
 KEPT = {"PIM_TEST_DATABASE", "PIM_TEST_POSTGRES_URL", "PIM_TEST_TIME_ZONE", "PIM_REQUIRE_BROWSER"}
 
 
