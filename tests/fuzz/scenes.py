@@ -377,7 +377,9 @@ def about_session(case, stage):
 
 @scene("sessions_end")
 def sign_out_everywhere(case, stage):
-    stage.signed_in()
+    """Seldom, as there is a code for half a minute, and signing in takes one."""
+    if stage.choose.random() < 0.2:
+        stage.signed_in()
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------
