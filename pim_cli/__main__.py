@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from . import acts, delegating
-from .errors import Failure
+from .errors import NO_ANSWER, Failure
 from .lengths import iso_of
 
 APP = "name of the authenticator app that shows the code, where you have several"
@@ -18,6 +20,10 @@ def length(typed: str) -> str:
         return iso_of(typed)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def label(typed: str) -> str:
+    return typed.rstrip("/") or typed[:1]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,7 +104,9 @@ class Adder:
         command.add_argument("--dry-run", action="store_true", help="look whether it can be done, and do nothing")
         if named:
             command.add_argument("name", metavar="NAME", help=named, nargs="+" if many else None)
-            command.add_argument("--at", default="", metavar="SCOPE", help="where, such as /Finance/Payroll")
+            command.add_argument(
+                "--at", default="", type=label, metavar="SCOPE", help="where, such as /Finance/Payroll"
+            )
         return command
 
 
@@ -108,10 +116,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome: acts.Outcome = asked.act(asked)
     except Failure as failure:
         return _fail(failure, as_json=asked.json)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         return 130
-    print(json.dumps(outcome.data, indent=2, ensure_ascii=False) if asked.json else outcome.text)
+    except Exception:  # an exit code of 1 would say that a role is not held
+        traceback.print_exc()
+        return NO_ANSWER
+    _say(json.dumps(outcome.data, indent=2, ensure_ascii=False) if asked.json else outcome.text)
     return outcome.status
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads has read enough; what was done is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(failure: Failure, *, as_json: bool) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import credentials, finding
 from .api import Api, Row
-from .errors import NO_ANSWER, NOT_HELD, REFUSED, WAITING, Failure
+from .errors import NO_ANSWER, NO_TOKEN, NOT_HELD, REFUSED, WAITING, Failure
 
 PENDING = ("pending_hook", "pending_approval", "pending_admin_decision")
 EVERY = 2.0  # seconds between two looks at a request that waits
@@ -21,8 +21,11 @@ class Outcome(NamedTuple):
 
 
 def login(asked: Namespace) -> Outcome:
+    url = credentials.checked_url(asked.url)
+    if not (asked.token_stdin or sys.stdin.isatty()):
+        raise Failure("There is no terminal to ask for the token at: pipe it in, with --token-stdin.", NO_TOKEN)
     token = sys.stdin.readline() if asked.token_stdin else getpass("Token (it is not shown): ")
-    given = credentials.Credentials(credentials.checked_url(asked.url), token.strip())
+    given = credentials.Credentials(url, credentials.checked_token(token.strip()))
     person = Api(given).get("access/mine")["principal"]
     if asked.dry_run:
         return Outcome(person, f"The token is good, of {person['display_name']}. Nothing was kept.")
@@ -117,8 +120,10 @@ def _with_code(api: Api, path: str, body: Row, asked: Namespace) -> Row:
     try:
         return api.post(path, body | ({"code": asked.code} if asked.code else {}))
     except Failure as failure:
-        if failure.code != "mfa_required" or asked.code or not sys.stdin.isatty():
+        if failure.code != "mfa_required" or asked.code:
             raise
+        if not sys.stdin.isatty():
+            raise Failure(f"{failure} Say it with --code.", failure.status, failure.code) from failure
     return api.post(path, body | {"code": getpass("One-time code: ")})
 
 
@@ -198,8 +203,9 @@ def _asked_for(row: Row) -> str:
 
 def check(asked: Namespace) -> Outcome:
     api = Api(credentials.load())
-    role = finding.role(api, asked.name, asked.at)
-    where = finding.scope(api, asked.at) if asked.at else role["resource"]["id"]
+    place = finding.scope(api, asked.at) if asked.at else None
+    role = finding.role(api, asked.name, place["label"] if place else "")
+    where = (place or role["resource"])["id"]
     who = finding.principal(api, asked.principal)
     if asked.dry_run:
         return Outcome({"principal": who, "role": role["id"], "scope": where}, "This is what would be asked.")

@@ -11,6 +11,12 @@ from .errors import NO_ANSWER, NO_TOKEN, REFUSED, Failure
 
 SECONDS = 30
 Row = dict[str, Any]
+# The first that fits: some of them are kinds of others.
+UNREACHED = (
+    (requests.exceptions.SSLError, "its certificate is not trusted here, or it does not speak TLS."),
+    (requests.Timeout, f"it said nothing for {SECONDS} seconds."),
+    (requests.ConnectionError, "nothing answers there. Is it the right address, and is PIM running?"),
+)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -52,18 +58,29 @@ class Api:
             raise Failure("The answer points to another address.", NO_ANSWER)
         try:
             answer = self.session.request(method, url, timeout=SECONDS, allow_redirects=False, **rest)
-            body = answer.json() if answer.content else {}
         except (requests.RequestException, ValueError) as error:
-            raise Failure(f"No usable answer from {self.root}: {type(error).__name__}", NO_ANSWER) from error
-        if answer.ok and answer.status_code < 300 and isinstance(body, dict):
+            words = next((words for kind, words in UNREACHED if isinstance(error, kind)), type(error).__name__)
+            raise Failure(f"No usable answer from {self.root}: {words}", NO_ANSWER) from error
+        body = _body(answer)
+        if answer.ok and answer.status_code < 300 and body is not None:
             return body
-        raise _failure(answer.status_code, body if isinstance(body, dict) else {})
+        raise _failure(answer.status_code, body or {}, self.root)
 
 
-def _failure(status: int, problem: Row) -> Failure:
+def _body(answer: requests.Response) -> Row | None:
+    """Return the JSON object of an answer; None where it is something else."""
+    try:
+        body = answer.json() if answer.content else {}
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _failure(status: int, problem: Row, root: str) -> Failure:
     code = str(problem.get("code", ""))
     texts = [problem.get("detail", ""), *(f"{each['field']}: {each['detail']}" for each in problem.get("errors", []))]
-    text = "\n".join(dict.fromkeys(filter(None, texts))) or f"HTTP {status}"
+    stranger = "" if status >= 500 else " This is not the API of PIM."
+    text = "\n".join(dict.fromkeys(filter(None, texts))) or f"{root} answered HTTP {status}.{stranger}"
     if status == 401:
         return Failure(text, NO_TOKEN, code)
     return Failure(text, NO_ANSWER if status >= 500 or status < 400 or not code else REFUSED, code)

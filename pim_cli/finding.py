@@ -15,13 +15,20 @@ def is_id(text: str) -> bool:
     return True
 
 
-def one(rows: Iterable[Row], name: str, what: str) -> Row:
+# What is said where there is none.
+NONE = {
+    "eligible_assignments": "You can activate nothing called “{}” now. What you can: pim list",
+    "active_assignments": "You have activated nothing called “{}”. What is active: pim list",
+}
+
+
+def one(rows: Iterable[Row], name: str, none: str) -> Row:
     """Return the only one of `rows`. Raises Failure: there is none, or more than one."""
     found = list(rows)
     if len(found) == 1:
         return found[0]
     if not found:
-        raise Failure(f"There is no {what} “{name}”, or none that you may see.", code="not_found")
+        raise Failure(none, code="not_found")
     ids = "\n".join(f"  {row['id']}  {_place(row)}" for row in found)
     raise Failure(f"“{name}” could be several; say --at, or the id of one of them:\n{ids}", code="ambiguous")
 
@@ -46,18 +53,19 @@ def assignment(api: Api, kind: str, name: str, at: str, **query: str) -> Row:
     Args:
         kind: ``eligible_assignments`` or ``active_assignments``.
         name: of the role, or the id of the assignment.
-        at: label of the scope, where the role alone would be several.
+        at: label or id of the scope, where the role alone would be several.
     """
     held = mine(api, kind, state="active", **query)
     called = (row for row in held if name in (row["id"], row["role"]["name"]))
-    return one((row for row in called if at in ("", row["scope"]["label"])), name, "assignment")
+    there = (row for row in called if not at or at in (row["scope"]["label"], row["scope"]["id"]))
+    return one(there, name, NONE[kind].format(f"{name}” at “{at}" if at else name))
 
 
 def waiting(api: Api, name: str) -> Row:
     """Return the request that waits for one's decision and has this id, this reference, or this role."""
     rows = api.rows("approvals", expand="role,scope,principal,group")
     called = (row for row in rows if name in (row["id"], row["reference"], row["role"]["name"]))
-    return one(called, name, "request that waits for you")
+    return one(called, name, f"No request “{name}” waits for you. What does: pim approve")
 
 
 def role(api: Api, name: str, at: str) -> Row:
@@ -65,18 +73,19 @@ def role(api: Api, name: str, at: str) -> Row:
         return api.get(f"roles/{name}", expand="resource")
     rows = list(api.rows("roles", name=name, expand="resource"))
     above = [row for row in rows if not at or f"{at}/".startswith(row["resource"]["label"].rstrip("/") + "/")]
-    return one(above, name, "role")
+    there = f" at “{at}”" if at else ""
+    return one(above, name, f"There is no role “{name}”{there}, or none that you may see.")
 
 
-def scope(api: Api, label: str) -> str:
-    """Return the id of the resource with this label, such as /Finance/Payroll."""
+def scope(api: Api, label: str) -> Row:
+    """Return the resource with this label, such as /Finance/Payroll, or this id."""
     if is_id(label):
-        return label
+        return api.get(f"resources/{label}")
     query = {"name": label.rpartition("/")[2]} if label != "/" else {"ordering": "label"}
     row = next((row for row in api.rows("resources", **query) if row["label"] == label), None)
     if row is None:
         raise Failure(f"There is no resource “{label}”, or none that you may see.", code="not_found")
-    return str(row["id"])
+    return row
 
 
 def principal(api: Api, username: str) -> str:
@@ -85,4 +94,5 @@ def principal(api: Api, username: str) -> str:
         return str(api.get("access/mine")["principal"]["id"])
     if is_id(username):
         return username
-    return str(one(api.rows("principals", username=username), username, "principal")["id"])
+    none = f"There is nobody with the username “{username}”, or nobody that you may see."
+    return str(one(api.rows("principals", username=username), username, none)["id"])

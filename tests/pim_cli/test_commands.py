@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +13,10 @@ from pim_cli.__main__ import main
 from pim_cli.credentials import Credentials, load, path, save
 from pim_cli.errors import Failure
 from pim_cli.lengths import iso_of
+from tests.demo import free_port
 from tests.listener import listening
 
+ROOT = Path(__file__).parents[2]
 PERSON = {"principal": {"id": "me", "display_name": "Rita Berg"}}
 
 
@@ -76,6 +82,66 @@ def test_token_is_not_sent_in_the_clear(monkeypatch, url):
     assert failure.value.status == 4
 
 
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "https://pim.example.org:99999", "https://pim.example.org:x", "https:///api", ""]
+)
+def test_address_that_is_none_is_asked_for(monkeypatch, capsys, url):
+    monkeypatch.setenv("PIM_URL", url)
+    monkeypatch.setenv("PIM_TOKEN", "pim_secret")
+
+    assert main(["list"]) == 4
+    assert "Say where PIM is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", ["", "/", "/api/v1", "/api/v1/"])
+def test_address_of_the_api_is_that_of_its_site(server, monkeypatch, end):
+    monkeypatch.setenv("PIM_URL", f"http://127.0.0.1:{server.port}{end}")
+
+    main(["list"])
+
+    assert server.asked[0][0] == "/api/v1/access/mine"
+
+
+@pytest.mark.parametrize("token", ["pim_a b", "pim_✓", "pim_a\nX-Other: b"])
+def test_token_that_fits_into_no_header_is_not_sent(server, monkeypatch, capsys, token):
+    monkeypatch.setenv("PIM_TOKEN", token)
+
+    assert (main(["list"]), server.asked) == (4, [])
+    assert "This is no token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [b"[1]", b'{"url": 5, "token": 7}', b"x", b"\xff", None])
+def test_file_that_says_nothing_is_to_be_written_anew(capsys, kept):
+    place = save(Credentials("https://pim.example.org", "pim_secret"))
+    if kept is None:
+        place.unlink()
+        place.mkdir()
+    else:
+        place.write_bytes(kept)
+
+    assert main(["list"]) == 4
+    assert f"{place} cannot be read. Sign in again" in capsys.readouterr().err
+
+
+def test_token_that_cannot_be_kept_is_said(server, monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("pim_given\n"))
+
+    assert main(["login", "--url", f"http://127.0.0.1:{server.port}", "--token-stdin"]) == 4
+    assert "cannot be kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [([], "pipe it in, with --token-stdin"), (["--token-stdin"], "This is no token")]
+)
+def test_login_without_anything_to_read_asks_nothing(server, monkeypatch, capsys, options, said):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    assert (main(["login", "--url", f"http://127.0.0.1:{server.port}", *options]), server.asked) == (4, [])
+    assert said in capsys.readouterr().err
+
+
 def test_without_a_token_nothing_is_asked(server, monkeypatch):
     monkeypatch.delenv("PIM_TOKEN")
 
@@ -102,6 +168,116 @@ def test_exit_code_says_what_went_wrong(server, capsys, status, body, ends):
     said = capsys.readouterr()
     assert json.loads(said.out).keys() == {"code", "detail"}
     assert said.err.startswith("pim: ")
+
+
+@pytest.mark.parametrize(("status", "is_ours"), [(502, True), (200, False), (302, False), (404, False)])
+def test_answer_of_something_else_is_said_to_be_that(server, capsys, status, is_ours):
+    server.then(status, b"<html>")
+
+    assert main(["list"]) == 5
+    said = capsys.readouterr().err
+    assert f"answered HTTP {status}." in said
+    assert ("This is not the API of PIM." in said) is not is_ours
+
+
+def test_address_where_nothing_answers_is_said(monkeypatch, capsys):
+    monkeypatch.setenv("PIM_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("PIM_TOKEN", "pim_secret")
+
+    assert main(["list"]) == 5
+    assert "nothing answers there" in capsys.readouterr().err
+
+
+def test_plain_http_behind_an_https_address_is_said(server, monkeypatch, capsys):
+    monkeypatch.setenv("PIM_URL", f"https://127.0.0.1:{server.port}")
+
+    assert main(["list"]) == 5
+    assert "does not speak TLS" in capsys.readouterr().err
+
+
+def test_mistake_of_our_own_never_says_that_a_role_is_not_held(server, capsys):
+    server.then(200, b'{"results": [{}], "next": null}')
+
+    assert main(["check", "Operator"]) == 5
+    assert "KeyError" in capsys.readouterr().err
+
+
+def test_reader_who_has_read_enough_changes_no_exit_code(server, tmp_path):
+    server.then(200, json.dumps(PERSON | {"holds": [], "results": [], "next": None}).encode())
+    reads, writes = os.pipe()
+    os.close(reads)
+
+    with os.fdopen(writes, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "pim_cli", "list"], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+NOBODYS = {"results": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["activate", "Operator", "--for", "1h"], "You can activate nothing called “Operator” now."),
+        (["activate", "Operator", "--for", "1h", "--at", "/IT/"], "nothing called “Operator” at “/IT” now."),
+        (["end", "Operator"], "You have activated nothing called “Operator”."),
+        (["approve", "R-1", "--reason", "x"], "No request “R-1” waits for you."),
+        (["check", "Operator"], "There is no role “Operator”, or none that you may see."),
+        (["check", "Operator", "--at", "/IT"], "There is no resource “/IT”, or none that you may see."),
+    ],
+)
+def test_name_of_nothing_is_said_with_where_to_look(server, capsys, command, said):
+    server.then(200, json.dumps(PERSON | NOBODYS).encode())
+
+    assert main(command) == 3
+    assert said in capsys.readouterr().err
+
+
+def test_name_that_could_be_several_is_told_apart_by_place_or_id(server, capsys):
+    rows = [
+        {"id": f"{place}-id", "principal": "me", "group": None, "role": {"name": "Operator"}, "scope": scope}
+        for place, scope in (("it", {"id": "s1", "label": "/IT"}), ("ledger", {"id": "s2", "label": "/Ledger"}))
+    ]
+    request = {"status": "provisioned", "reference": "R-1"}
+    server.then(200, json.dumps(PERSON | request | {"results": rows, "next": None}).encode())
+
+    assert main(["activate", "Operator", "--for", "1h"]) == 3
+    assert "  it-id  /IT\n  ledger-id  /Ledger\n" in capsys.readouterr().err.replace(" [ambiguous]", "")
+    for one in (["Operator", "--at", "/Ledger/"], ["Operator", "--at", "s2"], ["ledger-id"]):
+        assert main(["activate", *one, "--for", "1h"]) == 0
+        assert json.loads(server.asked[-1][2])["eligible_assignment"] == "ledger-id"
+
+
+def test_code_that_nobody_is_there_to_type_is_named_as_an_option(server, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    row = {
+        "id": "e1",
+        "principal": "me",
+        "group": None,
+        "role": {"name": "Operator"},
+        "scope": {"id": "s", "label": "/"},
+    }
+    page, groups = {"results": [row], "next": None}, {"results": [], "next": None}
+    refusal = {"code": "mfa_required", "detail": "Enter the code."}
+    answers = [(200, PERSON), (200, groups), (200, page), (403, refusal)]
+    server.answers = [(status, json.dumps(body).encode(), {}) for status, body in answers]
+
+    assert main(["activate", "Operator", "--for", "1h"]) == 3
+    assert capsys.readouterr().err == "pim: Enter the code. Say it with --code. [mfa_required]\n"
+
+
+def test_place_is_looked_up_before_the_role_that_is_used_there(server):
+    key = "6d1e0c5b-8f0a-4b0e-9d0b-5f9d2f3a7c11"
+    role = {"id": "r1", "resource": {"id": "s1", "label": "/IT"}}
+    place, held = {"id": key, "label": "/IT/Tills"}, {"active": False}
+    bodies = (place, {"results": [role], "next": None}, PERSON, held)
+    server.answers = [(200, json.dumps(body).encode(), {}) for body in bodies]
+
+    assert main(["check", "Operator", "--at", key]) == 1
+    assert server.asked[-1][0] == f"/api/v1/access/check?principal=me&role=r1&scope={key}"
 
 
 def test_token_does_not_follow_a_page_elsewhere(server):
