@@ -286,6 +286,8 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         if not permitted:
             raise NotAllowed
         hindrances = act.hindered(row)
+        if not (hindrances or form.is_bound or act.offered(row, now())):  # a link that is older than how things are
+            hindrances = [_("As it is now, this cannot be done. Go back to see what has happened meanwhile.")]
         context = {"hindrances": hindrances, "sentences": hindrances or list(act.says(row))}
         return self.shown(request, "admin/act.html", act.label, row=row, act=act, form=form, **context)
 

@@ -119,3 +119,15 @@ def test_make_eligible_instead(console):
 def test_canceled_before_its_start_reads_so_in_the_list(console):
     EligibleFactory(starts_at=now() + timedelta(days=1), ended_at=now(), end_reason="canceled")
     assert "Canceled" in console.get(LIST).content.decode()
+
+
+def test_page_of_an_act_that_is_too_late_says_so_and_has_no_button(console):
+    ended = EligibleFactory(ended_at=now(), end_reason="removed")
+    remove = reverse("admin:assignments_eligibleassignment_remove", args=[ended.pk])
+    page = console.get(remove)
+
+    assert page.context["sentences"] == [
+        "As it is now, this cannot be done. Go back to see what has happened meanwhile."
+    ]
+    assert 'type="submit"' not in page.text.split("<main")[1]
+    assert "This has ended already." in console.post(remove, {"justification": "Too late."}).text
