@@ -160,25 +160,32 @@ def _record_refusal(
     request = arguments.get("request") or getattr(target, "request", None)
     # Of what somebody found, first the row that it is about.
     places = [getattr(target, "about", None), target, request]
-    subject = arguments.get("user") or arguments.get("holder") or _first("holder", places) or _first("user", places)
+    # What people do to their own account is about them.
+    subject = actor if target_name == "actor" else _subject(arguments, places)
     record(
         action,
         actor=actor,
         target=target or subject or actor,
         subject=subject,
-        role=arguments.get("role") or _first("role", places),
-        scope=arguments.get("scope") or arguments.get("resource") or _first("scope", places),
+        role=arguments.get("role") or _first(places, "role"),
+        scope=arguments.get("scope") or arguments.get("resource") or _first(places, "scope"),
         request=request,
-        ticket=_ticket(arguments) or _first("ticket_text", places) or "",
+        ticket=_ticket(arguments) or _first(places, "ticket_text") or "",
         justification=arguments.get("justification", "")[:LONGEST_TEXT],
         outcome=Event.Outcome.REFUSED,
         code=refusal_code(refusal),
     )
 
 
-def _first(name: str, places: Iterable[Any]) -> Any:
-    """Return what the first of these has under a name; None where none has it."""
-    return next((found for place in places if (found := getattr(place, name, None))), None)
+def _subject(arguments: Mapping[str, Any], places: Iterable[Any]) -> Any:
+    """Return whom it is about, by the arguments or by what they are about; None where they do not say."""
+    given = (arguments.get(name) for name in ("user", "holder", "to"))
+    return next(filter(None, given), None) or _first(places, "holder", "user", "delegator")
+
+
+def _first(places: Iterable[Any], *names: str) -> Any:
+    """Return what the first of these has under a name, or else under the next; None where none has any."""
+    return next((found for name in names for place in places if (found := getattr(place, name, None))), None)
 
 
 def _ticket(arguments: Mapping[str, Any]) -> str:
