@@ -5,10 +5,13 @@ rights in this site, no membership of a group that is not theirs, and not the ru
 """
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Group, User, UserQuerySet
+from accounts.prepared import Prepared
 from roles.models import Resource, Role, RoleSettings
 
 from .models import ActiveAssignment, Assignment, people_reached
@@ -116,13 +119,35 @@ def decided_by(user: User, at: datetime) -> Q:
 
 def owners_of(assignment: Assignment, at: datetime) -> UserQuerySet:
     """Return those who decide about an assignment as owners: of its scope or above, or of the group that it is of."""
-    held = ActiveAssignment.objects.in_force(at)
     if group := assignment.role.group_part and assignment.role.resource.group:
-        parts = held.filter(role__group_part=Role.GroupPart.OWNER, role__resource__group=group)
-        return people_reached(parts, at) | User.objects.enabled().filter(pk__in=group.owners.values("pk"))
-    if not _is_ordinary(assignment.role):
+        owners = _GROUP_OWNERS.subquery(group, at)
+    elif _is_ordinary(assignment.role):
+        places = assignment.scope.lineage
+        owners = _place_owners(len(places)).subquery(at, *places)
+    else:
         return User.objects.none()
-    return people_reached(held.filter(role__owns_resource=True).counting_at(assignment.scope), at)
+    return User.objects.filter(pk__among=owners)
+
+
+def _of_group(group: Group, at: datetime) -> QuerySet[Any, Any]:
+    held = ActiveAssignment.objects.in_force(at)
+    parts = held.filter(role__group_part=Role.GroupPart.OWNER, role__resource__group=group)
+    standing = User.objects.enabled().filter(pk__in=group.owners.values("pk"))
+    return (people_reached(parts, at) | standing).order_by().values_list("pk")
+
+
+_GROUP_OWNERS = Prepared(_of_group)
+
+
+@cache
+def _place_owners(depth: int) -> Prepared:
+    """The owners of one of so many places, each of which is given by its path."""
+
+    def keys(at: datetime, *paths: str) -> QuerySet[Any, Any]:
+        held = ActiveAssignment.objects.in_force(at).filter(role__owns_resource=True, scope__path__in=paths)
+        return people_reached(held, at).order_by().values_list("pk")
+
+    return Prepared(keys)
 
 
 def _is_ordinary(role: Role) -> bool:
