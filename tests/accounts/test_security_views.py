@@ -107,7 +107,7 @@ def test_page_shows_no_key(client, app):
 @pytest.mark.parametrize("path", [SECURITY, ADD, CODES, PASSWORD_CHANGE, "/security/apps/1/remove/"])
 def test_pages_are_closed_to_strangers(client, path):
     assert client.get(path).url == f"/sign-in/?next={path}"
-    assert client.post(path).url == "/sign-in/"  # and then home: a form is not sent a second time
+    assert client.post(path).url == "/sign-in/?unsaved"  # and then home: a form is not sent a second time
 
 
 @pytest.mark.parametrize("path", [ADD, CODES, PASSWORD_CHANGE])
