@@ -17,7 +17,7 @@ from django.db.models.lookups import In
 
 from .plans import Plan
 
-Value = models.Model | UUID | datetime | str
+Value = models.Model | UUID | datetime | str | int
 Query = Callable[..., models.QuerySet[Any, Any]]
 # The text, and for each parameter the number of the value that goes there, or None and what always stands there.
 Compiled = tuple[str, list[tuple[int | None, Any]]]
@@ -25,7 +25,7 @@ Ask = Callable[[str, list[Any]], Any]
 Row = TypeVar("Row", bound=models.Model)
 
 _KEY, _MOMENT = models.UUIDField(), models.DateTimeField()
-_TYPES = {UUID: "uuid", datetime: "timestamptz", str: "text"}
+_TYPES = {UUID: "uuid", datetime: "timestamptz", str: "text", int: "bigint"}
 
 
 @models.UUIDField.register_lookup
@@ -47,7 +47,7 @@ class Prepared:
     """A query about people and moments, written as any other and compiled once for each kind of database.
 
     The query is a function of what may differ from one time to the next, each a row with a UUID (of which it uses
-    nothing but the key), such a key, a moment or a text, and uses each as it comes: it reckons with none.
+    nothing but the key), such a key, a moment, a text or a number, and uses each as it comes: it reckons with none.
     """
 
     def __init__(self, query: Query) -> None:
@@ -112,6 +112,8 @@ def _stand_in(number: int, value: Value) -> Value:
         return value._meta.model(pk=key)
     if isinstance(value, UUID):
         return key
+    if isinstance(value, int):
+        return 7_000_000_000_000 + number
     return str(key) if isinstance(value, str) else datetime(1901, 2, 3, 4, 5, 6, 789000 + number, tzinfo=UTC)
 
 
@@ -121,7 +123,7 @@ def _adapted(value: Value) -> Any:
         value = value.pk
     if isinstance(value, UUID):
         return _KEY.get_db_prep_value(value, connection)
-    return value if isinstance(value, str) else _MOMENT.get_db_prep_value(value, connection)
+    return value if isinstance(value, str | int) else _MOMENT.get_db_prep_value(value, connection)
 
 
 def _literally(sql: str, parameters: list[Any]) -> str:

@@ -31,7 +31,7 @@ MIDDLEWARE_ORDER = [
     "pim_site.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
+    "pim_site.middleware.DeviceMiddleware",
     "pim_site.middleware.SessionLimitsMiddleware",
     "pim_site.middleware.AuditContextMiddleware",
     "pim_site.middleware.TimeZoneMiddleware",

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -16,8 +17,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import redirect, resolve_url
 from django.urls import resolve, reverse
 from django.utils import timezone
+from django_otp.middleware import OTPMiddleware
+from django_otp.models import Device
 
+from accounts.models import Passkey, RecoveryDevice, TotpDevice
 from accounts.passkeys import Asked
+from accounts.prepared import Prepared
 from accounts.services import is_signed_in, note_use_of
 from audit import context
 
@@ -25,6 +30,11 @@ from .addresses import client_address
 from .api.authentication import ROOT, token_of
 
 Answer = Callable[[HttpRequest], HttpResponse]
+
+_DEVICES = {
+    kind._meta.label_lower: Prepared(lambda key, kind=kind: kind.objects.filter(pk=key).order_by())
+    for kind in (TotpDevice, RecoveryDevice, Passkey)
+}
 
 HEADERS = {
     "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), "
@@ -91,6 +101,16 @@ class SessionMiddleware(sessions.SessionMiddleware):
         if not request.COOKIES.get(settings.SESSION_COOKIE_NAME, "").isalnum():
             request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
         super().process_request(request)
+
+
+class DeviceMiddleware(OTPMiddleware):
+    """Looks up what a session was verified with, as each page does, by a statement that is made once."""
+
+    def _device_from_persistent_id(self, persistent_id: str) -> Device | None:
+        name, _, key = persistent_id.partition("/")
+        if name not in _DEVICES or not key.isdecimal():
+            return None
+        return _DEVICES[name].first(apps.get_model(name), int(key))
 
 
 class SessionLimitsMiddleware:

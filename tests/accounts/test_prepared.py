@@ -5,11 +5,19 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils.timezone import now
 
-from accounts.models import User
+from accounts.models import TotpDevice, User
 from accounts.prepared import Prepared
 from assignments.backends import held
 from roles.models import Role
-from tests.factories import ActiveFactory, EligibleFactory, GroupFactory, RoleFactory, UserFactory, holder_of
+from tests.factories import (
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    RoleFactory,
+    TotpDeviceFactory,
+    UserFactory,
+    holder_of,
+)
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -51,6 +59,13 @@ def test_prepared_row_is_a_whole_one_for_each_kind_of_value():
     found = [vars(prepared.first(User, value)) for prepared, value in ways.values()]
     whole = vars(User.objects.get(pk=ada.pk))
     assert [row | {"_state": None} for row in found] == [whole | {"_state": None}] * len(ways)
+
+
+def test_prepared_row_is_found_by_a_number():
+    apps, prepared = [TotpDeviceFactory() for _ in range(3)], Prepared(lambda key: TotpDevice.objects.filter(pk=key))
+
+    assert [prepared.first(TotpDevice, app.pk) for app in apps] == apps
+    assert prepared.first(TotpDevice, 10**9) is None
 
 
 @pytest.mark.parametrize("name", ["", "nobody", "' OR 1=1 --"])

@@ -3,6 +3,11 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from accounts.models import RecoveryDevice
+from tests.factories import TotpDeviceFactory, UserFactory
+from tests.passkeys import passkey_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.pim_site.pages")]
 
@@ -41,6 +46,35 @@ def test_session_ended(signed_in, path, session):
     answer = signed_in(**session).get(path, {"page": 2})
     assert (answer.status_code, answer.url) == (302, f"/sign-in/?next={path}%3Fpage%3D2")
     assert Session.objects.count() == 0
+
+
+def devices(person):
+    """What a session may say that it was verified with."""
+    recovery = {owner: RecoveryDevice.objects.create(user=owner, name="codes") for owner in (person, UserFactory())}
+    return {
+        "app": TotpDeviceFactory(user=person).persistent_id,
+        "passkey": passkey_of(person)[0].persistent_id,
+        "recovery codes": recovery.pop(person).persistent_id,
+        "of somebody else": recovery.popitem()[1].persistent_id,
+        "not confirmed": TotpDeviceFactory(user=person, confirmed=False).persistent_id,
+        "gone": "accounts.totpdevice/1000000000",
+        "no device": f"accounts.user/{person.pk}",
+        "no number": "accounts.totpdevice/one",
+        "nothing": "",
+    }
+
+
+def test_session_lasts_with_a_confirmed_device_of_ones_own_alone(signed_in, person):
+    answers = {}
+    for name, device in devices(person).items():
+        client = signed_in()
+        session = client.session
+        session[DEVICE_ID_SESSION_KEY] = device
+        session.save()
+        answers[name] = client.get("/").status_code
+
+    assert {name for name, status in answers.items() if status == 200} == {"app", "passkey", "recovery codes"}
+    assert set(answers.values()) == {200, 302}
 
 
 def test_session_without_its_start_ended(client, person):
