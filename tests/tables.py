@@ -4,6 +4,7 @@ They are kept beside the installed packages for the next run of the same program
 """
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -77,6 +78,9 @@ class Restoring:
         self.connection = connection
         if POSTGRES:
             self.statements = self._keep()
+        else:
+            self.kept = Path(connection.settings_dict["NAME"]).with_suffix(".kept")
+            shutil.copyfile(connection.settings_dict["NAME"], self.kept)
 
     def _keep(self):
         """Keep a copy of each table that holds anything; the statements that put all tables back."""
@@ -96,6 +100,6 @@ class Restoring:
             with self.connection.cursor() as cursor:
                 cursor.execute(self.statements)
         else:
-            with closing(sqlite3.connect(empty.kept())) as kept:
+            with closing(sqlite3.connect(self.kept)) as kept:
                 self.connection.ensure_connection()
                 kept.backup(self.connection.connection)
