@@ -20,6 +20,7 @@ from audit.keys import origin
 from notifications.outgoing import AddressRefused, NoAnswer, check_url, post, signature
 
 from .records import Record
+from .tls import Tls
 
 SECONDS = 10.0
 # So much is handed over at once: only in between can a clock be looked at.
@@ -92,28 +93,26 @@ def to_syslog(parts: SplitResult, records: Sequence[Record], at: datetime) -> No
     A receiver closes when it has read everything; one that ends before that, or with something unread, breaks it.
     """
     until = monotonic() + SECONDS
-    with closing(_connected(parts, until)) as connection:
-        content = b"".join(record.syslog for record in records)
+    host, port = parts.hostname or "", parts.port or 0
+    content = b"".join(record.syslog for record in records)
+    with closing(_first_connected(_addresses(host, port, until), port, until)) as connection:
+        taker = Tls(connection, host=host) if parts.scheme == "tls" else connection
         for start in range(0, len(content), PIECE):
             connection.settimeout(_left(until))
-            connection.sendall(content[start : start + PIECE])
-        with _closed_tls(connection, until) if isinstance(connection, ssl.SSLSocket) else connection as plain:
-            plain.settimeout(_left(until))
-            plain.shutdown(socket.SHUT_WR)
-            while plain.recv(4096):
-                plain.settimeout(_left(until))
+            taker.sendall(content[start : start + PIECE])
+        connection.settimeout(_left(until))
+        if isinstance(taker, Tls):
+            _close(taker)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            connection.settimeout(_left(until))
 
 
-def _connected(parts: SplitResult, until: float) -> socket.socket:
-    host, port = parts.hostname or "", parts.port or 0
-    connection = _first_connected(_addresses(host, port, until), port, until)
-    if parts.scheme == "tls":
-        try:
-            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+def _close(tls: Tls) -> None:
+    try:
+        tls.close()
+    except ssl.SSLEOFError as failure:
+        raise StreamFailed("not_confirmed") from failure
 
 
 def _first_connected(addresses: Sequence[str], port: int, until: float) -> socket.socket:
@@ -148,15 +147,6 @@ def _asked(host: str, port: int) -> list[str] | Exception:
     except (OSError, ValueError) as failure:
         return failure
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _closed_tls(connection: ssl.SSLSocket, until: float) -> socket.socket:
-    """Say that nothing more comes, and wait for the same: whoever is in between can end it, but not say so."""
-    connection.settimeout(_left(until))
-    try:
-        return connection.unwrap()
-    except ssl.SSLEOFError as failure:
-        raise StreamFailed("not_confirmed") from failure
 
 
 def _left(until: float) -> float:
