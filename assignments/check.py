@@ -158,8 +158,7 @@ def check(*, key: str, questions: Sequence[Question], at: datetime) -> Verdict |
             best[asked] = held
     if not token:
         return None
-    owner = str(token["user_id"])
-    about_others = any(question.principal != owner for question in questions)
+    about_others = any(question.principal != token["user_id"] for question in questions)
     answers = [best.get(number) for number in range(1, len(questions) + 1)]
     return Verdict(token, not about_others or 0 in best, answers)
 
@@ -225,7 +224,7 @@ def _token(facts: str) -> dict[str, Any]:
     *values, is_active = json.loads(facts)
     token = dict(zip(_FACTS, values, strict=True)) | {"is_active": bool(is_active)}
     moments = {name: token[name] and _moment(token[name]) for name in _MOMENTS}
-    return token | moments | {"id": UUID(token["id"]), "user_id": UUID(token["user_id"])}
+    return token | moments | {"id": _dashed(token["id"]), "user_id": _dashed(token["user_id"])}
 
 
 def _moment(value: str | datetime) -> datetime:

@@ -29,7 +29,9 @@ WORKERS, THREADS = 2, 4
 CONNECTION_SECONDS = 60  # CONN_MAX_AGE: each thread opens another one after this
 ROLES = 2000
 BATCH = 100
-GOALS = {"rate": 0.85, "batch": 25.0, "p99": 1.5}
+# The floor that is answered as directly is ours, so that what the check itself costs does not grow unseen.
+LEAST = {"rate": 0.85, "beside direct": 0.8, "batch": 25.0}
+MOST_P99 = 1.5
 
 
 def as_in_production():
@@ -289,9 +291,10 @@ def main():
         server.terminate()
         server.wait(20)
     print({name: round(value, 2) for name, value in ratios.items()}, f"{opened} connections opened")
-    rates = min(value for name, value in ratios.items() if name.startswith(("rate", "beside")))
-    reached = rates >= GOALS["rate"] and ratios["batch at 8"] >= GOALS["batch"]
-    return int(not (reached and ratios["p99 at 32"] <= GOALS["p99"] and opened <= WORKERS * THREADS * lives))
+    reached = all(
+        ratio >= goal for name, ratio in ratios.items() for part, goal in LEAST.items() if name.startswith(part)
+    )
+    return int(not (reached and ratios["p99 at 32"] <= MOST_P99 and opened <= WORKERS * THREADS * lives))
 
 
 if __name__ == "__main__":
