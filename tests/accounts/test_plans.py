@@ -12,7 +12,7 @@ from accounts.prepared import Prepared
 from tests.factories import UserFactory
 from tests.statements import statements
 
-pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres, pytest.mark.usefixtures("statistics_forgotten")]
 
 KEY, MOMENT = UUID(int=7), datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
 NAMES = Prepared(lambda name: User.objects.filter(username=name).order_by().values_list("username"))

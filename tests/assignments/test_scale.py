@@ -29,7 +29,9 @@ from tests.factories import (
     holder_of,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.postgres]  # that many live there
+# That many live on PostgreSQL.
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.postgres]
+pytestmark += [pytest.mark.usefixtures("statistics_forgotten")]
 
 SMALL, LARGE = 50, 50_000
 
@@ -108,6 +110,13 @@ def measured(cast, client):
     return figures
 
 
+def planned_as_on_a_real_site():
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        options = "SELECT set_config(name, boot_val, true) FROM pg_settings WHERE name = ANY(%s)"
+        cursor.execute(options, [list(FIRST_PLAN)])
+
+
 def plan_of_rights(person):
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {HELD.plans['{}'].call}", [person.pk, now()])
@@ -118,12 +127,10 @@ def test_questions_cost_the_same_whatever_there_is(client, capsys):
     cast = Cast()
     signed_in(client, cast.boss)
     cast.grow(SMALL)
+    planned_as_on_a_real_site()
     small = measured(cast, client)
     cast.grow(LARGE)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-        as_on_a_real_site = "SELECT set_config(name, boot_val, true) FROM pg_settings WHERE name = ANY(%s)"
-        cursor.execute(as_on_a_real_site, [list(FIRST_PLAN)])
+    planned_as_on_a_real_site()
     signed_in(client, cast.boss)  # anew: that a session is used is noted once a minute
     large = measured(cast, client)
     with capsys.disabled():
