@@ -17,6 +17,8 @@ from audit.merkle import Frontier
 
 # Rows that are read at once where all are read.
 PAGE = 2_000
+# The events that tell of something granted, and by whom.
+GRANTING = ("assignment.activated", "assignment.extended")
 
 
 class Viewer(Protocol):
@@ -139,8 +141,8 @@ class Event(models.Model):
 
     @property
     def approvers(self) -> list[str]:
-        """The names of those who said yes to what was granted; none where nobody had to."""
-        named = (self.facts["after"] or {}).get("approvers")
+        """The names of those who said yes to what was granted; none where nobody had to, or nothing was."""
+        named = (self.facts["after"] or {}).get("approvers") if self.facts["action"] in GRANTING else None
         return [str(name) for name in named] if isinstance(named, list) else []
 
     @property

@@ -28,7 +28,7 @@ from alerts.models import Alert
 from approvals.hooks import Reply
 from approvals.models import HookCall, Request
 from audit.merkle import Frontier
-from audit.models import Entry, Event
+from audit.models import GRANTING, Entry, Event
 from audit.sealing import seal
 from audit.services import LONGEST_TEXT, OPERATIONS, record
 from notifications.models import Message
@@ -816,6 +816,7 @@ def test_operation_changes_something_and_records_it(action):
     events = list(Event.objects.all())
     assert {(event.outcome, event.code) for event in events} == {("success", "")}
     assert [event.action for event in events].count(action) == 1
+    assert {event.action for event in events if "approvers" in (event.facts["after"] or {})} <= set(GRANTING)
 
 
 @every_operation

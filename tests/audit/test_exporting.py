@@ -12,7 +12,7 @@ from audit import copying, exporting
 from audit.canonical import dumps
 from audit.columns import columns_of
 from audit.exporting import COLUMNS, csv_lines, csv_of, found, json_of
-from audit.models import Event
+from audit.models import GRANTING, Event
 from audit.sealing import seal
 from audit.services import record
 
@@ -52,6 +52,12 @@ def test_csv_is_no_formula(text):
 def test_event_without_approvers_has_none(after):
     write(1, after=after)
     assert Event.objects.get().approvers == []
+
+
+def test_whoever_is_named_where_nothing_is_granted_said_no_yes():
+    record("role.settings_updated", actor=None, target=None, after={"approvers": ["Kim"]})
+    assert Event.objects.get().approvers == []
+    assert [row["approvers"] for row in rows_of(Event.objects.all())] == [""]
 
 
 def test_json_lines_are_those_of_the_whole_export():
@@ -169,6 +175,9 @@ FORMS = [
 ]
 
 
+ACTIONS = (*GRANTING, *GRANTING, "role.settings_updated")
+
+
 def test_approvers_are_those_of_the_record_whatever_it_says():
     """PostgreSQL takes them from its text where that is plain."""
     made, events = random.Random(4180), []
@@ -176,7 +185,7 @@ def test_approvers_are_those_of_the_record_whatever_it_says():
         after, before = (made.choice(FORMS)(made.choices(NAMES, k=made.randrange(4))) for _side in range(2))
         label = made.choice(list(map(str, NAMES)))
         facts = tampered.facts_of(n) | {"actor": {"type": label, "id": "", "label": label}, "address": label[:64]}
-        facts |= {"after": after, "before": before, "ticket": label}
+        facts |= {"after": after, "before": before, "ticket": label, "action": made.choice(ACTIONS)}
         events.append(Event(at=facts["at"], canonical=dumps(facts), **columns_of(facts)))
     Event.objects.bulk_create(events)
 
