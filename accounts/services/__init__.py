@@ -15,11 +15,11 @@ from .factors import (
     rotate_keys,
 )
 from .groups import change_group, check_protection, create_group, drop_group, group_facts, joins, own_group
-from .people import change_person, create_person, issue_ticket, person_facts, withdraw_weak_tickets
+from .people import change_person, create_person, end_sign_ins, issue_ticket, person_facts, withdraw_weak_tickets
 from .preferences import choose_digests, digest_facts
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove, prove_each
-from .tokens import create_token, note_use, recognise, revoke_token, revoke_tokens_of, rotate_token, token_facts
+from .tokens import create_token, note_use, recognise, revoke_token, rotate_token, token_facts
 
 __all__ = [
     "ASK",
@@ -40,6 +40,7 @@ __all__ = [
     "drop_group",
     "end_session",
     "end_sessions",
+    "end_sign_ins",
     "enrol",
     "group_facts",
     "is_signed_in",
@@ -60,7 +61,6 @@ __all__ = [
     "rename_passkey",
     "renew_recovery_codes",
     "revoke_token",
-    "revoke_tokens_of",
     "rotate_keys",
     "rotate_token",
     "sign_in",

@@ -6,16 +6,20 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from accounts import factors
 from accounts.authority import require
+from accounts.browsers import BrowserSession
 from accounts.links import link
 from accounts.models import EnrolmentTicket, User
 from accounts.rules import PersonRefused, check_manager, check_seen, check_username
 from audit.services import privileged, record
 from notifications.services import queue
+
+from .tokens import revoke_tokens_of
 
 PERSON_FIELDS = ("username", "email", "display_name", "manager", "time_zone", "is_emergency_access")
 
@@ -125,6 +129,17 @@ def issue_ticket(*, user: User, actor: User | None) -> str:
         expires_at=at + EnrolmentTicket.LIFETIME,
     )
     return secret
+
+
+def end_sign_ins(user: User, *, actor: User | None) -> None:
+    """End all that somebody, whose row is locked, is in by or can come in by at present: sessions, tokens, links.
+
+    Links that they issued to others too: whoever is shut out could sign in by one as somebody else.
+    """
+    at = now()
+    BrowserSession.objects.of(user).filter(ended_at=None).update(ended_at=at)
+    EnrolmentTicket.objects.filter(Q(user=user) | Q(issued_by=user), used_at=None).update(used_at=at)
+    revoke_tokens_of(user, actor=actor)
 
 
 def withdraw_weak_tickets(users: Iterable[User]) -> None:

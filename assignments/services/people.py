@@ -45,7 +45,9 @@ def update_person(*, user: User, actor: User | None, seen: str = "", **changes: 
 
 @privileged("person.disabled", target="user")
 def disable_person(*, user: User, actor: User | None, justification: str) -> User:
-    """Disable a person: they cannot sign in, and what they had active and their API tokens end at once.
+    """Disable a person: they cannot sign in, and what they had active, their sessions and API tokens end at once.
+
+    So do enrolment links, those to them and those that they issued.
 
     Eligibilities stay for later.
 
@@ -59,7 +61,7 @@ def disable_person(*, user: User, actor: User | None, justification: str) -> Use
         raise AssignmentRefused(_("This account is disabled already."), code="holder_disabled")
     with administrators_kept():
         _end_all(user, actor=actor, justification=justification)
-        accounts.revoke_tokens_of(user, actor=actor)
+        accounts.end_sign_ins(user, actor=actor)
         user.is_active = False
         user.save(update_fields=["is_active"])
     record("person.disabled", actor=actor, target=user, subject=user, justification=justification)
@@ -88,7 +90,7 @@ def enable_person(*, user: User, actor: User | None, justification: str) -> User
         raise AssignmentRefused(_("This account is enabled already."), code="already_enabled")
     # Of one who was disabled past this product, all that would come back in force.
     _end_all(user, actor=actor, justification=justification)
-    accounts.revoke_tokens_of(user, actor=actor)
+    accounts.end_sign_ins(user, actor=actor)
     user.is_active = True
     user.save(update_fields=["is_active"])
     record("person.enabled", actor=actor, target=user, subject=user, justification=justification)

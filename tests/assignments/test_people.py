@@ -5,11 +5,13 @@ import pytest
 from django.utils.timezone import now
 
 from accounts.models import EnrolmentTicket, User
-from accounts.services import open_ticket
+from accounts.rules import EnrolmentRefused
+from accounts.services import issue_ticket, open_ticket
 from assignments import services
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from roles.models import Role
+from tests.client import signed_in
 from tests.factories import (
     ActivationFactory,
     ActiveFactory,
@@ -80,6 +82,39 @@ def test_enable_person_brings_nothing_back_in_force(helpdesk):
     assert User.objects.get(pk=active.user_id).is_active
     assert not ActiveAssignment.objects.in_force(now()).filter(user=active.user).exists()
     assert EligibleAssignment.objects.in_force(now()).count() == 1
+
+
+def disabled(user, actor):
+    services.disable_person(user=user, actor=actor, justification=REASON)
+
+
+def disabled_past_the_site(user, actor):
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize("shut_out", [disabled, disabled_past_the_site])
+def test_who_is_enabled_again_is_signed_in_nowhere_and_no_link_from_before_counts(helpdesk, client, shut_out):
+    user, other = UserFactory(), UserFactory()
+    signed_in(client, user)
+    links = [issuing(user, helpdesk)(), issue_ticket(user=other, actor=user)]
+    shut_out(user, helpdesk)
+    services.enable_person(user=user, actor=helpdesk, justification="Came back.")
+    assert client.get("/").url == "/sign-in/?next=/"
+    assert [counts(link) for link in links] == [False, False]
+
+
+def counts(link):
+    try:
+        return bool(open_ticket(link))
+    except EnrolmentRefused:
+        return False
+
+
+def test_links_issued_by_who_is_disabled_do_not_count(helpdesk):
+    issuer = holder_of(Role.HELPDESK_ADMINISTRATOR)
+    link = issuing(UserFactory(), issuer)()
+    services.disable_person(user=issuer, actor=helpdesk, justification=REASON)
+    assert not counts(link)
 
 
 def test_enable_person_who_is_enabled_is_refused(helpdesk):
