@@ -15,7 +15,7 @@ from .factors import (
     rotate_keys,
 )
 from .groups import change_group, check_protection, create_group, drop_group, group_facts, joins, own_group
-from .people import change_person, create_person, end_sign_ins, issue_ticket, person_facts, withdraw_weak_tickets
+from .people import add_person, change_person, end_sign_ins, issue_ticket, person_facts, withdraw_weak_tickets
 from .preferences import choose_digests, digest_facts
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove, prove_each
@@ -25,6 +25,7 @@ __all__ = [
     "ASK",
     "add_app",
     "add_passkey",
+    "add_person",
     "change_group",
     "change_password",
     "change_person",
@@ -34,7 +35,6 @@ __all__ = [
     "choose_digests",
     "consume",
     "create_group",
-    "create_person",
     "create_token",
     "digest_facts",
     "drop_group",

@@ -16,7 +16,7 @@ from accounts.browsers import BrowserSession
 from accounts.links import link
 from accounts.models import EnrolmentTicket, User
 from accounts.rules import PersonRefused, check_manager, check_seen, check_username
-from audit.services import privileged, record
+from audit.services import record
 from notifications.services import queue
 
 from .tokens import revoke_tokens_of
@@ -24,8 +24,7 @@ from .tokens import revoke_tokens_of
 PERSON_FIELDS = ("username", "email", "display_name", "manager", "time_zone", "is_emergency_access")
 
 
-@privileged("person.created", target=None)
-def create_person(
+def add_person(
     *,
     actor: User | None,
     username: str,
@@ -38,11 +37,12 @@ def create_person(
 ) -> User:
     """Make a person or a service account, who cannot sign in before an enrolment.
 
+    Called by `assignments.services.create_person`, which knows what it means to be somebody's manager.
+
     Raises:
-        NotAllowed: the actor may not.
+        NotAllowed: the actor may not say who is an emergency person.
         ValidationError: a field is wrong, or the name or address is taken.
     """
-    require(actor, "accounts.add_user")
     person = User(
         username=username,
         email=email.strip(),

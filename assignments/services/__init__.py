@@ -16,7 +16,7 @@ from .assigning import (
 )
 from .changing import change, locked, replace_kind
 from .groups import delete_group, update_group
-from .people import disable_person, enable_person, issue_enrolment, update_person
+from .people import create_person, disable_person, enable_person, issue_enrolment, update_person
 from .prolonging import prolong, remind_of_end
 from .stating import dates_of, recorded
 
@@ -26,6 +26,7 @@ __all__ = [
     "assign_eligible",
     "change",
     "check_free",
+    "create_person",
     "dates_of",
     "delete_group",
     "disable_person",

@@ -20,6 +20,23 @@ from .activation import administrators_kept, end
 IDENTITY = ("username", "email")
 
 
+@privileged("person.created", target=None)
+def create_person(*, actor: User | None, manager: User | None = None, **about: Any) -> User:
+    """Make a person or a service account, who cannot sign in before an enrolment.
+
+    Args:
+        about: as for `accounts.services.add_person`.
+
+    Raises:
+        NotAllowed: the actor may not, or may not choose who approves for them.
+        ValidationError: a field is wrong, or the name or address is taken.
+    """
+    require(actor, "accounts.add_user")
+    if manager is not None:
+        _check_manager_chosen(manager, actor)
+    return accounts.add_person(actor=actor, manager=manager, **about)
+
+
 @privileged("person.updated", target="user")
 def update_person(*, user: User, actor: User | None, seen: str = "", **changes: Any) -> User:
     """Change the fields of a person named in `accounts.services.people.PERSON_FIELDS`.
@@ -32,15 +49,25 @@ def update_person(*, user: User, actor: User | None, seen: str = "", **changes: 
     """
     require(actor, "accounts.change_user")
     known = User.objects.get(pk=user.pk)  # a form has written what was typed into its row already
-    asks_manager = ApprovalStage.objects.in_use().filter(asks_manager=True)
-    if changes.get("manager", known.manager) != known.manager and asks_manager.exists():
-        # Whoever chooses the manager chooses an approver.
-        require(actor, "accounts.enrol_privileged_user")
+    manager = changes.get("manager", known.manager)
+    if manager != known.manager:
+        _check_manager_chosen(manager, actor)
     if any(changes.get(name, getattr(known, name)) != getattr(known, name) for name in IDENTITY):
         _check_power(
             user, actor, _("This person has privileged roles or approves requests: a Global Administrator must.")
         )
     return accounts.change_person(user=user, actor=actor, seen=seen, **changes)
+
+
+def _check_manager_chosen(manager: User | None, actor: User | None) -> None:
+    """Where a stage asks the manager, whoever chooses the manager chooses an approver, who comes to power by it."""
+    if _managers_decide():
+        require(actor, "accounts.enrol_privileged_user")
+        accounts.withdraw_weak_tickets([manager] if manager else [])
+
+
+def _managers_decide() -> bool:
+    return ApprovalStage.objects.in_use().filter(asks_manager=True).exists()
 
 
 @privileged("person.disabled", target="user")
@@ -160,5 +187,5 @@ def _has_power(user: User) -> bool:
         or ApprovalStage.objects.in_use().deciding(user).exists()
         or ApprovalStage.objects.in_use().escalating_to(user).exists()
         or Delegation.objects.lasting(at).filter(delegate=user).exists()
-        or (ApprovalStage.objects.in_use().filter(asks_manager=True).exists() and user.reports.exists())
+        or (_managers_decide() and user.reports.exists())
     )

@@ -20,12 +20,11 @@ from django.views.decorators.http import require_safe
 from accounts.links import link as link_to_page
 from accounts.models import EnrolmentTicket, User
 from accounts.rules import NotAllowed, intent_digest
-from accounts.services import create_person
 from approvals.looking_back import Year
 from approvals.models import Request
 from assignments.holdings import Holding, active_holdings, eligible_holdings
 from assignments.models import ActiveAssignment, EligibleAssignment, groups_of
-from assignments.services import disable_person, enable_person, issue_enrolment, update_person
+from assignments.services import create_person, disable_person, enable_person, issue_enrolment, update_person
 from audit.models import Event
 from pim_site.templatetags.pim import day, dot, duration, moment, moment_text
 from roles.models import Delegation

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from accounts.models import Group, User
 from accounts.rules import fingerprint
-from accounts.services import create_group, create_person, group_facts, person_facts
+from accounts.services import create_group, group_facts, person_facts
 from accounts.tokens import Scope
-from assignments.services import delete_group, disable_person, enable_person, update_group, update_person
+from assignments.services import create_person, delete_group, disable_person, enable_person, update_group, update_person
 from roles.services import govern_group
 
 from . import sight

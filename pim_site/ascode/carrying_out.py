@@ -130,7 +130,7 @@ class Work:
         facts["time_zone"] = row["time_zone"]
         facts["manager"] = site.person(row["manager"]) if row["manager"] else None
         if before is None:
-            site.people[name] = accounts.create_person(actor=self.actor, username=name, kind=row["kind"], **facts)
+            site.people[name] = assignments.create_person(actor=self.actor, username=name, kind=row["kind"], **facts)
             return
         if row["kind"] != before["kind"]:
             raise Unreadable(_("What somebody is stays so: a person, or a service account."))

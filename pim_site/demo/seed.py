@@ -15,6 +15,7 @@ from accounts import factors
 from accounts import services as accounts
 from accounts.models import Group, TotpDevice, User
 from approvals import services as approvals
+from assignments import services as assignments
 from audit.context import bind
 from audit.services import record
 from notifications.models import Message
@@ -118,7 +119,7 @@ def hire(cast: Cast) -> None:
 
 
 def _hire(person: Person, manager: User | None) -> User:
-    return accounts.create_person(
+    return assignments.create_person(
         actor=None,
         username=person.username,
         email=person.email,

@@ -77,6 +77,8 @@ def save_settings(
     version.save(force_insert=True)
     write_stages(version, stages)
     withdraw_weak_tickets(everybody_named(stages))
+    if any(terms.asks_manager for terms in stages):
+        withdraw_weak_tickets(User.objects.filter(reports__isnull=False))
     record("settings.changed", actor=actor, target=version, role=role, scope=scope, before=before, after=after)
     return version
 

@@ -3,7 +3,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import services
 from accounts.models import EnrolmentTicket, Group, User
-from assignments.services import update_group, update_person
+from assignments.services import create_person, update_group, update_person
 from audit.models import Event
 from notifications.models import Message
 from roles.models import Role
@@ -35,7 +35,7 @@ def told():
 
 
 def test_create_person_makes_one_who_cannot_sign_in_yet():
-    person = services.create_person(actor=helpdesk(), **PERSON)
+    person = create_person(actor=helpdesk(), **PERSON)
 
     assert (person.username, person.email, person.is_active, person.kind) == ("ana", "ana@example.org", True, "person")
     assert not person.has_usable_password()
@@ -44,7 +44,7 @@ def test_create_person_makes_one_who_cannot_sign_in_yet():
 
 
 def test_create_service_account_tells_nobody():
-    services.create_person(actor=helpdesk(), kind=User.Kind.SERVICE, **PERSON)
+    create_person(actor=helpdesk(), kind=User.Kind.SERVICE, **PERSON)
     assert told() == []
 
 
@@ -65,7 +65,7 @@ def test_create_service_account_tells_nobody():
 def test_create_person_refuses_wrong_fields(differs):
     actor = helpdesk()
     with pytest.raises(ValidationError):
-        services.create_person(actor=actor, **PERSON | differs)
+        create_person(actor=actor, **PERSON | differs)
     assert list(User.objects.all()) == [actor]
 
 
@@ -88,14 +88,14 @@ def test_nobody_becomes_their_own_manager():
 def test_create_person_refuses_a_name_that_means_somebody_else(taken):
     UserFactory(**taken)
     with pytest.raises(ValidationError):
-        services.create_person(actor=None, **PERSON)
+        create_person(actor=None, **PERSON)
     assert not User.objects.filter(display_name="Ana Alvarez").exists()
 
 
 def test_create_person_refuses_a_username_that_is_anothers_address():
     UserFactory(email="boss@example.org")
     with refused("name_taken"):
-        services.create_person(actor=None, **PERSON | {"username": "boss@example.org"})
+        create_person(actor=None, **PERSON | {"username": "boss@example.org"})
 
 
 def test_update_person_changes_only_what_is_given():
@@ -124,7 +124,7 @@ def test_update_person_by_helpdesk_cannot_mark_an_emergency_account():
 def test_create_person_by_helpdesk_cannot_make_an_emergency_account():
     actor = helpdesk()
     with refused("not_allowed"):
-        services.create_person(actor=actor, is_emergency_access=True, **PERSON)
+        create_person(actor=actor, is_emergency_access=True, **PERSON)
 
 
 # --- groups ---------------------------------------------------------------------------------------------------

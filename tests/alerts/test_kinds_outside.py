@@ -9,11 +9,11 @@ from django.contrib.auth.models import Permission
 from django.utils.timezone import now
 
 from accounts.models import User
-from accounts.services import create_group, create_person
+from accounts.services import create_group
 from approvals import services
 from approvals.models import Request
 from assignments.models import ActiveAssignment, EligibleAssignment
-from assignments.services import recorded, update_group, update_person
+from assignments.services import create_person, recorded, update_group, update_person
 from audit.archiving import archive_next
 from audit.checkpoints import checkpoint
 from audit.models import Checkpoint, Event

@@ -11,6 +11,7 @@ from assignments import services
 from assignments.models import ActiveAssignment, EligibleAssignment
 from audit.models import Event
 from roles.models import Role
+from roles.services import save_settings
 from tests.client import signed_in
 from tests.factories import (
     ActivationFactory,
@@ -21,12 +22,14 @@ from tests.factories import (
     UserFactory,
     holder_of,
     proof_for,
+    stage,
 )
 from tests.refusals import refused
 
 pytestmark = pytest.mark.django_db
 
 REASON = "Left the company."
+NEW = {"username": "ana", "email": "ana@example.org", "display_name": "Ana Alvarez"}
 
 
 @pytest.fixture
@@ -232,6 +235,47 @@ def test_role_administrator_issues_enrolment_for_anybody(make):
     user, actor = make(), holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
     issuing(user, actor)()
     assert EnrolmentTicket.objects.get().issued_by == actor
+
+
+# --- managers who approve -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def managers_approve():
+    return RoleFactory(settings__approval_required=True, settings__stages=[stage(asks_manager=True)])
+
+
+def test_helpdesk_chooses_no_manager_where_managers_approve(helpdesk, managers_approve):
+    user = UserFactory()
+    with refused("not_allowed"):
+        services.create_person(actor=helpdesk, manager=helpdesk, **NEW)
+    with refused("not_allowed"):
+        services.update_person(user=user, actor=helpdesk, manager=helpdesk)
+    assert not User.objects.exclude(manager=None).exists()
+
+
+def test_helpdesk_chooses_the_manager_where_managers_approve_nothing(helpdesk):
+    assert services.create_person(actor=helpdesk, manager=helpdesk, **NEW).manager == helpdesk
+
+
+@pytest.mark.parametrize("act", ["create", "update"])
+def test_link_by_helpdesk_does_not_count_for_who_becomes_a_manager_that_approves(helpdesk, managers_approve, act):
+    boss, administrator = UserFactory(), holder_of(Role.GLOBAL_ADMINISTRATOR)
+    link = issuing(boss, helpdesk)()
+    if act == "create":
+        services.create_person(actor=administrator, manager=boss, **NEW)
+    else:
+        services.update_person(user=UserFactory(), actor=administrator, manager=boss)
+    assert not counts(link)
+
+
+def test_link_by_helpdesk_does_not_count_for_a_manager_who_comes_to_approve(helpdesk):
+    role, boss = RoleFactory(), UserFactory()
+    link, other = issuing(boss, helpdesk)(), issuing(UserFactory(manager=boss), helpdesk)()
+    terms = {"approval_required": True, "stages": [stage(asks_manager=True)]}
+    administrator = holder_of(Role.PRIVILEGED_ROLE_ADMINISTRATOR)
+    save_settings(role=role, scope=role.resource, actor=administrator, **terms)
+    assert [counts(link), counts(other)] == [False, True]
 
 
 def test_helpdesk_issues_enrolment_for_who_had_power_once(helpdesk):

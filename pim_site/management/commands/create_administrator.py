@@ -6,7 +6,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils.timezone import now
 
-from accounts import services as accounts
 from accounts.links import link
 from accounts.models import EnrolmentTicket
 from approvals import services as approvals
@@ -52,7 +51,7 @@ def create_administrator(*, username: str, email: str, name: str) -> str:
         ValidationError: a field is wrong or taken, or the role's settings allow no permanent active assignment.
     """
     with transaction.atomic(), bind(correlation_id=uuid.uuid4().hex, via="command"):
-        person = accounts.create_person(actor=None, username=username, email=email, display_name=name)
+        person = assignments.create_person(actor=None, username=username, email=email, display_name=name)
         approvals.assign_active(
             holder=person,
             role=Role.objects.built_in(Role.GLOBAL_ADMINISTRATOR),

@@ -23,7 +23,6 @@ PAGES = ("views.py", "*_views.py", "views/*.py", "several.py", "admin.py")
 DOORS = {
     "accounts.choose_digests": "PATCH mail_preferences",
     "accounts.create_group": "POST groups",
-    "accounts.create_person": "POST principals",
     "accounts.create_token": "POST tokens",
     "accounts.end_session": "DELETE sessions/{id}",
     "accounts.end_sessions": "POST sessions/end",
@@ -64,6 +63,7 @@ DOORS = {
     "approvals.self_renew": "POST requests self_renew",
     "approvals.unpin": "DELETE favourites/{id}",
     "approvals.update": "POST requests admin_update",
+    "assignments.create_person": "POST principals",
     "assignments.delete_group": "DELETE groups/{id}",
     "assignments.disable_person": "POST principals/{id}/disable",
     "assignments.enable_person": "POST principals/{id}/enable",
