@@ -62,6 +62,8 @@ def assignment_extend(request: SignedInRequest, pk: UUID, model: type[AnyAssignm
         "renews": renews,
         "own": row.user_id == request.user.pk,
         "open": renews or can_extend(row, at=at),
+        "replaced": renews and row.is_replaced(at),
+        "moved": not row.role.is_usable_at(row.scope),
         "pending": Request.objects.extending(row).filter(user=request.user).first(),
     }
     return render(request, "approvals/assignment_extend.html", context)

@@ -66,11 +66,13 @@ class AssignmentQuerySet(models.QuerySet[Any]):
         return lasting.filter(untold, starts_at__lt=F("ends_at") - window)
 
     def renewable(self, user: User, at: datetime) -> Self:
-        """A person's own that ran out lately, and that they do not have again; see `rules.can_renew`."""
+        """A person's own that ran out lately, that they do not have again, and whose scope has not been moved away from
+        the role; see `rules.can_renew`."""
         ran_out = Q(ended_at=None) | Q(end_reason=Assignment.EndReason.EXPIRED)
         lately = self.filter(ran_out, user=user, ends_at__lte=at, ends_at__gt=at - RENEW_WINDOW)
         again = self.model._default_manager.assigned().lasting(at).filter(user=user)
         again = again.filter(role=OuterRef("role"), scope=OuterRef("scope"))
+        lately = lately.filter(scope__path__startswith=F("role__resource__path"))
         return lately.assigned().exclude(Exists(again)).described().order_by("-ends_at")
 
     def assigned(self) -> Self:

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.timezone import localtime, now
 
 from approvals.models import Request
+from approvals.services import move_resource
 from assignments.models import ActiveAssignment, EligibleAssignment
 from roles.models import Role
 from tests.client import signed_in
@@ -16,6 +17,7 @@ from tests.factories import (
     EligibleFactory,
     ExtensionFactory,
     GroupFactory,
+    ResourceFactory,
     RoleFactory,
     UserFactory,
     code_of,
@@ -87,6 +89,32 @@ def test_home_offers_no_renewal_of_what_is_held_again(client):
     EligibleFactory(user=row.user, role=row.role)
     signed_in(client, row.user)
     assert page_of(row) not in client.get("/").content.decode()
+
+
+def test_page_says_that_it_is_held_again(client):
+    row = held(EligibleFactory, -7, ended_at=now(), end_reason="expired")
+    EligibleFactory(user=row.user, role=row.role)
+    signed_in(client, row.user)
+    page = client.get(page_of(row)).content.decode()
+    assert "You have this role again already." in page
+    assert "<textarea" not in page
+
+
+@KINDS
+def test_neither_home_nor_page_offers_to_renew_where_the_scope_has_moved_away(client, factory):
+    scope = ResourceFactory(parent=ResourceFactory())
+    over = {"ended_at": now(), "end_reason": "expired"}
+    row = held(factory, -7, role=RoleFactory(resource=scope.parent), scope=scope, **over)
+    elsewhere = ResourceFactory()
+    signed_in(client, row.user)
+    assert page_of(row) in client.get("/").content.decode()
+
+    move_resource(resource=scope, parent=elsewhere, actor=holder_of(Role.GLOBAL_ADMINISTRATOR), justification="Sold.")
+
+    assert page_of(row) not in client.get("/").content.decode()
+    page = client.get(page_of(row)).content.decode()
+    assert f"is not beneath {row.role.resource} any more." in page
+    assert "<textarea" not in page
 
 
 def test_asking_without_a_reason_comes_back_with_the_form(client):
