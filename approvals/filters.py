@@ -1,6 +1,8 @@
 """Which rows of the long lists somebody wants to see."""
 
 from datetime import timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import django_filters
@@ -13,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.models import Event
 from roles.models import Role
 
-from .history import ACTIONS
+from .history import ACTIONS, SUBJECTS
 from .models import Request
 
 PERIODS = [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days")), ("90", _("Last 90 days"))]
@@ -36,11 +38,20 @@ class RequestFilter(django_filters.FilterSet):
         fields = ["status", "role"]
 
 
+def _actions_of(events: QuerySet[Event]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the actions among the events in words, by what they are about; one statement."""
+    codes = events.order_by().values_list("action", flat=True).distinct()
+    words = sorted(((code, str(ACTIONS.get(code, code))) for code in codes), key=itemgetter(1))
+    found = [
+        (title, [each for each in words if each[0].partition(".")[0] in nouns]) for title, nouns in SUBJECTS.items()
+    ]
+    return [(str(title), actions) for title, actions in found if actions]
+
+
 class EventFilter(django_filters.FilterSet):
     period = django_filters.ChoiceFilter(label=_("Period"), choices=PERIODS, empty_label=_("All time"), method="within")
     action = django_filters.ChoiceFilter(
         label=_("What"),
-        choices=lambda: sorted(ACTIONS.items(), key=lambda item: str(item[1])),
         empty_label=_("Everything"),
     )
     outcome = django_filters.ChoiceFilter(
@@ -50,6 +61,10 @@ class EventFilter(django_filters.FilterSet):
     class Meta:
         model = Event
         fields = ["period", "action", "outcome"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["action"].extra["choices"] = partial(_actions_of, self.queryset)
 
     def within(self, events: QuerySet[Event], name: str, days: str) -> Any:
         return events.filter(at__gte=now() - timedelta(days=int(days)))

@@ -127,6 +127,45 @@ ACTIONS: dict[str, str | Promise] = {
     "token.rotated": _("API token replaced"),
 }
 
+# What the actions are about: the first half of their codes.
+SUBJECTS: dict[str | Promise, set[str]] = {
+    _("Requests and approvals"): {
+        "activation",
+        "activation_extension",
+        "delegation",
+        "emergency",
+        "extension",
+        "renewal",
+        "request",
+    },
+    _("Assignments and activations"): {"active", "assignment", "eligible"},
+    _("Access reviews"): {"review", "review_application", "review_item"},
+    _("Sign-in and security"): {
+        "emergency_sign_in",
+        "enrolment",
+        "factor",
+        "mail_preference",
+        "passkey",
+        "password",
+        "recovery_codes",
+        "session",
+        "sessions",
+        "step_up",
+        "token",
+    },
+    _("People, groups, roles"): {"group", "person", "resource", "role", "settings"},
+    _("Alerts"): {"alert"},
+    _("Mail and other systems"): {
+        "delivery",
+        "hook",
+        "hook_secret",
+        "message",
+        "subscription",
+        "subscription_secret",
+    },
+    _("The site itself"): {"factor_keys", "hook_keys", "log", "organisation", "rows", "subscription_keys"},
+}
+
 # Why something was refused. A cause that is not here is shown by its code.
 CAUSES: dict[str, str | Promise] = {
     "address_refused": _("token not from this address"),

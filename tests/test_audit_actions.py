@@ -11,7 +11,7 @@ import pim_site.ascode.services
 import pim_site.imports.services
 import pim_site.services  # noqa: F401
 import webhooks.services  # noqa: F401 (with those beneath them, they fill the registry)
-from approvals.history import ACTIONS
+from approvals.history import ACTIONS, SUBJECTS
 from approvals.models import Decision
 from assignments.services.activation import END_ACTIONS
 from audit.services import OPERATIONS
@@ -97,3 +97,8 @@ def test_operations_record_under_a_documented_action():
 
 def test_every_action_has_words_for_those_who_look_at_their_history():
     assert actions_in_code() <= set(ACTIONS)
+
+
+def test_every_action_is_about_one_subject():
+    nouns = sorted(noun for nouns in SUBJECTS.values() for noun in nouns)
+    assert nouns == sorted({action.partition(".")[0] for action in ACTIONS})

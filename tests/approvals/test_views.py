@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from approvals import services
 from approvals.models import Decision, Request
 from assignments.models import ActiveAssignment
 from audit.models import Event
+from audit.services import record
 from notifications.models import Message
 from roles.models import Role, RoleSettings
 from tests.client import signed_in
@@ -797,6 +798,23 @@ def test_history_links_the_ticket_to_its_page(client, eligible):
     page = client.get(reverse("approvals:history")).content.decode()
 
     assert page.count('<a href="https://tickets.example.org/CHG-1" rel="noreferrer">CHG-1</a>') == 2
+
+
+def test_history_offers_what_happened_to_this_person_by_what_it_is_about(client, eligible):
+    signed_in(client, eligible.user)
+    client.post(activate_url(eligible), filled())
+    with transaction.atomic():
+        record("role.deleted", actor=UserFactory(), target=eligible.role)
+
+    page = client.get(reverse("approvals:history"))
+    unheard_of = client.get(reverse("approvals:history"), {"action": "role.deleted"})
+
+    assert list(page.context["form"].fields["action"].choices) == [
+        ("", "Everything"),
+        ("Requests and approvals", [("activation.requested", "Activation asked for")]),
+        ("Assignments and activations", [("assignment.activated", "Role activated")]),
+    ]
+    assert errors(unheard_of) == {"action": ["invalid_choice"]}
 
 
 def test_history_period_leaves_out_what_is_older(client, eligible):
