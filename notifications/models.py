@@ -103,11 +103,11 @@ class Message(models.Model):
     objects = MessageQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("message")
-        verbose_name_plural = _("messages")
+        verbose_name = _("mail")
+        verbose_name_plural = _("mails")
         ordering = ("-created_at", "-id")
         default_permissions = ("view",)
-        permissions = (("resend_message", _("Can send failed messages again")),)
+        permissions = (("resend_message", _("Can send failed mails again")),)
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(state__in=("queued", "sending", "sent", "failed", "suppressed", "held", "gathered")),

@@ -141,10 +141,10 @@ def _line(message: Message) -> dict[str, Any]:
 def send_again(*, message: Message, actor: Any) -> None:
     """Queue a message that was given up, with all its attempts. Raises SendAgainRefused."""
     if not actor.has_perm("notifications.resend_message"):
-        raise SendAgainRefused(_("You may not send messages again."), code="not_permitted")
+        raise SendAgainRefused(_("You may not send mails again."), code="not_permitted")
     failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
     if not failed.update(state=Message.State.QUEUED, attempts=0, next_attempt_at=timezone.now()):
-        raise SendAgainRefused(_("Only a message that has failed can be sent again."), code="not_failed")
+        raise SendAgainRefused(_("Only a mail that has failed can be sent again."), code="not_failed")
 
 
 def _distinct(to: Iterable[Recipient | str]) -> Iterator[Recipient | str]:

@@ -25,11 +25,11 @@ class MessageAdmin(ConsoleAdmin, OutboxAdmin):
             permissions=("notifications.resend_message",),
             offered=lambda message, at: message.state == Message.State.FAILED,
             says=lambda message: [
-                _("The message waits for the worker again, with all its attempts. It goes to %(address)s.")
+                _("The mail waits for the worker again, with all its attempts. It goes to %(address)s.")
                 % {"address": message.to_address}
             ],
             does=lambda message, **facts: requeue_message(message=message, **facts),
-            done=lambda message: _("The message to %(address)s waits to be sent.") % {"address": message.to_address},
+            done=lambda message: _("The mail to %(address)s waits to be sent.") % {"address": message.to_address},
             form=forms.Form,
             bulk=True,
         ),

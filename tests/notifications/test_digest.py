@@ -77,7 +77,7 @@ def test_digest_says_what_was_held_and_only_in_the_morning(reader, clock):
     ]
     digest = Message.objects.get(kind="digest")
     words = render(digest)
-    assert (digest.to_address, words.subject) == ("ana@example.org", "PIM: Your digest: 2 messages")
+    assert (digest.to_address, words.subject) == ("ana@example.org", "PIM: Your digest: 2 mails")
     first = "21 Nov 2026, 13:00 CET\nKim holds Reader\nhttps://pim.example/r/1\n"
     assert first in words.text
     assert words.text.index(first) < words.text.index("21 Nov 2026, 14:00 CET\n")
