@@ -178,6 +178,23 @@ def details(page, lists):
     return [page.evaluate(LINKS, [f"/console/{name}/", ROWS])[0] for name in lists]
 
 
+# How much the colour of an element differs from what it stands on, by WCAG 2.
+CONTRAST = """(name) => {
+    const colour = node => getComputedStyle(node).backgroundColor, glass = document.querySelector(name);
+    let ground = glass.parentNode;
+    while (colour(ground) === "rgba(0, 0, 0, 0)") ground = ground.parentNode;
+    const amount = node => colour(node).match(/[0-9.]+/g).slice(0, 3).map(n => n / 255).reduce((sum, n, at) =>
+        sum + [.2126, .7152, .0722][at] * (n <= .04045 ? n / 12.92 : ((n + .055) / 1.055) ** 2.4), .05);
+    return Math.max(amount(glass) / amount(ground), amount(ground) / amount(glass));
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_glass_beside_a_search_is_as_clear_as_words(visitor, scheme):
+    page = visitor(color_scheme=scheme).sign_in("global_admin", "/console/accounts/user/")
+    assert page.evaluate(CONTRAST, "#changelist-search label") > 4.5
+
+
 def linked(page, lists):
     links = "main a[href^='/requests/'], main a[href^='/activate/'], main a[href^='/reviews/']"
     return [path for each in lists for path in page.evaluate(LINKS, [each, links])[:2]]
