@@ -187,13 +187,16 @@ def _moment(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        aware = moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        aware = None
-    if aware is None:
-        raise Unreadable(_("Write a moment with its zone. Example: 2030-01-31 18:00:00+00:00"))
-    return aware.replace(microsecond=0)
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        example = "2030-01-31 18:00:00+00:00"
+        raise Unreadable(_("Write date, time and zone. Example: %(example)s") % {"example": example}) from error
+    words = _(
+        "The zone is missing. Write %(moment)s+00:00 if UTC is meant, or %(moment)s+01:00 if it is one hour ahead."
+    )
+    raise Unreadable(words % {"moment": moment})
 
 
 UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}

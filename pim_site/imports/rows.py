@@ -44,15 +44,17 @@ EXAMPLES = {
     ],
     "active": [["Report Publisher", "/Finance/Ledger", "", "nightly-report", "", "", "2030-01-31 18:00:00+00:00"]],
 }
+TERMS = gettext_lazy(
+    "The scope is left empty for the role's own resource, the start for now, the end for a permanent assignment. "
+    "Start and end are written with their zone: 2030-01-31 18:00:00+00:00 is 18:00 in UTC."
+)
 HELP = {
     "people": gettext_lazy(
         "An empty cell leaves what is there, or takes the default. Managers may stand in the same file."
     ),
     "groups": gettext_lazy("Owners and members are usernames with ; between them: all of them, not only the new ones."),
-    "eligible": gettext_lazy(
-        "The scope is left empty for the role's own resource, the end for a permanent assignment."
-    ),
-    "active": gettext_lazy("The scope is left empty for the role's own resource, the end for a permanent assignment."),
+    "eligible": TERMS,
+    "active": TERMS,
 }
 
 

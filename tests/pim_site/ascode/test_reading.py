@@ -53,6 +53,7 @@ def test_text_is_what_stands_there(name):
     assert row["username"] == name
 
 
+MIDNIGHT = "2030-01-01 00:00:00+"
 WRONG = {
     "unknown key": (PERSON + "    mail: x\n", (6, f"“mail” is no key here. Known are: {KEYS}.")),
     "doubled key": (PERSON + "    name: Bo\n", (6, "“name” stands here twice.")),
@@ -67,8 +68,15 @@ WRONG = {
         (6, "“a” is named twice."),
     ),
     "moment without zone": (
-        "version: 1\neligible:\n  - role: R\n    resource: /\n    user: a\n    ends_at: 2030-01-01 00:00:00\n",
-        (6, "Write a moment with its zone. Example: 2030-01-31 18:00:00+00:00"),
+        "version: 1\neligible:\n  - role: R\n    resource: /\n    user: a\n    ends_at: 2030-01-01\n",
+        (
+            6,
+            f"The zone is missing. Write {MIDNIGHT}00:00 if UTC is meant, or {MIDNIGHT}01:00 if it is one hour ahead.",
+        ),
+    ),
+    "no moment": (
+        "version: 1\neligible:\n  - role: R\n    resource: /\n    user: a\n    ends_at: end of June\n",
+        (6, "Write date, time and zone. Example: 2030-01-31 18:00:00+00:00"),
     ),
     "length of time": (
         "version: 1\nroles:\n  - resource: /\n    name: R\n    settings:\n      activation_max_duration: 8 hours\n",

@@ -54,6 +54,16 @@ def test_look_at_a_file_shows_what_new_rows_say(client, send):
     assert '<td data-label="In detail">name: Ada Byron; email: ada@example.org</td>' in page.text
 
 
+def test_date_without_a_zone_is_answered_with_what_to_write(client, send):
+    file = SimpleUploadedFile("eligible.csv", b"role,resource,user,ends_at\nReader,/,ada,2030-01-31\n")
+    page = client.post("/console/assignments/eligibleassignment/import/", {"file": file, "justification": "New."})
+    words = "ends_at: The zone is missing. Write 2030-01-31 00:00:00+00:00 if UTC is meant"
+    assert (
+        f'<td data-label="What is wrong">{words}, or 2030-01-31 00:00:00+01:00 if it is one hour ahead.</td>'
+        in page.text
+    )
+
+
 def test_what_became_wrong_meanwhile_is_refused_when_it_is_confirmed(client, send):
     answer = send(b"name,owners\nKeepers,\n")
     GroupFactory(name="keepers")
