@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from email.utils import parseaddr
 from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import available_timezones
@@ -210,6 +211,13 @@ def mail() -> Findings:
         yield error(15, "Mail goes to the files of the demo.", "Set PIM_EMAIL_URL to a mail server.")
     if not settings.DEBUG and settings.EMAIL_BACKEND.endswith(MAIL_THAT_VANISHES):
         yield error(16, "Mail is thrown away.", "Set PIM_EMAIL_URL to a mail server, such as smtp+tls://host:587.")
+    for address in [settings.DEFAULT_FROM_EMAIL, *settings.AUDIT_CHECKPOINT_MAIL, *settings.ALERT_MAIL]:
+        if "@" not in parseaddr(address)[1]:
+            yield error(
+                26,
+                f"No mail can come from, or go to, “{address}”.",
+                "PIM_MAIL_FROM, PIM_AUDIT_CHECKPOINT_MAIL, PIM_ALERT_MAIL: give addresses such as pim@example.org.",
+            )
 
 
 @site_check

@@ -5,21 +5,21 @@ given as ``PIM_…_FILE`` instead, holding the path of a file with the value (fo
 names a file of ``KEY=value`` lines that is read first.
 """
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from pim_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
-if env_file := os.environ.get("PIM_ENV_FILE"):
-    environ.FileAwareEnv.read_env(env_file)
+env = Environment()
+env.read_file("PIM_ENV_FILE")
 
 DEBUG = env.bool("PIM_DEBUG", default=False)
 DEMO = env.bool("PIM_DEMO", default=False)
@@ -115,6 +115,8 @@ TEMPLATES = [
 DATABASE_URL = env.str("PIM_DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'pim.sqlite3'}")
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
 _database = DATABASES["default"]
+if not _database.get("ENGINE", "").endswith(("sqlite3", "postgresql")):
+    raise ImproperlyConfigured("PIM_DATABASE_URL: give postgres://user:password@host/name, or sqlite:///path.")
 if _database["ENGINE"].endswith("sqlite3"):
     # Without IMMEDIATE a transaction that reads and then writes fails at once beside another writer; FULL because
     # a committed audit event must survive a power cut, which WAL with NORMAL does not promise (sqlite.org/pragma).

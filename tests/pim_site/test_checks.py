@@ -14,6 +14,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from pim_site.checks import DEMO_MAIL, refuse_unsafe_start
+from pim_site.environment import Environment
 
 ROOT = Path(__file__).parents[2]
 KEY = "dGhlLXRlc3RzLXVzZS10aGlzLWtleS1hbmQtbm9uZSE="
@@ -51,7 +52,15 @@ REFUSED = {
     "short token for the metrics": ({"PIM_METRICS_TOKEN": "secret"}, "pim.E023"),
     "proxies below 0": ({"PIM_TRUSTED_PROXIES": "-1"}, "pim.E012"),
     "hasty watchdog": ({"PIM_WORKER_WATCHDOG_SECONDS": "5"}, "pim.W001"),
-    "unknown database": ({"PIM_DATABASE_URL": "mysql://pim@localhost/pim"}, "mysql"),
+    "no number": ({"PIM_SESSION_HOURS": ""}, "PIM_SESSION_HOURS: invalid literal"),
+    "no such file": ({"PIM_SECRET_KEY_FILE": "/nowhere/key"}, "PIM_SECRET_KEY: .*No such file"),
+    "no such file of settings": ({"PIM_ENV_FILE": "/nowhere/env"}, "PIM_ENV_FILE: .*No such file"),
+    "unknown mail server": ({"PIM_EMAIL_URL": "mail.example.org"}, "PIM_EMAIL_URL: Invalid email schema"),
+    "mail from nobody": ({"PIM_MAIL_FROM": "PIM"}, "pim.E026"),
+    "checkpoints mailed to nobody": ({"PIM_AUDIT_CHECKPOINT_MAIL": "a@example.org,auditors"}, "pim.E026"),
+    "alerts mailed to nobody": ({"PIM_ALERT_MAIL": "soc"}, "pim.E026"),
+    "no database": ({"PIM_DATABASE_URL": "pim"}, "PIM_DATABASE_URL: give postgres://"),
+    "unknown database": ({"PIM_DATABASE_URL": "mysql://pim@localhost/pim"}, "PIM_DATABASE_URL: give postgres://"),
 }
 
 
@@ -75,7 +84,7 @@ def test_demo_starts():
 
 
 # A start takes seconds, so few of these are made; the second ends before it looks at anything else.
-@pytest.mark.parametrize("names", [["short key", "any host", "bad audit key"], ["unknown database"]])
+@pytest.mark.parametrize("names", [["short key", "any host", "bad audit key"], ["no database"]])
 def test_start_refused_by_the_process(names):
     refused = start(dict(ChainMap(*(REFUSED[name][0] for name in names))))
     assert refused.returncode == 1
@@ -100,7 +109,7 @@ def start_here(monkeypatch):
     return start_here
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"unknown database"}))
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"no database"}))
 def test_start_refused(start_here, name):
     changes, word = REFUSED[name]
     with pytest.raises(ImproperlyConfigured, match=word):
@@ -109,6 +118,31 @@ def test_start_refused(start_here, name):
 
 def test_production_settings_not_refused(start_here):
     start_here({})
+
+
+def test_secret_of_a_file_ends_before_the_line_does(start_here, tmp_path):
+    (tmp_path / "token").write_text("t" * 32 + "\r\n")
+    start_here({"PIM_METRICS_TOKEN_FILE": str(tmp_path / "token")})
+    assert loaded.METRICS_TOKEN == "t" * 32
+
+
+def test_documented_environment_says_the_same_to_a_shell_and_to_the_site(tmp_path, monkeypatch):
+    block = (ROOT / "docs" / "operations.md").read_text().split("```\nPIM_SECRET_KEY=", 1)[1].split("```", 1)[0]
+    file = tmp_path / "env"
+    file.write_text(f"PIM_SECRET_KEY={block}")
+    shell = subprocess.run(
+        ["sh", "-ec", f"set -a; . {file}; exec env"], check=True, env={}, capture_output=True, text=True
+    )
+    sourced = dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("PIM_"))
+    for name in [name for name in os.environ if name.startswith("PIM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(Environment, "ENVIRON", os.environ)
+
+    Environment.read_env(file)
+
+    assert {name: value for name, value in os.environ.items() if name.startswith("PIM_")} == sourced
+    assert sourced["PIM_MAIL_FROM"] == "PIM <pim@example.org>"
 
 
 def changed(name, **values):

@@ -52,6 +52,12 @@ def test_create_administrator_leaves_a_request_behind():
     assert (request.status, request.requester) == ("provisioned", None)
 
 
+def test_create_administrator_says_what_to_give_where_nobody_can_be_asked(monkeypatch):
+    monkeypatch.setattr("sys.stdin", StringIO())
+    with pytest.raises(CommandError, match=r"^Nobody is there to be asked: give --email\.$"):
+        create_administrator(username="first", name="Nova First")
+
+
 def test_create_administrator_asks_for_what_is_not_given(monkeypatch):
     asked = []
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "asked@example.org")

@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 "This site has an administrator, who can make others in the console. "
                 "If nobody can sign in any more, say --another."
             )
-        username, email, name = (options[field] or input(f"{QUESTIONS[field]}: ") for field in QUESTIONS)
+        username, email, name = (options[field] or answer(field) for field in QUESTIONS)
         try:
             secret = create_administrator(username=username, email=email, name=name)
         except ValidationError as refusal:
@@ -42,6 +42,13 @@ class Command(BaseCommand):
         time = duration(EnrolmentTicket.LIFETIME)
         self.stdout.write(f"{name} is Global Administrator. Open this link within {time}; it works once:")
         self.stdout.write(link("accounts:enrol", secret))
+
+
+def answer(field: str) -> str:
+    try:
+        return input(f"{QUESTIONS[field]}: ")
+    except EOFError as nobody:
+        raise CommandError(f"Nobody is there to be asked: give --{field}.") from nobody
 
 
 def create_administrator(*, username: str, email: str, name: str) -> str:
