@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timezone import now
 from django_otp.models import Device
@@ -42,16 +43,20 @@ def begin(request: HttpRequest, user: User) -> None:
     """Note in a fresh session that the password of `user` was right."""
     request.session.flush()
     request.session["binding"] = secrets.token_urlsafe(16)
-    request.session[PENDING] = {"user": str(user.pk), "at": now().isoformat(), "next": next_path(request)}
+    pending = {"user": str(user.pk), "password": user.get_session_auth_hash(), "at": now().isoformat()}
+    request.session[PENDING] = pending | {"next": next_path(request)}
 
 
 def pending_user(request: HttpRequest) -> User | None:
-    """Return whose second factor is awaited; None if nobody's, not any more, or they were disabled meanwhile."""
+    """Return whose second factor is awaited; None if nobody's, not any more, or if they were disabled meanwhile or
+    have another password.
+    """
     pending = request.session.get(PENDING)
     if pending is None or now() - datetime.fromisoformat(pending["at"]) > PENDING_LIFETIME:
         return None
     user: User | None = User.objects.enabled().people().filter(pk=pending["user"]).first()
-    return user
+    is_same = user is not None and constant_time_compare(pending["password"], user.get_session_auth_hash())
+    return user if is_same else None
 
 
 def complete(request: HttpRequest, user: User, *, proof: StepUpProof) -> str:

@@ -11,10 +11,11 @@ from django_otp import DEVICE_ID_SESSION_KEY
 
 from accounts import factors
 from accounts.models import PasskeyChallenge, RecoveryCode, RecoveryDevice, SignInCounter, StepUpProof, User
+from accounts.services import change_password
 from accounts.sessions import PENDING
 from audit.models import Event
 from tests.client import signed_in
-from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of
+from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of, proof_for
 from tests.passkeys import passkey_of
 
 pytestmark = pytest.mark.django_db
@@ -315,6 +316,14 @@ def test_code_page_begins_again_after_15_minutes(client, app, time_machine):
 def test_code_refused_for_whom_was_disabled_meanwhile(client, person, app):
     give_password(client)
     User.objects.filter(pk=person.pk).update(is_active=False)
+    assert give_code(client, code_of(app)).url == SIGN_IN
+    assert not is_in(client)
+
+
+def test_code_refused_for_whom_had_given_a_former_password(client, person, app):
+    give_password(client)
+    proof = proof_for(person, "password.changed")
+    change_password(actor=person, password="another long and fictional one", proof=proof, session="this session")
     assert give_code(client, code_of(app)).url == SIGN_IN
     assert not is_in(client)
 
