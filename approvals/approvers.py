@@ -140,19 +140,21 @@ def _members(stage: ApprovalStage, able: set[UUID]) -> list[set[UUID]]:
 def approval_to_repeat(request: "Request", at: datetime) -> "tuple[Request, set[UUID]] | None":
     """Return the earlier request whose approval counts for this one too, and whose voices it had; if there is one.
 
-    It was granted by people within the hours that the settings name, for at least as long, was not taken away, and is
-    still enough for the stages in use now. A no since then beats it.
+    It was granted by people within the hours that the settings name before this one begins, for at least as long, was
+    had and not taken away, and is still enough for the stages in use now. A no since then beats it.
     """
     within = timedelta(hours=request.settings.auto_approve_within_hours)
     if not within:
         return None
     same = type(request).objects.filter(user=request.user, role=request.role, scope=request.scope).described()
     granted = same.filter(action=request.action, active_assignment__isnull=False, decisions__person__isnull=False)
-    earlier = granted.filter(settled_at__gt=at - within).order_by("-settled_at").first()
+    earlier = granted.filter(settled_at__gt=max(request.starts_at or at, at) - within).order_by("-settled_at").first()
     if earlier is None or same.filter(status="denied", settled_at__gte=earlier.settled_at).exists():
         return None
     active, asked = earlier.active_assignment, request.duration
     if active is None or active.end_reason in TAKEN or not asked or not active.ends_at:
+        return None
+    if active.starts_at > at or (active.ended_at is not None and active.ended_at <= active.starts_at):
         return None
     if asked > active.ends_at - active.starts_at:
         return None

@@ -593,7 +593,14 @@ def take_away(cast, earlier):
     ActiveAssignment.objects.activated().update(end_reason="removed")
 
 
+def cancel_before_it_began(cast, earlier):
+    later = now() + timedelta(days=1)
+    ActiveAssignment.objects.activated().update(starts_at=later, ends_at=later + HOUR, end_reason="canceled")
+
+
 NOT_REPEATED = {
+    "a start past the hours": lambda cast, earlier: {"starts_at": earlier.settled_at + 8 * HOUR + timedelta(seconds=1)},
+    "canceled before it began": cancel_before_it_began,
     "a longer time": lambda cast, earlier: {"duration": HOUR + timedelta(minutes=1)},
     "a no since": deny_meanwhile,
     "taken away": take_away,
@@ -615,6 +622,11 @@ def test_approval_is_repeated_within_the_hours(cast, late, status):
     earlier = repeating(cast)
     with time_machine.travel(earlier.settled_at + 8 * HOUR + timedelta(seconds=late), tick=False):
         assert again(cast, earlier).status == status
+
+
+def test_approval_is_repeated_for_a_start_within_the_hours(cast):
+    earlier = repeating(cast)
+    assert again(cast, earlier, starts_at=earlier.settled_at + 7 * HOUR).status == "scheduled"
 
 
 def test_repeated_approval_is_not_repeated_further(cast):
