@@ -40,7 +40,7 @@ class MessageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions = None
-    fields = ("kind", "to_address", "state", "attempts", "next_attempt_at", "sent_at", "last_error")
+    fields = ("kind_label", "to_address", "state", "attempts", "next_attempt_at", "sent_at", "last_error")
     change_form_template = "notifications/message_detail.html"
 
     @admin.display(description=_("created"), ordering="created_at")
@@ -49,7 +49,7 @@ class MessageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
 
     @admin.display(description=_("kind"))
     def kind_label(self, message: Message) -> str:
-        return str(dict(Kind.choices).get(message.kind, message.kind))
+        return message.kind_label
 
     @admin.display(description=_("state"))
     def state_dot(self, message: Message) -> SafeString:

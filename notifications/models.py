@@ -126,7 +126,12 @@ class Message(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} · {self.to_address}"
+        return f"{self.kind_label} · {self.to_address}"
+
+    @property
+    def kind_label(self) -> str:
+        """What its kind is called; its code, where the code knows it no more."""
+        return str(dict(Kind.choices).get(self.kind, self.kind))
 
     @property
     def is_open(self) -> bool:

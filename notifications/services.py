@@ -131,7 +131,7 @@ def send_digest(*, to: Recipient, url: str, at: datetime) -> Message | None:
 
 def _line(message: Message) -> dict[str, Any]:
     """What a digest says of one message, whatever is wrong with it."""
-    line = {"created_at": message.created_at, "subject": str(dict(Kind.choices).get(message.kind, message.kind))}
+    line = {"created_at": message.created_at, "subject": message.kind_label}
     try:
         return line | {"subject": subject_of(message), "url": decode(message.context).get("url", "")}
     except Exception:  # as delivery does, which would put such a message aside by itself

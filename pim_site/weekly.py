@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.days import days_text
 from accounts.links import link
@@ -93,8 +94,8 @@ def content(since: datetime, until: datetime, at: datetime) -> dict[str, Any]:
     first, last = since.astimezone(zone).date(), (until.astimezone(zone) - timedelta(days=1)).date()
     days = days_text(first, last)
     return {
-        "first": first,
-        "last": last,
+        "first": date_format(first),
+        "last": date_format(last),
         "since_at": since,
         "until_at": until,
         "figures": [

@@ -66,6 +66,8 @@ def test_list_costs_the_same_with_one_message_and_with_fifty(console, queued, dj
 def test_detail_shows_the_words(console, queued):
     [message] = queued(kind="account_created", actor="Tom <Lind>", url="https://pim.example/sign-in/")
     page = console.get(detail(message)).content.decode()
+    assert "<h1>Account created · ana@example.org</h1>" in page
+    assert "account_created" not in page
     assert "PIM: Your account" in page
     assert "Tom &lt;Lind&gt; made an account for you." in page
     assert "https://pim.example/sign-in/" in page

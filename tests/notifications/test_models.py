@@ -56,4 +56,8 @@ def test_message_id_is_the_same_at_every_attempt(queued, settings, url, host):
 
 def test_message_reads_as_text(queued):
     [message] = queued()
-    assert str(message) == "role_ended · ana@example.org"
+    message.kind = "gone_since"
+    assert [str(each) for each in (*Message.objects.all(), message)] == [
+        "Role ended · ana@example.org",
+        "gone_since · ana@example.org",
+    ]

@@ -181,7 +181,7 @@ def test_figures_are_those_of_the_week(clock, client):
     }
     assert [(row["role"], row["eligible"], row["standing"]) for row in content["roles"]][:1] == [("Keeper", 2, 6)]
     words = render(message)
-    assert words.subject == "PIM: Weekly digest, 2026-10-19 to 2026-10-25"
+    assert words.subject == "PIM: Weekly digest, 19 Oct 2026 to 25 Oct 2026"
     assert "What happened from 19 Oct 2026, 00:00 CEST to 26 Oct 2026, 00:00 CET." in words.text
     assert "2 activations\nhttp" in words.text
     assert "Keeper: 2 eligible, 6 standing\nhttp" in words.text
