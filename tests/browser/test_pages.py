@@ -178,6 +178,15 @@ def details(page, lists):
     return [page.evaluate(LINKS, [f"/console/{name}/", ROWS])[0] for name in lists]
 
 
+def test_words_of_ticks_stand_beside_them_on_a_phone(visitor):
+    page = visitor(viewport={"width": 360, "height": 740}).sign_in(
+        "global_admin", "/console/webhooks/subscription/add/"
+    )
+    widths = page.locator("[name=kinds]").evaluate_all("all => all.map(each => each.offsetWidth)")
+    assert widths
+    assert max(widths) < 30
+
+
 # How much the colour of an element differs from what it stands on, by WCAG 2.
 CONTRAST = """(name) => {
     const colour = node => getComputedStyle(node).backgroundColor, glass = document.querySelector(name);
