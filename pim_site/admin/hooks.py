@@ -52,7 +52,7 @@ def what_disabling_does(hook: Hook) -> Iterator[str]:
     for unanswered in RoleSettings.Unanswered:
         count = sum(version.hook_unanswered == unanswered for version in named)
         if count:
-            text = ngettext("%(count)d settings: %(what)s.", "%(count)d settings: %(what)s.", count)
+            text = ngettext("In %(count)d place: %(what)s.", "In %(count)d places: %(what)s.", count)
             yield text % {"count": count, "what": unanswered.label}
 
 

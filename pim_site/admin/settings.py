@@ -149,7 +149,8 @@ class SettingsPages(ConsoleAdmin):
         context: dict[str, Any] = {"place": place, "form": form}
         if form.is_valid():
             left, right = form.sides(place.current)
-            context |= {"left": left, "right": right, "lines": compared(values_of(left), values_of(right))}
+            lines = compared(values_of(left), values_of(right))
+            context |= {"left": left, "right": right, "lines": lines, "differ": any(line.differs for line in lines)}
         return self.shown(request, "admin/role_settings_compare.html", _("Compare settings"), row=place.role, **context)
 
     def remove_view(self, request: HttpRequest, pk: Any) -> HttpResponse:

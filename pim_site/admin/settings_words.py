@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from pim_site.templatetags.pim import duration
 from roles.hooks import Hook
@@ -17,6 +17,12 @@ from .settings_form import AUDIENCES, EVENTS, LEVELS, SETTINGS_FIELDSETS, Settin
 from .stages import STAGES
 
 Values = dict[str, Any]
+# Where a fact is called otherwise than the field of the form, which says that it may stay empty.
+LABELS = {
+    "ticket_pattern": gettext_lazy("Pattern of ticket numbers"),
+    "ticket_link": gettext_lazy("Address of tickets"),
+    "hook": gettext_lazy("Ask a hook first"),
+}
 
 
 class Line(NamedTuple):
@@ -35,7 +41,7 @@ def said(values: Values) -> list[tuple[Any, str]]:
     """Return what these values say, as pairs of label and words, in the order of the form."""
     lines: list[tuple[Any, str]] = []
     for _title, names, _classes in SETTINGS_FIELDSETS:
-        lines += [(SettingsForm.base_fields[name].label, _word(name, values[name])) for name in names if name in values]
+        lines += [(_label(name), _word(name, values[name])) for name in names if name in values]
         if "approval_required" in names:
             lines += [(_stage(number), _of_stage(values["stages"], number)) for number in STAGES]
     return lines
@@ -43,6 +49,10 @@ def said(values: Values) -> list[tuple[Any, str]]:
 
 def compared(left: Values, right: Values) -> list[Line]:
     return [Line(label, word, other) for (label, word), (_label, other) in zip(said(left), said(right), strict=True)]
+
+
+def _label(name: str) -> Any:
+    return LABELS.get(name, SettingsForm.base_fields[name].label)
 
 
 def _stage(number: int) -> str:

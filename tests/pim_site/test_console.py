@@ -317,3 +317,25 @@ def test_autocomplete_is_closed_to_plain_people(at_console):
     query = {"app_label": "assignments", "model_name": "eligibleassignment", "field_name": "user", "term": ""}
 
     assert at_console("plain").get(reverse("admin:autocomplete"), query).status_code == 302
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "In 1 place: deny"), (2, "In 2 places: deny")])
+def test_disabling_a_hook_says_what_goes_on_without_it(at_console, count, words):
+    hook = HookFactory()
+    RoleFactory.create_batch(count, settings__hook=hook)
+    assert words in at_console("global_admin").get(reverse("admin:roles_hook_disable", args=[hook.pk])).text
+
+
+LISTS_WITHOUT_ROWS = {
+    "/console/webhooks/delivery/": "There are no webhook deliveries yet.",
+    "/console/reviews/definition/": "There are no access review series yet.",
+    "/console/accounts/user/?q=nobody": "Nothing matches. Show everything",
+    "/console/notifications/message/?state__exact=failed": "Nothing matches. Show everything",
+}
+
+
+@pytest.mark.parametrize(("path", "words"), LISTS_WITHOUT_ROWS.items())
+def test_empty_list_says_why_and_offers_nothing_to_do_with_its_rows(at_console, path, words):
+    page = at_console("global_admin").get(path).text
+    assert words in " ".join(strip_tags(page).split())
+    assert 'name="action"' not in page

@@ -198,6 +198,12 @@ def test_two_versions_compared(console, role):
     ]
 
 
+def test_two_sides_that_say_the_same_are_said_to(console, role):
+    shown = console.get(page(role, "compare", left=1, right=1)).text
+    assert "They say the same" in shown
+    assert "Address of tickets</td>" in shown, "“optional” is for the form"
+
+
 def test_two_roles_compared(console, role):
     other = RoleFactory(settings__activation_max_duration=timedelta(hours=1))
 
