@@ -145,9 +145,12 @@ def end_sign_ins(user: User, *, actor: User | None) -> None:
 def withdraw_weak_tickets(users: Iterable[User]) -> None:
     """Withdraw the open tickets of people who come to power, where the issuer could not issue one for such a person.
 
-    Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role.
+    Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role. The
+    rows of these people are locked, as whoever issues a link does: one that is just being issued is waited for.
     """
-    tickets = EnrolmentTicket.objects.filter(user__in=users, used_at=None)
+    keys = {user.pk for user in users}
+    list(User.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys).order_by("pk").values("pk"))
+    tickets = EnrolmentTicket.objects.filter(user__in=keys, used_at=None)
     issuers = User.objects.filter(pk__in=tickets.values("issued_by"))
     weak = [issuer for issuer in issuers if not issuer.has_perm("accounts.enrol_privileged_user")]
     tickets.filter(issued_by__in=weak).update(used_at=now())

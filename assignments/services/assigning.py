@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.bulk import once
 from accounts.models import Group, User
+from accounts.rules import ChangedMeanwhile
 from accounts.services import withdraw_weak_tickets
 from assignments.models import ActiveAssignment, AnyAssignment, EligibleAssignment, may_be_in
 from assignments.rules import AssignmentRefused, Terms, check_assignment, check_not_self, check_open, whole_second
@@ -55,6 +56,7 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     terms = in_seconds(terms)
     check_assignment(settings, terms, eligible=model is EligibleAssignment, at=at)
     assignment = _insert(model, terms, at=at)
+    once(("weighed", role.pk), lambda: _check_weight(role))
     if role.is_privileged:
         withdraw_weak_tickets(concerned(assignment, at=at))
     noun = model.noun
@@ -72,6 +74,17 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     context = mail_facts(assignment) | {"actor": str(actor or ""), "reason": terms.justification}
     tell(assignment, settings, f"{noun}_assigned", f"{noun}_assigned", context | dates_of(assignment), at=at)
     return assignment
+
+
+def _check_weight(role: Role) -> None:
+    """Refuse if the role came to be privileged while all was judged: it stays as it is now that a row points at it.
+
+    Raises:
+        ChangedMeanwhile
+    """
+    if not role.is_privileged and Role.objects.filter(pk=role.pk, is_privileged=True).exists():
+        text = _("%(role)s has come to be privileged meanwhile. Look at it anew, then try again.")
+        raise ChangedMeanwhile(text % {"role": role}, code="changed_meanwhile")
 
 
 def _read_locked(holder: User | Group) -> None:

@@ -14,7 +14,7 @@ from assignments.rules import AssignmentRefused, check_not_self
 from audit.services import privileged, record
 from roles.models import ApprovalStage, Delegation, Role
 
-from .activation import administrators_kept, end
+from .activation import administrators_kept, end, lock
 
 # What somebody signs in with, and where the mail about what they hold goes.
 IDENTITY = ("username", "email")
@@ -150,6 +150,7 @@ def issue_enrolment(
     """
     require(actor, "accounts.enrol_user", "accounts.enrol_privileged_user")
     check_not_self(user, actor)
+    lock(user)  # whoever comes to power meanwhile waits, and withdraws the link
     if not user.is_active:
         raise AssignmentRefused(_("Enable the account first."), code="holder_disabled")
     if not user.is_person:

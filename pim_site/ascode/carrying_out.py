@@ -229,7 +229,8 @@ class Work:
         role = self.site.role(row["resource"], name)
         if any(row[key] != before[key] for key in ("description", "privileged", "owns_resource", "permissions")):
             rights = None if role.is_built_in and not rights else rights
-            roles.update_role(role=role, actor=self.actor, permissions=rights, **facts)
+            role = roles.update_role(role=role, actor=self.actor, permissions=rights, **facts)
+            self.site.roles[row["resource"], name] = role
         return role
 
     def _settings(self, values: Values) -> Values:

@@ -99,16 +99,20 @@ def update_role(
     _save_role(role)
     role.permissions.set(chosen)
     if is_privileged and not before["is_privileged"]:
-        withdraw_weak_tickets(User.objects.all())  # who holds it is for a higher floor to know; this is rare
+        withdraw_weak_tickets(User.objects.filter(_holding(role)).distinct())
     record("role.updated", actor=actor, target=role, role=role, before=before, after=role_facts(role))
     return role
 
 
 def _unprotected_groups(role: Role) -> list[Group]:
     """Return the groups that anybody who manages groups fills, and that hold the role or may activate it."""
+    return list(Group.objects.filter(_holding(role), is_protected=False).distinct())
+
+
+def _holding(role: Role) -> Q:
+    """The condition on people, or on groups, that they hold the role themselves or may activate it."""
     held = Q(eligible_assignments__role=role, eligible_assignments__ended_at=None)
-    held |= Q(active_assignments__role=role, active_assignments__ended_at=None)
-    return list(Group.objects.filter(held, is_protected=False).distinct())
+    return held | Q(active_assignments__role=role, active_assignments__ended_at=None)
 
 
 def _change_owning(role: Role, owns_resource: bool, *, actor: User | None) -> None:

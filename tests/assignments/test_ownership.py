@@ -66,13 +66,13 @@ def everything_at(place, actor):
         "child": lambda: create_resource(actor=actor, parent=place, name="New"),
         "rename": lambda: update_resource(resource=child, name="Other", kind="other", **about),
         "role": lambda: create_role(actor=actor, resource=place, name="New role"),
-        "change": lambda: update_role(role=role, name="Other", is_privileged=True, **about),
         "settings": lambda: save_settings(role=role, scope=place, actor=actor, ticket_required=True),
         "eligible": assign(services.assign_eligible, actor, role),
         "active": assign(services.assign_active, actor, role),
         "take eligible": lambda: services.remove_eligible(eligible=eligible, actor=actor, justification=REASON),
         "take active": lambda: services.remove_active(active=active, actor=actor, justification=REASON),
         "end": lambda: services.deactivate(active=activation, actor=actor, justification=REASON),
+        "change": lambda: update_role(role=role, name="Other", is_privileged=True, **about),
     }
 
 

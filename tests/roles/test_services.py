@@ -10,7 +10,17 @@ from roles import services
 from roles.models import Resource, Role, RoleSettings
 from roles.presets import PRESETS
 from roles.stages import StageTerms
-from tests.factories import GroupFactory, ResourceFactory, RoleFactory, UserFactory, holder_of, root, stage
+from tests.factories import (
+    ActiveFactory,
+    EligibleFactory,
+    GroupFactory,
+    ResourceFactory,
+    RoleFactory,
+    UserFactory,
+    holder_of,
+    root,
+    stage,
+)
 from tests.refusals import refused
 
 pytestmark = pytest.mark.django_db
@@ -367,8 +377,11 @@ def test_only_role_administrators_change_settings(key):
 
 
 def test_role_that_becomes_privileged_withdraws_links_of_the_helpdesk(administrator):
-    secret = issue_ticket(user=UserFactory(), actor=holder_of(Role.HELPDESK_ADMINISTRATOR))
-    role = RoleFactory()
+    role, helpdesk = RoleFactory(), holder_of(Role.HELPDESK_ADMINISTRATOR)
+    holders = [EligibleFactory(role=role).user, ActiveFactory(role=role).user]
+    secrets = [issue_ticket(user=user, actor=helpdesk) for user in [*holders, UserFactory()]]
     services.update_role(role=role, actor=administrator, name=role.name, description="", is_privileged=True)
-    with pytest.raises(ValidationError):
-        open_ticket(secret)
+    for secret in secrets[:2]:
+        with pytest.raises(ValidationError):
+            open_ticket(secret)
+    assert open_ticket(secrets[2])

@@ -354,6 +354,15 @@ def test_group_is_governed_by_a_file():
     assert done(export()) == done(GOVERNED) == []
 
 
+def test_role_that_the_file_makes_privileged_goes_to_no_unprotected_group():
+    RoleFactory(name="Reader")
+    GroupFactory(name="Night", is_protected=False)
+    role = READER.replace("name: Reader\n", "name: Reader\n    privileged: true\n")
+    given = "eligible:\n  - group: Night\n    role: Reader\n    resource: /\n"
+    (fault,) = refusals(f"version: 1\nroles:\n{role}{given}")
+    assert fault[-1].startswith("Reader is privileged, and Night is not protected")
+
+
 def test_whether_a_role_owns_its_resource_is_of_the_file():
     text = "version: 1\nroles:\n  - resource: /\n    name: Keeper\n    privileged: true\n    owns_resource: %s\n"
     done(text % "true")
