@@ -92,7 +92,6 @@ def what_scanning_does(alert: Alert) -> Iterator[str]:
 
 
 def what_dismissing_does(incident: Incident) -> Iterator[str]:
-    yield str(incident)
     yield _("It leaves the list of what is to be looked at until the day that you choose. Nothing else changes.")
 
 

@@ -107,6 +107,11 @@ class Act:
     def is_permitted(self, user: User, row: Any = None) -> bool:
         return may(user, *self.permissions, at=row)
 
+    def hindrances(self, row: Any, at: datetime) -> list[str]:
+        """Return what stands in the way of doing it to a row at this moment."""
+        too_late = _("As it is now, this cannot be done. Go back to see what has happened meanwhile.")
+        return self.hindered(row) or ([] if self.offered(row, at) else [too_late])
+
     def asks(self, row: Any, actor: User, data: Any) -> forms.Form:
         """Return the form about a row."""
         about: dict[str, Any] = {"user": actor} if issubclass(self.form, CodeForm) else {}
@@ -285,9 +290,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
                 add_refusal(form, refusal)
         if not permitted:
             raise NotAllowed
-        hindrances = act.hindered(row)
-        if not (hindrances or form.is_bound or act.offered(row, now())):  # a link that is older than how things are
-            hindrances = [_("As it is now, this cannot be done. Go back to see what has happened meanwhile.")]
+        hindrances = act.hindered(row) if form.is_bound else act.hindrances(row, now())
         context = {"hindrances": hindrances, "sentences": hindrances or list(act.says(row))}
         return self.shown(request, "admin/act.html", act.label, row=row, act=act, form=form, **context)
 
@@ -320,7 +323,6 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
             return None
         form = act.asks_many(rows, actor_of(request), request.POST if "confirmed" in request.POST else None)
         context: dict[str, Any] = {
-            "rows": rows,
             "act": act,
             "form": form,
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
@@ -330,6 +332,10 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
                 context["results"] = self._results(request, rows, act, form)
             except StepUpRefused as refusal:
                 add_refusal(form, refusal)
+        if "results" not in context:
+            hindered = [(row, act.hindrances(row, now())) for row in rows]
+            context["hindered"] = [(row, sentences) for row, sentences in hindered if sentences]
+            context["told"] = [(row, act.says(row)) for row, sentences in hindered if not sentences]
         return self.shown(request, "admin/act_bulk.html", act.label, **context)
 
     def _results(self, request: HttpRequest, rows: QuerySet[Any], act: Act, form: forms.Form) -> list[dict[str, Any]]:

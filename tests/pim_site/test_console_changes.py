@@ -1,5 +1,6 @@
 """Every change that the console offers, through the client: done by a service, or refused in the form."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -705,8 +706,23 @@ def test_bulk_removal_asks_first(role_admin):
 
     page = role_admin.post(reverse(CHANGELIST), bulk(rows)).content.decode()
 
-    assert all(str(row) in page for row in rows)
+    for row in rows:
+        assert f"<strong>{row}</strong><br>{row.user} can no longer activate {row.role} at {row.scope}" in page
+        assert f'name="_selected_action" value="{row.pk}"' in page
     assert EligibleAssignment.objects.open().count() == 2
+
+
+def test_bulk_removal_leaves_out_what_has_ended(role_admin):
+    ended = EligibleFactory(starts_at=now() - timedelta(days=2), ends_at=now() - timedelta(days=1))
+    lasting = EligibleFactory()
+
+    page = role_admin.post(reverse(CHANGELIST), bulk([ended, lasting])).text
+    none = role_admin.post(reverse(CHANGELIST), bulk([ended])).text
+
+    assert "Nothing will happen to this one" in page
+    assert f"<strong>{ended}</strong><br>As it is now, this cannot be done" in page
+    assert re.findall('name="_selected_action" value="([^"]+)"', page) == [str(lasting.pk)]
+    assert 'name="confirmed"' not in none
 
 
 def test_bulk_removal_tells_the_result_of_each(role_admin):
