@@ -162,6 +162,8 @@ class Work:
     def _resources(self, row: Row, before: Values | None) -> None:
         site, path = self.site, row["path"]
         facts = {"kind": row["kind"], "description": row["description"]}
+        if path != "/" and row["name"]:
+            raise Unreadable(_("Leave the name out: it is the end of the path. Only the organisation (/) has one."))
         if before is not None:
             if row["group"] != before["group"]:
                 raise Unreadable(_("What a resource stands for stays so: a group, or something else."))
@@ -170,7 +172,7 @@ class Work:
             roles.update_resource(resource=resource, actor=self.actor, name=name, **facts)
             return
         above, _slash, name = path.rpartition("/")
-        if not path.startswith("/") or row["name"]:
+        if not path.startswith("/"):
             raise Unreadable(_("Write the path with all names from the organisation on. Example: /Finance/Ledger"))
         parent = site.resource(above or "/")
         if row["group"]:

@@ -312,6 +312,15 @@ def test_resource_path_names_all_above_it():
     ]
 
 
+def test_resource_beneath_the_organisation_has_its_name_from_its_path():
+    ResourceFactory(name="Finance")
+    assert refusals(
+        "version: 1\nresources:\n  - path: /Finance\n    name: Money\n  - path: /Sales\n    name: Sales\n"
+    ) == [
+        (line, "Leave the name out: it is the end of the path. Only the organisation (/) has one.") for line in (3, 5)
+    ]
+
+
 def test_organisation_keeps_its_name_where_the_file_has_none():
     name = root().name
     done("version: 1\nresources:\n  - path: /\n    name: Lighthouse\n    kind: organisation\n")
