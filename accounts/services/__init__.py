@@ -15,7 +15,15 @@ from .factors import (
     rotate_keys,
 )
 from .groups import change_group, check_protection, create_group, drop_group, group_facts, joins, own_group
-from .people import add_person, change_person, end_sign_ins, issue_ticket, person_facts, withdraw_weak_tickets
+from .people import (
+    add_person,
+    change_person,
+    end_sign_ins,
+    issue_ticket,
+    lock_people,
+    person_facts,
+    withdraw_weak_tickets,
+)
 from .preferences import choose_digests, digest_facts
 from .sign_in import check_password, sign_in, sign_out
 from .step_up import ASK, consume, prove, prove_each
@@ -46,6 +54,7 @@ __all__ = [
     "is_signed_in",
     "issue_ticket",
     "joins",
+    "lock_people",
     "look_at_sign_in",
     "new_passkey_options",
     "note_sign_in",

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
@@ -131,6 +132,15 @@ def issue_ticket(*, user: User, actor: User | None) -> str:
     return secret
 
 
+def lock_people(people: Iterable[User]) -> list[UUID]:
+    """Lock the rows of these people, before all others and in one order; return their keys.
+
+    Whoever does so early waits for nobody who waits for them: of an act that locks people at its end, too.
+    """
+    rows = User.objects.select_for_update(of=("self",), no_key=True).filter(pk__in={person.pk for person in people})
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
 def end_sign_ins(user: User, *, actor: User | None) -> None:
     """End all that somebody, whose row is locked, is in by or can come in by at present: sessions, tokens, links.
 
@@ -148,9 +158,7 @@ def withdraw_weak_tickets(users: Iterable[User]) -> None:
     Otherwise helpdesk staff could keep a link from before, and sign in by it as somebody with a privileged role. The
     rows of these people are locked, as whoever issues a link does: one that is just being issued is waited for.
     """
-    keys = {user.pk for user in users}
-    list(User.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys).order_by("pk").values("pk"))
-    tickets = EnrolmentTicket.objects.filter(user__in=keys, used_at=None)
+    tickets = EnrolmentTicket.objects.filter(user__in=lock_people(users), used_at=None)
     issuers = User.objects.filter(pk__in=tickets.values("issued_by"))
     weak = [issuer for issuer in issuers if not issuer.has_perm("accounts.enrol_privileged_user")]
     tickets.filter(issued_by__in=weak).update(used_at=now())

@@ -22,7 +22,7 @@ from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
 from roles.services import hold_place
 
-from .activation import concerned, end, expire_active, lock, mail_facts, tell
+from .activation import end, expire_active, lock, mail_facts, tell
 from .stating import dates_of, recorded
 
 # Databases take only so many values in a question.
@@ -57,8 +57,8 @@ def _assign(model: Any, terms: Terms, actor: User | None, request: Model | None)
     check_assignment(settings, terms, eligible=model is EligibleAssignment, at=at)
     assignment = _insert(model, terms, at=at)
     once(("weighed", role.pk), lambda: _check_weight(role))
-    if role.is_privileged:
-        withdraw_weak_tickets(concerned(assignment, at=at))
+    if role.is_privileged and isinstance(holder, User):  # members of a group that may hold it have power by being in it
+        withdraw_weak_tickets([holder])
     noun = model.noun
     record(
         f"{noun}.assigned",

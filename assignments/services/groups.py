@@ -45,7 +45,9 @@ def update_group(
     """
     require(actor, "accounts.change_group", at=group)
     owners, members = list(owners), list(members)
-    lock_people(group.members.exclude(pk__in=[member.pk for member in members]))
+    # Who leaves activates nothing meanwhile; who comes into a protected group is issued no link.
+    leaving = group.members.exclude(pk__in=[member.pk for member in members])
+    accounts.lock_people([*leaving, *owners, *members] if is_protected else leaving)
     group = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
     if not _is_about_members(group, actor, name, description, owners, is_protected):
         require(actor, "accounts.change_group")
@@ -82,7 +84,7 @@ def delete_group(*, group: Group, actor: User | None, justification: str) -> Gro
     """
     require(actor, "accounts.change_group")
     at = now()
-    lock_people(User.objects.filter(Q(member_groups=group) | Q(pk__in=_governed(group))).distinct())
+    accounts.lock_people(User.objects.filter(Q(member_groups=group) | Q(pk__in=_governed(group))).distinct())
     group = Group.objects.select_for_update(no_key=True).get(pk=group.pk)
     accounts.check_protection(actor, protected=group.is_protected)
     check_group_unneeded(group, approves_for=_decided_by(group))
@@ -103,12 +105,6 @@ def _is_about_members(
     kept = (name.strip(), description, is_protected) == (group.name, group.description, group.is_protected)
     is_owner = actor is not None and actor.has_perm("accounts.change_group", group)
     return is_owner and kept and set(owners) == set(group.owners.all())
-
-
-def lock_people(people: Iterable[User]) -> None:
-    """Lock the rows of these people, before all others, so that none of them activates anything meanwhile."""
-    pks = sorted(person.pk for person in people)
-    list(User.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=pks).order_by("pk"))
 
 
 def has_power(group: Group) -> bool:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.links import link
 from accounts.models import User
-from accounts.services import withdraw_weak_tickets
+from accounts.services import lock_people, withdraw_weak_tickets
 from audit.services import privileged, record
 from notifications.services import queue
 from roles.models import Delegation
@@ -34,7 +34,8 @@ def delegate_decisions(
     Raises:
         DelegationRefused: ``delegate_invalid``, ``schedule_invalid``, ``already_delegated``.
     """
-    delegator = User.objects.select_for_update(no_key=True).get(pk=actor.pk)
+    lock_people([actor, delegate])
+    delegator = User.objects.get(pk=actor.pk)
     at = now()
     check_delegation(delegator, delegate, starts_at=starts_at or at, ends_at=ends_at, at=at)
     starts_at = max(starts_at or at, at)

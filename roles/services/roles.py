@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.authority import require
 from accounts.models import Group, User
 from accounts.rules import NotAllowed, check_seen
-from accounts.services import withdraw_weak_tickets
+from accounts.services import lock_people, withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import Resource, Role, RoleSettings
 from roles.rules import (
@@ -80,6 +80,8 @@ def update_role(
         ValidationError: a field is wrong.
     """
     require(actor, "roles.change_role", at=role)
+    if is_privileged and not role.is_privileged:
+        lock_people(User.objects.filter(_holding(role)))
     role = Role.objects.select_for_update(of=("self",)).select_related("resource").get(pk=role.pk)
     check_seen(role_facts(role), seen)
     check_role_change(role, name=name.strip(), is_privileged=is_privileged)
@@ -99,7 +101,7 @@ def update_role(
     _save_role(role)
     role.permissions.set(chosen)
     if is_privileged and not before["is_privileged"]:
-        withdraw_weak_tickets(User.objects.filter(_holding(role)).distinct())
+        withdraw_weak_tickets(User.objects.filter(_holding(role)))
     record("role.updated", actor=actor, target=role, role=role, before=before, after=role_facts(role))
     return role
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authority import require
 from accounts.models import Group, User
-from accounts.services import withdraw_weak_tickets
+from accounts.services import lock_people, withdraw_weak_tickets
 from audit.services import privileged, record
 from roles.models import ApprovalStage, Resource, Role, RoleSettings
 from roles.rules import RoleRefused, SettingsRefused, check_removal, check_scope, check_settings, check_unchanged
@@ -57,6 +57,7 @@ def save_settings(
     require(actor, "roles.change_rolesettings", at=RoleSettings(role=role, scope=scope))
     if unknown := set(changes) - set(SETTINGS_FIELDS):
         raise TypeError(f"not fields of role settings: {sorted(unknown)}")
+    lock_people(everybody_named(changes.get("stages", ())))
     role = _locked(role, scope)
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
