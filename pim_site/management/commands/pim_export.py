@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.files import write_whole
 from pim_site.ascode.present import export
 
 
@@ -18,6 +19,6 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
             return
         try:
-            Path(options["file"]).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise CommandError(str(error)) from error
+            write_whole(Path(options["file"]), [text])
+        except OSError as failure:
+            raise CommandError(f"Nothing was written: {failure}") from failure

@@ -67,6 +67,18 @@ def test_import_without_the_file_refused(tmp_path):
         run(str(tmp_path / "none.yaml"))
 
 
+def test_export_to_a_full_disk_leaves_the_older_one(tmp_path, monkeypatch):
+    (tmp_path / "organisation.yaml").write_text("an older one")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("audit.files.os.fsync", full)
+    with pytest.raises(CommandError, match=r"^Nothing was written: \[Errno 28\] No space left on device$"):
+        call_command("pim_export", str(tmp_path / "organisation.yaml"))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("organisation.yaml", "an older one")]
+
+
 def test_export_writes_the_file_or_prints_it(tmp_path):
     EligibleFactory(user=UserFactory(username="no"))  # a word that YAML takes for a truth value
     out, path = StringIO(), tmp_path / "organisation.yaml"
