@@ -30,6 +30,10 @@ def names(row: Assignment) -> dict[str, Any]:
     return {"user": row.holder, "role": row.role, "scope": row.scope}
 
 
+def what_hinders_changing(row: Assignment) -> list[str]:
+    return [_("This is an activation: open it, and end it there.")] if row.is_activated else []
+
+
 def who_is_told(holder: User | Group) -> str:
     """Say who hears of it: the holder, or the members, as far as the role's settings want it."""
     if isinstance(holder, User):
@@ -108,6 +112,7 @@ def date_acts(kind: str) -> tuple[Act, ...]:
             form=ExtendForm,
             bulk=True,
             bulk_form=EndEachForm,
+            hindered=what_hinders_changing,
             intent=changed("assignment.extended"),
             **common,
         ),
@@ -140,6 +145,7 @@ def removal(says: Callable[[Any], Iterable[str]], does: Callable[..., Any], done
         asks_of_row=True,
         danger=True,
         bulk=True,
+        hindered=what_hinders_changing,
     )
 
 
@@ -174,6 +180,7 @@ ACTIVE_ACTS = (
         form=RemovalForm,
         asks_of_row=True,
         bulk=True,
+        hindered=what_hinders_changing,
     ),
     removal(
         what_removing_does,

@@ -32,5 +32,8 @@ class MessageAdmin(ConsoleAdmin, OutboxAdmin):
             done=lambda message: _("The mail to %(address)s waits to be sent.") % {"address": message.to_address},
             form=forms.Form,
             bulk=True,
+            hindered=lambda message: (
+                [] if message.state == Message.State.FAILED else [_("Only a mail that has failed is sent again.")]
+            ),
         ),
     )

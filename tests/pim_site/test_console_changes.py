@@ -725,6 +725,15 @@ def test_bulk_removal_leaves_out_what_has_ended(role_admin):
     assert 'name="confirmed"' not in none
 
 
+@pytest.mark.parametrize("act", ["extend", "make-eligible", "remove"])
+def test_bulk_page_says_where_an_activation_ends(role_admin, act):
+    active = ActivationFactory()
+    chosen = bulk([active], action=act)
+    page = role_admin.post(reverse("admin:assignments_activeassignment_changelist"), chosen).text
+    assert f"<strong>{active}</strong><br>This is an activation: open it, and end it there." in page
+    assert 'name="confirmed"' not in page
+
+
 def test_bulk_removal_tells_the_result_of_each(role_admin):
     ended = EligibleFactory(starts_at=now() - timedelta(days=2), ends_at=now() - timedelta(days=1))
     rows = [EligibleFactory(), ended, EligibleFactory()]
@@ -823,6 +832,12 @@ def test_send_again(client, failed):
     failed.refresh_from_db()
     assert failed.state == "queued"
     assert (last_event().action, last_event().target_id) == ("message.requeued", str(failed.pk))
+
+
+def test_page_of_sending_again_says_what_is_not_sent(client, failed):
+    signed_in(client, holder_of(Role.GLOBAL_ADMINISTRATOR))
+    Message.objects.update(state="sent")
+    assert "Only a mail that has failed is sent again." in client.get(url(failed, "send-again")).text
 
 
 def test_send_again_not_for_helpdesk(helpdesk, failed):
