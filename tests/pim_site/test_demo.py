@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from cryptography.fernet import Fernet
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import CommandError, call_command
 from django.db import transaction
@@ -28,6 +29,7 @@ from notifications.outgoing import new_secret, signature
 from pim_site.demo import calendar, clock, organisation, seed
 from pim_site.demo.mail import FileBackend
 from pim_site.demo.mailbox import letter, letters
+from pim_site.health import audit_is_signed
 from roles.models import ApprovalStage, Role, RoleSettings
 
 pytestmark = pytest.mark.xdist_group("demo")  # the organisation is made once, by one process
@@ -37,7 +39,8 @@ pytestmark = pytest.mark.xdist_group("demo")  # the organisation is made once, b
 def directory(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo") / "demo"
     outgoing = {"OUTGOING_NETWORKS": ["127.0.0.0/8"], "OUTGOING_HTTP": True}
-    with override_settings(DEMO_DIR=path, DEBUG=True, DEMO=True, **outgoing):
+    signing = {"AUDIT_KEYS": [Fernet.generate_key().decode()]}
+    with override_settings(DEMO_DIR=path, DEBUG=True, DEMO=True, **outgoing, **signing):
         yield path
 
 
@@ -211,6 +214,12 @@ class TestCalendar:
         settings.BASE_URL = "http://localhost:8123"
         call_command("demo", stdout=StringIO())
         assert calendar.hook().url == "http://127.0.0.1:8123/demo/calendar/"
+
+
+@pytest.mark.usefixtures("_seeded")
+def test_console_of_a_new_demo_does_not_say_that_nothing_was_signed(settings):
+    assert settings.AUDIT_KEYS
+    assert audit_is_signed(now())
 
 
 def test_seed_a_second_time_changes_nothing(people, undone):
