@@ -86,7 +86,11 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the 
     def what(self, event: Event) -> SafeString:
         tone = "refused" if event.is_refused else "ok"
         outcome = format_html('<span class="pim-dot pim-dot--{}">{}</span>', tone, event.get_outcome_display())
-        return stacked(event.action, format_html("{} {}", outcome, event.code))
+        return stacked(self.named(event), format_html("{} {}", outcome, event.code))
+
+    def named(self, event: Event) -> str | SafeString:
+        """Return what an action is called: its code, for whoever knows no words for it."""
+        return event.action
 
     @admin.display(description=_("actor, signed in with"))
     def who(self, event: Event) -> SafeString:

@@ -65,7 +65,7 @@ class Event(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        SUCCESS = "success", _("Success")
+        SUCCESS = "success", _("Done")
         REFUSED = "refused", _("Refused")
 
     at = models.DateTimeField(_("at"))

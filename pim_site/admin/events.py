@@ -22,9 +22,11 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.rules import NotAllowed
+from approvals.history import ACTIONS
 from approvals.looking_back import activated_at
 from assignments.models import ActiveAssignment
 from audit.admin import EventAdmin as StockEventAdmin
+from audit.admin import stacked
 from audit.exporting import csv_of, json_of
 from audit.models import Archive, Event, Look, Reader
 from pim_site.siem.standing import Standing, cause_of, standings
@@ -175,6 +177,16 @@ class EventAdmin(ConsoleAdmin, StockEventAdmin):
     # So many events are looked through for words at once: half a second, however many there are.
     searched = 100_000
 
+    def named(self, event: Event) -> SafeString:
+        words = ACTIONS.get(event.action, "")
+        return stacked(str(words), format_html('<span class="pim-quiet">{}</span>', event.action))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["named"] = self.named(kwargs["obj"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def sections(self, request: HttpRequest, row: Event) -> list[Section]:
         """Show what its actor had activated then, each with the way to all that was done meanwhile."""
         if row.actor_id is None or not actor_of(request).has_perm("assignments.view_activeassignment"):
@@ -254,13 +266,14 @@ def _destinations(found: list[Standing]) -> Section:
 def _destination(each: Standing) -> list[Any]:
     if each.reader is None:
         return [each.name, toned("scheduled", _("Not begun yet")), "", "", ""]
-    taken_at = moment(each.reader.taken_at) or _("nothing yet")
-    return [each.name, _state(each, each.reader), each.behind, each.reader.n, taken_at]
+    taken = [each.reader.n, moment(each.reader.taken_at)] if each.reader.taken_at else ["", _("nothing yet")]
+    return [each.name, _state(each, each.reader), each.behind, *taken]
 
 
 def _state(each: Standing, reader: Reader) -> SafeString:
     if not each.is_failing:
-        return toned("waiting", _("Catching up")) if each.behind else toned("ok", _("Has taken all"))
+        done = toned("ok", _("Has taken all")) if reader.taken_at else toned("scheduled", _("Waits for the next event"))
+        return toned("waiting", _("Catching up")) if each.behind else done
     times = {"since": moment(reader.failing_since), "next": moment(reader.next_attempt_at)}
     said = format_html(_("Since {since}; tried again {next}."), **times)
     code, cause = reader.last_outcome.partition(":")[0], cause_of(reader.last_outcome)

@@ -55,7 +55,7 @@ def test_list_says_of_an_event_who_what_where_and_why(console):
     cells = [strip_tags(cell.replace("</div><div>", "|")) for cell in re.findall(r'<td class="[^"]+">(.*?)</td>', row)]
     where = f"Vault Keeper|{facts['scope']}"
     assert cells == [
-        "assignment.activated|Success ",
+        "Role activated|assignment.activated|Done ",
         "Ana Berg|system",
         "Ana Berg",
         where,

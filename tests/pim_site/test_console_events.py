@@ -214,14 +214,17 @@ DESTINATIONS = reverse("admin:audit_event_destinations")
 
 @pytest.fixture
 def destinations(settings):
-    """Of a log of 7 events one destination has taken all, one fails, one is on its way, and one is new."""
-    names = [f"tls://siem{n}.example.org:6514" for n in range(4)]
+    """Of 7 events one destination has taken all, one fails, one is on its way, one has begun, and one is new."""
+    names = [f"tls://siem{n}.example.org:6514" for n in range(5)]
     settings.AUDIT_STREAMS = names
     Head.objects.update_or_create(pk=Head.ONLY, defaults={"size": 7})
     at = now()
     Reader.objects.create(name=names[0], n=7, taken_at=at, next_attempt_at=at)
-    Reader.objects.create(name=names[1], n=3, failing_since=at, last_outcome="tls_failed", next_attempt_at=at)
-    Reader.objects.create(name=names[2], n=5, next_attempt_at=at)
+    Reader.objects.create(
+        name=names[1], n=3, taken_at=at, failing_since=at, last_outcome="tls_failed", next_attempt_at=at
+    )
+    Reader.objects.create(name=names[2], n=5, taken_at=at, next_attempt_at=at)
+    Reader.objects.create(name=names[3], n=7, next_attempt_at=at)
     Reader.objects.create(name="tcp://no-more.example.org:514", n=0, next_attempt_at=at)
     return names
 
@@ -231,11 +234,16 @@ def test_destinations_are_shown_with_how_far_they_are_and_why_not_further(consol
 
     (section,) = page.context["sections"]
     shown = [(name, strip_tags(state).split(" Since")[0], *rest[:2]) for name, state, *rest in section.rows]
-    states = [("Has taken all", 0, 7), ("Failing", 4, 3), ("Catching up", 2, 5)]
+    states = [("Has taken all", 0, 7), ("Failing", 4, 3), ("Catching up", 2, 5), ("Waits for the next event", 0, "")]
     fresh = ("Not begun yet", "", "")
     assert shown == [(name, *state) for name, state in zip(destinations, [*states, fresh], strict=True)]
     for words in ("1 destination takes nothing", "Its certificate is of another name", "<code>tls_failed</code>"):
         assert words in page.content.decode()
+
+
+def test_event_says_what_was_done_in_words_and_by_its_code(console, event):
+    page = console.get(reverse("admin:audit_event_change", args=[event.pk])).text
+    assert '<dd><div>Role activated</div><div><span class="pim-quiet">assignment.activated</span></div></dd>' in page
 
 
 def test_without_destinations_the_page_says_how_to_name_one(console):
