@@ -1,6 +1,7 @@
 """Who may sign in, and what proves it. Nothing here reads the clock or writes."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,10 +76,24 @@ def check_username(username: str) -> None:
     Raises:
         PersonRefused: ``username_mixed``.
     """
-    scripts = {unicodedata.name(character, "").split(" ")[0] for character in username} & LOOK_ALIKES
-    if len(scripts) > 1:
+    if _mixes_scripts(username):
         text = _("Write the username in one alphabet: letters of several can be mistaken for each other.")
         raise PersonRefused(text, code="username_mixed")
+
+
+def check_address(email: str) -> None:
+    """Refuse an address with a part, between its dots and its sign, that mixes scripts which look alike.
+
+    Raises:
+        PersonRefused: ``username_mixed``.
+    """
+    if any(map(_mixes_scripts, re.split("[.@]", email))):
+        text = _("Write each part of the address in one alphabet: letters of several can be mistaken for each other.")
+        raise PersonRefused(text, code="username_mixed")
+
+
+def _mixes_scripts(text: str) -> bool:
+    return len({unicodedata.name(character, "").split(" ")[0] for character in text} & LOOK_ALIKES) > 1
 
 
 def check_manager(person: "User") -> None:

@@ -1,5 +1,6 @@
 """The only writer of events, and the frame in which every privileged operation runs."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -25,6 +26,14 @@ OPERATIONS: dict[str, Callable[..., Any]] = {}
 _RETRIED = {"40001", "40P01"}
 # Longer than any text that an operation takes; a refused one would stay for ever in a table that never shrinks.
 LONGEST_TEXT = 10_000
+# Arguments by which people know things and each other: what nobody sees in one makes it look like another.
+NAMES = {"name", "display_name", "username", "email"}
+# Controls, breaks of lines, what turns the direction of letters, and what takes no room; not the two joiners, which
+# Persian and Hindi are written with.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 
 
 class Outdated(ValidationError):
@@ -94,6 +103,7 @@ def privileged(action: str, *, target: str | None) -> Callable[[Callable[P, R]],
         @wraps(function)
         def operation(*args: P.args, **kwargs: P.kwargs) -> R:
             if not _is_outermost():
+                _check_texts(kwargs)
                 with transaction.atomic(savepoint=False):
                     return function(*args, **kwargs)
             try:
@@ -119,13 +129,17 @@ def _is_outermost() -> bool:
 
 
 def _check_texts(arguments: Mapping[str, Any]) -> None:
-    for text in arguments.values():
+    for name, text in arguments.items():
         if not isinstance(text, str):
             continue
         if clean(text) != text:
             raise TextRefused(gettext("This text has characters that cannot be stored. Type it anew."), "text_invalid")
         if len(text) > LONGEST_TEXT:
             raise TextRefused(gettext("This text is far too long. Shorten it."), code="too_long_text")
+        if name in NAMES and _UNSEEN.search(text.strip()):
+            raise TextRefused(
+                gettext("A name is one line of characters that can be seen. Type it anew."), "text_invalid"
+            )
 
 
 def _run(operation: Callable[[], R]) -> R:

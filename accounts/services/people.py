@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
@@ -16,7 +17,7 @@ from accounts.authority import require
 from accounts.browsers import BrowserSession
 from accounts.links import link
 from accounts.models import EnrolmentTicket, User
-from accounts.rules import PersonRefused, check_manager, check_seen, check_username
+from accounts.rules import PersonRefused, check_address, check_manager, check_seen, check_username
 from audit.services import record
 from notifications.services import queue
 
@@ -92,8 +93,10 @@ def _check_emergency(actor: User | None, *, before: bool, after: bool) -> None:
 
 
 def _save_person(person: User, update_fields: list[str] | None = None) -> None:
+    person.email = normalize("NFKC", person.email)  # as Django does with usernames: wide letters are not other letters
     person.full_clean(exclude=["password"])
     check_username(person.username)
+    check_address(person.email)
     check_manager(person)
     taken = PersonRefused(_("Somebody has this username or e-mail address already."), code="name_taken")
     others = User.objects.exclude(pk=person.pk)

@@ -1,9 +1,12 @@
 """Passing for somebody else at sign-in: by guesses under other spellings, or by a name that looks like theirs."""
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 
+from accounts.models import User
 from accounts.rules import check_username, throttle_keys
+from assignments.services import create_person
 from roles.models import Role
 from tests.client import signed_in
 from tests.factories import PASSWORD, TotpDeviceFactory, UserFactory, code_of, holder_of
@@ -97,6 +100,40 @@ def test_person_with_a_name_of_mixed_scripts_refused(client, username):
     answer = client.post("/console/accounts/user/add/", data)
 
     assert "one alphabet" in answer.context["adminform"].form.non_field_errors()[0]
+
+
+LOOK_LIKE_ADA = [
+    {"email": "ada@ex\u0430mple.org"},  # a Cyrillic letter
+    {"email": "ada@\uff45xample.org"},  # a wide one
+    {"email": "ada@ex\xadample.org"},  # a hyphen that is not shown
+    {"email": "ada@example.org\u200b"},
+    {"display_name": "\u202eada"},
+    {"display_name": "Ada\nApproved by: Otto"},
+    {"display_name": "\u200b"},
+]
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@pytest.mark.parametrize("looks", LOOK_LIKE_ADA, ids=ascii)
+def test_nobody_is_given_a_name_or_address_that_looks_like_anothers(looks):
+    UserFactory(username="ada", email="ada@example.org")
+    facts = {"username": "eve", "email": "eve@example.org", "display_name": "Eve"}
+    with pytest.raises(ValidationError):
+        create_person(actor=None, **facts | looks)
+    assert not User.objects.filter(username="eve").exists()
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "looks",
+    [{"email": "anna@почта.org"}, {"display_name": "می\u200cخواهم"}, {"display_name": "  Eve \n"}],
+    ids=ascii,
+)
+def test_name_and_address_of_any_one_script_allowed(looks):
+    facts = {"username": "eve", "email": "eve@example.org", "display_name": "Eve"}
+    assert create_person(actor=None, **facts | looks).username == "eve"
 
 
 @pytest.mark.once
