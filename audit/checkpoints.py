@@ -53,7 +53,7 @@ def checkpoint() -> Checkpoint:
 
 def is_due(at: datetime) -> bool:
     """Whether the last checkpoint is an hour old; also where nothing happens, for silence must be seen."""
-    return bool(settings.AUDIT_KEYS) and not Checkpoint.objects.filter(at__gt=at - EVERY).exists()
+    return bool(settings.AUDIT_KEYS) and not Checkpoint.objects.near(at, within=EVERY).exists()
 
 
 def file_unfiled() -> int:

@@ -222,6 +222,10 @@ class Archive(models.Model):
 
 
 class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def near(self, at: datetime, *, within: timedelta) -> "CheckpointQuerySet":
+        """Not older, and not from a clock that was set back since: nothing would be signed until its time comes."""
+        return self.filter(at__gt=at - within, at__lt=at + within)
+
     def unfiled(self) -> "CheckpointQuerySet":
         return self.filter(filed_at=None).order_by("pk")
 

@@ -83,7 +83,7 @@ def shipped_migrations() -> frozenset[tuple[str, str]]:
 
 
 def heart_beats(at: datetime) -> bool:
-    return Heartbeat.objects.filter(name=WORKER, at__gte=at - HEARTBEAT_AGE).exists()
+    return Heartbeat.objects.near(at, within=HEARTBEAT_AGE).filter(name=WORKER).exists()
 
 
 def nothing_overdue(at: datetime) -> bool:
@@ -92,7 +92,7 @@ def nothing_overdue(at: datetime) -> bool:
 
 def audit_is_signed(at: datetime) -> bool:
     """Also false where signing is refused, because the log is not what it was."""
-    return not settings.AUDIT_KEYS or Checkpoint.objects.filter(at__gte=at - EVERY - UNSIGNED).exists()
+    return not settings.AUDIT_KEYS or Checkpoint.objects.near(at, within=EVERY + UNSIGNED).exists()
 
 
 def scheduled_as_in_code(at: datetime) -> bool:

@@ -1,6 +1,9 @@
 """What the worker does each minute: one list, in code. The rows of django-q2 are made from it and never typed in."""
 
+from datetime import timedelta
+
 from django.db import transaction
+from django.utils import timezone
 from django_q.models import Schedule
 
 EVERY_MINUTE = {
@@ -31,6 +34,7 @@ EVERY_MINUTE = {
     "stream events": "pim_site.siem.tasks.stream_due",
     "tell": "webhooks.tasks.deliver_due",
 }
+EVERY = timedelta(minutes=1)
 # What a row must hold besides its name and task. `repeats` -1 is django-q2's word for "for ever".
 PLAIN = {"schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1} | dict.fromkeys(
     ["args", "kwargs", "hook", "cron", "cluster", "intended_date_kwarg"]
@@ -49,6 +53,8 @@ def sync() -> None:
         if Schedule.objects.filter(name=name).count() > 1:
             Schedule.objects.filter(name=name).delete()
         Schedule.objects.update_or_create(name=name, defaults={"func": task} | PLAIN)
+    # Rows of a clock that was set back since would wait until their time comes.
+    Schedule.objects.filter(next_run__gt=timezone.now() + EVERY).update(next_run=timezone.now())
 
 
 def drifted() -> bool:

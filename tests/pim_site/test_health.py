@@ -90,6 +90,13 @@ def test_unready_with_an_old_heartbeat(alive):
     assert not health.readiness(later)["worker"]
 
 
+def test_unready_where_the_clock_was_set_back_and_nothing_was_done_since(alive, settings):
+    settings.AUDIT_KEYS = [SECRET]
+    checkpoint()
+    earlier = timezone.now() - timedelta(hours=3)
+    assert [name for name, well in health.readiness(earlier).items() if not well] == ["worker", "audit"]
+
+
 def test_unready_with_mail_that_waits(alive):
     Message.objects.create(kind="account_created", context="{}", next_attempt_at=ago(minutes=6))
     assert unready() == {"duties"}

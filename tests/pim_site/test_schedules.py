@@ -1,3 +1,4 @@
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
@@ -32,6 +33,16 @@ def test_sync_takes_foreign_rows_away_and_mends_the_others():
     sync()
     assert not drifted()
     assert not Schedule.objects.filter(func="os.system").exists()
+
+
+def test_sync_calls_back_rows_of_a_clock_that_was_set_back():
+    soon = timezone.now() + timedelta(seconds=50)
+    Schedule.objects.update(next_run=timezone.now() + timedelta(days=365))
+    Schedule.objects.filter(name="beat").update(next_run=soon)
+
+    sync()
+
+    assert set(Schedule.objects.filter(next_run__gt=timezone.now()).values_list("name", "next_run")) == {("beat", soon)}
 
 
 @pytest.mark.django_db(transaction=True)  # the scheduler closes connections

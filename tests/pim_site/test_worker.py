@@ -38,6 +38,12 @@ def test_rings_for_the_heartbeat_alone_when_nothing_is_due(now):
     assert bells() == [BEAT]
 
 
+def test_rings_for_the_heartbeat_after_the_clock_was_set_back(now):
+    Heartbeat.objects.create(name=worker.WORKER, at=now + timedelta(hours=1))
+    worker.ring(now)
+    assert bells() == [BEAT]
+
+
 def test_rings_for_what_is_due(now):
     beat()
     ActiveFactory(starts_at=after(hours=-2), ends_at=after(seconds=-1))
@@ -72,6 +78,8 @@ def test_does_not_ring_again_for_a_task_at_work(now):
     [
         (timedelta(seconds=74), None, ""),
         (timedelta(seconds=76), None, "no heartbeat"),
+        (timedelta(seconds=-74), None, ""),
+        (timedelta(hours=-1), None, "no heartbeat"),
         (timedelta(0), timedelta(seconds=74), ""),
         (timedelta(0), timedelta(seconds=76), "not answered"),
     ],
