@@ -66,6 +66,11 @@ def test_page_says_whom_it_is_for(client, path):
     assert "(ana)" in answer
 
 
+def test_page_tells_password_managers_the_username(client, path):
+    field = '<input type="text" name="username" value="ana" autocomplete="username" readonly hidden>'
+    assert field in client.get(path).text
+
+
 def test_page_shows_the_key_three_ways(client, path):
     response = client.get(path)
     answer, key = text_of(response), key_on(response)

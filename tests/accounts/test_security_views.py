@@ -256,6 +256,11 @@ def test_codes_of_before_stop_working(client, person, app, time_machine):
     assert "This code is wrong." in text_of(client.post(CODES, {"code": former}))
 
 
+def test_password_page_tells_password_managers_the_username(client, app):
+    field = '<input type="text" name="username" value="ana" autocomplete="username" readonly hidden>'
+    assert field in client.get("/security/password/").text
+
+
 def test_password_changed_keeps_this_session_and_ends_the_others(client, person, app):
     other = Client()
     signed_in(other, person)
