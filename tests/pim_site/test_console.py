@@ -339,3 +339,18 @@ def test_empty_list_says_why_and_offers_nothing_to_do_with_its_rows(at_console, 
     page = at_console("global_admin").get(path).text
     assert words in " ".join(strip_tags(page).split())
     assert 'name="action"' not in page
+
+
+def test_way_to_all_rows_stands_where_not_all_are_shown(at_console):
+    client = at_console("global_admin")
+    shown = [client.get(f"/console/accounts/user/{query}").text for query in ("", "?q=a", "?is_active__exact=1")]
+    assert [">Show all</a>" in page for page in shown] == [False, True, True]
+
+
+def test_page_of_a_person_names_in_words_what_happened(at_console):
+    client = at_console("global_admin")
+    person = UserFactory()
+    record("person.disabled", actor=client.person, target=person, subject=person)
+    page = client.get(reverse("admin:accounts_user_change", args=[person.pk])).text
+    assert "Person disabled" in page
+    assert "person.disabled" not in page
