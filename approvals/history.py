@@ -283,6 +283,7 @@ CAUSES: dict[str, str | Promise] = {
     "told_invalid": _("people not possible"),
     "too_deep": _("too deep"),
     "too_long": _("too long"),
+    "text_invalid": _("characters that cannot be kept or seen"),
     "too_long_text": _("text too long"),
     "too_many": _("too many"),
     "too_many_tokens": _("too many tokens"),

@@ -133,13 +133,13 @@ def _check_texts(arguments: Mapping[str, Any]) -> None:
         if not isinstance(text, str):
             continue
         if clean(text) != text:
-            raise TextRefused(gettext("This text has characters that cannot be stored. Type it anew."), "text_invalid")
+            why = gettext("This text has characters that cannot be stored. Type it anew.")
+            raise TextRefused(why, code="text_invalid")
         if len(text) > LONGEST_TEXT:
             raise TextRefused(gettext("This text is far too long. Shorten it."), code="too_long_text")
         if name in NAMES and _UNSEEN.search(text.strip()):
-            raise TextRefused(
-                gettext("A name is one line of characters that can be seen. Type it anew."), "text_invalid"
-            )
+            why = gettext("A name is one line of characters that can be seen. Type it anew.")
+            raise TextRefused(why, code="text_invalid")
 
 
 def _run(operation: Callable[[], R]) -> R:

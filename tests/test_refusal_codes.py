@@ -12,7 +12,16 @@ ROOMS = ("accounts", "alerts", "approvals", "assignments", "reviews", "roles", "
 OF_PAGES = {"password_mismatch"}
 OF_THE_FRAMEWORK = {"parse_error", "not_authenticated", "permission_denied"}
 # audit/services, pim_site/views and answers; pim_site/ascode and notifications.
-ELSEWHERE = {"forbidden", "server_error", "unavailable", "key_reused", "still_running", "file_refused", "not_failed"}
+ELSEWHERE = {
+    "forbidden",
+    "server_error",
+    "unavailable",
+    "key_reused",
+    "still_running",
+    "file_refused",
+    "not_failed",
+    "text_invalid",
+}
 WITHIN = {"replayed"}
 SECOND = {"Refused", "PermissionDenied", "ErrorDetail", "problem_response"}  # they take the code as a later argument
 CODE = re.compile(r"[a-z]+(_[a-z]+)*")
