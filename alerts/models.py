@@ -30,11 +30,13 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         return self.filter(key__in=KINDS)
 
     def due(self, at: datetime) -> Self:
-        return self.known().filter(is_enabled=True, next_scan_at__lte=at)
+        """Also where the clock was set back since: the next scan would wait until its time comes."""
+        is_time = Q(next_scan_at__lte=at) | Q(next_scan_at__gt=at + 2 * EVERY)
+        return self.known().filter(is_time, is_enabled=True)
 
     def to_scan(self, at: datetime) -> Self:
         """Due, or new: that one waits for the first turn of the worker is no sign that none runs."""
-        return self.known().filter(Q(next_scan_at=None) | Q(next_scan_at__lte=at), is_enabled=True)
+        return self.due(at) | self.known().filter(next_scan_at=None, is_enabled=True)
 
     def failing(self, at: datetime) -> Self:
         """Whose last scan failed, or was begun a while ago and did not come to its end."""

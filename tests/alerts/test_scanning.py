@@ -152,6 +152,15 @@ def test_failing_scan_leaves_the_incidents_and_says_its_cause(watched):
     assert watched.finds("a").scan().failure == ""
 
 
+def test_scan_comes_at_once_after_the_clock_was_set_back(quiet):
+    quiet.scan()
+    at = now()
+
+    assert [*Alert.objects.due(at), *Alert.objects.to_scan(at)] == []
+    earlier = at - timedelta(days=1)
+    assert set(Alert.objects.due(earlier)) == set(Alert.objects.to_scan(earlier)) == set(Alert.objects.known())
+
+
 def test_question_that_the_database_refuses_fails_alone(watched):
     watched.findings = (Alert.objects.raw("SELECT * FROM no_such_table")[0] for _ in (1,))
 
