@@ -103,6 +103,15 @@ def test_createsuperuser_names_the_command_to_use_instead(options):
     assert not User.objects.exists()
 
 
+def test_rotate_factor_keys_without_the_old_key_says_what_to_do_and_changes_nothing(settings):
+    device = TotpDeviceFactory()
+    settings.FACTOR_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match=r"^A secret .* put that key behind the new one, and run this again\.$"):
+        call_command("rotate_factor_keys")
+    assert TotpDevice.objects.get(pk=device.pk).encrypted_key == device.encrypted_key
+    assert not Event.objects.filter(action="factor_keys.rotated").exists()
+
+
 def test_rotate_factor_keys_lets_the_old_key_go(settings):
     device, old = TotpDeviceFactory(), settings.FACTOR_KEYS
     shown, new = factors.shown_key(device.encrypted_key), Fernet.generate_key().decode()

@@ -1,7 +1,8 @@
 import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from cryptography.fernet import InvalidToken
+from django.core.management.base import BaseCommand, CommandError
 
 from accounts.services import rotate_keys
 from audit.context import bind
@@ -14,5 +15,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with bind(correlation_id=uuid.uuid4().hex, via="command"):
-            count = rotate_keys(actor=None) + reseal_hooks(actor=None) + reseal_subscriptions(actor=None)
+            try:
+                count = rotate_keys(actor=None) + reseal_hooks(actor=None) + reseal_subscriptions(actor=None)
+            except InvalidToken as unknown:
+                raise CommandError(
+                    "A secret was encrypted with a key that is not in PIM_FACTOR_KEYS: "
+                    "put that key behind the new one, and run this again."
+                ) from unknown
         self.stdout.write(f"Encrypted anew: {count}")
