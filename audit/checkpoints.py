@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from audit.files import append_whole
 from audit.keys import origin, signing_keys
 from audit.merkle import Frontier
-from audit.models import Checkpoint
+from audit.models import Checkpoint, near
 from audit.notes import signed
 from audit.sealing import locked_head, seal
 from audit.verifying import verify
@@ -53,7 +53,7 @@ def checkpoint() -> Checkpoint:
 
 def is_due(at: datetime) -> bool:
     """Whether the last checkpoint is an hour old; also where nothing happens, for silence must be seen."""
-    return bool(settings.AUDIT_KEYS) and not Checkpoint.objects.near(at, within=EVERY).exists()
+    return bool(settings.AUDIT_KEYS) and not Checkpoint.objects.filter(near(at, within=EVERY)).exists()
 
 
 def file_unfiled() -> int:

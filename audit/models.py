@@ -221,11 +221,12 @@ class Archive(models.Model):
         return f"{self.first}–{self.last}"
 
 
-class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
-    def near(self, at: datetime, *, within: timedelta) -> "CheckpointQuerySet":
-        """Not older, and not from a clock that was set back since: nothing would be signed until its time comes."""
-        return self.filter(at__gt=at - within, at__lt=at + within)
+def near(at: datetime, *, within: timedelta) -> models.Q:
+    """Written lately: not before, and not by a clock that was set back since and would count until its time comes."""
+    return models.Q(at__gt=at - within, at__lt=at + within)
 
+
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
     def unfiled(self) -> "CheckpointQuerySet":
         return self.filter(filed_at=None).order_by("pk")
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from audit.checkpoints import EVERY
-from audit.models import Checkpoint
+from audit.models import Checkpoint, near
 
 from .duties import tasks_due
 from .models import Heartbeat
@@ -82,8 +82,9 @@ def shipped_migrations() -> frozenset[tuple[str, str]]:
     return frozenset(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
 
 
-def heart_beats(at: datetime) -> bool:
-    return Heartbeat.objects.near(at, within=HEARTBEAT_AGE).filter(name=WORKER).exists()
+def heart_beats(at: datetime, *, within: timedelta = HEARTBEAT_AGE) -> bool:
+    """Did the worker's heart beat so lately?"""
+    return Heartbeat.objects.filter(near(at, within=within), name=WORKER).exists()
 
 
 def nothing_overdue(at: datetime) -> bool:
@@ -92,7 +93,7 @@ def nothing_overdue(at: datetime) -> bool:
 
 def audit_is_signed(at: datetime) -> bool:
     """Also false where signing is refused, because the log is not what it was."""
-    return not settings.AUDIT_KEYS or Checkpoint.objects.near(at, within=EVERY + UNSIGNED).exists()
+    return not settings.AUDIT_KEYS or Checkpoint.objects.filter(near(at, within=EVERY + UNSIGNED)).exists()
 
 
 def scheduled_as_in_code(at: datetime) -> bool:

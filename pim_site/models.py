@@ -1,16 +1,9 @@
-from datetime import datetime, timedelta
-from typing import Self
+from datetime import datetime
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-
-
-class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def near(self, at: datetime, *, within: timedelta) -> Self:
-        """Not older, and not from a clock that was set back since: that one would look alive until its time comes."""
-        return self.filter(at__gt=at - within, at__lt=at + within)
 
 
 class Heartbeat(models.Model):
@@ -19,8 +12,6 @@ class Heartbeat(models.Model):
     name = models.CharField(_("name"), max_length=40, unique=True)
     at = models.DateTimeField(_("at"))
     detail = models.CharField(_("detail"), max_length=200, blank=True)
-
-    objects = HeartbeatQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("heartbeat")

@@ -22,9 +22,8 @@ from django_q.tasks import async_task
 
 from .duties import tasks_due
 from .ending import Ending
-from .models import Heartbeat
+from .health import heart_beats
 from .schedules import sync
-from .tasks import WORKER
 
 log = logging.getLogger("pim.worker")
 
@@ -124,7 +123,7 @@ def watchdog() -> timedelta:
 def silence(at: datetime) -> str:
     """What the cluster owes since longer than the watchdog waits, or an empty string."""
     patience = watchdog()
-    if not Heartbeat.objects.near(at, within=patience).filter(name=WORKER).exists():
+    if not heart_beats(at, within=patience):
         return f"no heartbeat for {patience.seconds} s"
     taken_before = at + timedelta(seconds=settings.Q_CLUSTER["retry"]) - patience
     if OrmQ.objects.filter(lock__gt=at, lock__lt=taken_before).exists():
@@ -135,7 +134,7 @@ def silence(at: datetime) -> str:
 def ring(at: datetime) -> None:
     """Queue a bell for each task that has something to do, unless one is in the queue or at work already."""
     wanted = tasks_due(at)
-    if not Heartbeat.objects.near(at, within=watchdog() / BEATS).filter(name=WORKER).exists():
+    if not heart_beats(at, within=watchdog() / BEATS):
         wanted.add(BEAT)
     if wanted:
         ringing = {bell.func() for bell in OrmQ.objects.all()}

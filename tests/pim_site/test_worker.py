@@ -12,7 +12,7 @@ from django_q.tasks import async_task
 from notifications.models import Message
 from pim_site import worker
 from pim_site.models import Heartbeat
-from pim_site.tasks import beat
+from pim_site.tasks import WORKER, beat
 from tests.factories import ActiveFactory
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def test_rings_for_the_heartbeat_alone_when_nothing_is_due(now):
 
 
 def test_rings_for_the_heartbeat_after_the_clock_was_set_back(now):
-    Heartbeat.objects.create(name=worker.WORKER, at=now + timedelta(hours=1))
+    Heartbeat.objects.create(name=WORKER, at=now + timedelta(hours=1))
     worker.ring(now)
     assert bells() == [BEAT]
 
@@ -86,7 +86,7 @@ def test_does_not_ring_again_for_a_task_at_work(now):
 )
 def test_silence(now, heartbeat, taken, word):
     """A bell is taken by locking it for the `retry` of the queue, 600 seconds."""
-    Heartbeat.objects.create(name=worker.WORKER, at=now - heartbeat)
+    Heartbeat.objects.create(name=WORKER, at=now - heartbeat)
     if taken is not None:
         async_task(BEAT)
         OrmQ.objects.update(lock=now - taken + timedelta(seconds=600))
