@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.models import Event
 from roles.models import Role
 
-from .history import ACTIONS, SUBJECTS
+from .history import SUBJECTS, called
 from .models import Request
 
 PERIODS = [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days")), ("90", _("Last 90 days"))]
@@ -41,7 +41,7 @@ class RequestFilter(django_filters.FilterSet):
 def _actions_of(events: QuerySet[Event]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the actions among the events in words, by what they are about; one statement."""
     codes = events.order_by().values_list("action", flat=True).distinct()
-    words = sorted(((code, str(ACTIONS.get(code, code))) for code in codes), key=itemgetter(1))
+    words = sorted(((code, called(code)) for code in codes), key=itemgetter(1))
     found = [
         (title, [each for each in words if each[0].partition(".")[0] in nouns]) for title, nouns in SUBJECTS.items()
     ]

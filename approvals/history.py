@@ -127,6 +127,12 @@ ACTIONS: dict[str, str | Promise] = {
     "token.rotated": _("API token replaced"),
 }
 
+
+def called(action: str) -> str:
+    """Return an action in words; its code where there are none, as in a log of a newer version."""
+    return str(ACTIONS.get(action, action))
+
+
 # What the actions are about: the first half of their codes.
 SUBJECTS: dict[str | Promise, set[str]] = {
     _("Requests and approvals"): {
@@ -272,6 +278,7 @@ CAUSES: dict[str, str | Promise] = {
     "settings_needed": _("settings still needed"),
     "stages_invalid": _("stages not possible"),
     "still_waiting": _("still waits to be sent"),
+    "text_invalid": _("characters that cannot be kept or seen"),
     "threshold_out_of_range": _("threshold not possible"),
     "threshold_unknown": _("no such threshold"),
     "throttled": _("too many attempts"),
@@ -283,7 +290,6 @@ CAUSES: dict[str, str | Promise] = {
     "told_invalid": _("people not possible"),
     "too_deep": _("too deep"),
     "too_long": _("too long"),
-    "text_invalid": _("characters that cannot be kept or seen"),
     "too_long_text": _("text too long"),
     "too_many": _("too many"),
     "too_many_tokens": _("too many tokens"),

@@ -18,7 +18,7 @@ from accounts.models import User
 from assignments.models import ActiveAssignment
 from audit.models import Archive, Event, EventQuerySet
 
-from .history import ACTIONS, CAUSES
+from .history import CAUSES, called
 from .models import Request
 
 PAGE = 25
@@ -43,7 +43,7 @@ def lines_of(events: Iterable[Event]) -> list[Line]:
     return [
         Line(
             each,
-            ACTIONS.get(each.action, each.action),
+            called(each.action),
             CAUSES.get(each.code, each.code),
             found.get(each.request_id) if each.request_id else None,
         )

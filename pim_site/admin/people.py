@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from accounts.links import link as link_to_page
 from accounts.models import EnrolmentTicket, User
 from accounts.rules import NotAllowed, intent_digest
-from approvals.history import ACTIONS
+from approvals.history import called
 from approvals.looking_back import Year
 from approvals.models import Request
 from assignments.holdings import Holding, active_holdings, eligible_holdings
@@ -298,7 +298,6 @@ def event_section(user: User) -> Section:
     rows = Event.objects.filter(subject_id=user.pk)[:SHOWN]
     heads = [_("At"), _("What"), _("By"), _("Outcome")]
     cells = [
-        [link(event, moment(event.at)), ACTIONS.get(event.action, event.action), event.actor_label, dot(event.outcome)]
-        for event in rows
+        [link(event, moment(event.at)), called(event.action), event.actor_label, dot(event.outcome)] for event in rows
     ]
     return Section(_("Audit"), heads, cells, list_of(Event, subject_id=user.pk))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.rules import NotAllowed
 from approvals import services
-from approvals.history import ACTIONS
+from approvals.history import called
 from assignments.models import ActiveAssignment, EligibleAssignment
 from assignments.ownership import owned_groups, owned_scopes, owns_a_place, within
 from audit.admin import CappedPaginator
@@ -227,7 +227,7 @@ class RoleAdmin(SettingsPages, ServiceAdmin):
 
 def event_row(event: Event) -> list[Any]:
     """Return the cells of an event in the history of a role."""
-    what = link(event, ACTIONS.get(event.action, event.action))
+    what = link(event, called(event.action))
     outcome = dot(event.outcome, event.code or None)
     return [moment(event.at), what, event.actor_label, event.subject_label, event.scope_label, outcome]
 
