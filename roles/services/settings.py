@@ -57,7 +57,7 @@ def save_settings(
     require(actor, "roles.change_rolesettings", at=RoleSettings(role=role, scope=scope))
     if unknown := set(changes) - set(SETTINGS_FIELDS):
         raise TypeError(f"not fields of role settings: {sorted(unknown)}")
-    lock_people(everybody_named(changes.get("stages", ())))
+    lock_people(_with_a_say(changes.get("stages", ())))
     role = _locked(role, scope)
     at = now()
     current = RoleSettings.objects.current().filter(role=role, scope=scope).first()
@@ -77,9 +77,7 @@ def save_settings(
         RoleSettings.objects.filter(pk=current.pk).update(superseded_at=at)
     version.save(force_insert=True)
     write_stages(version, stages)
-    withdraw_weak_tickets(everybody_named(stages))
-    if any(terms.asks_manager for terms in stages):
-        withdraw_weak_tickets(User.objects.filter(reports__isnull=False))
+    withdraw_weak_tickets(_with_a_say(stages))
     record("settings.changed", actor=actor, target=version, role=role, scope=scope, before=before, after=after)
     return version
 
@@ -119,6 +117,12 @@ def _locked(role: Role, scope: Resource) -> Role:
 def values_of(settings: RoleSettings) -> dict[str, Any]:
     """Return what `save_settings` takes to say the same again: for a copy, or to restore a version."""
     return {name: getattr(settings, name) for name in PLAIN_FIELDS} | {"stages": stages_of(settings)}
+
+
+def _with_a_say(stages: Iterable[StageTerms]) -> set[User]:
+    """The people, not the groups, whom these stages give a say: whom they name, and managers where one is asked."""
+    asks_managers = any(terms.asks_manager for terms in stages)
+    return everybody_named(stages) | (set(User.objects.filter(reports__isnull=False)) if asks_managers else set())
 
 
 def _stages_wanted(changes: dict[str, Any], base: RoleSettings | None) -> list[StageTerms]:
