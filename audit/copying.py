@@ -23,6 +23,8 @@ PAGE = 10_000
 CHUNK = 64 * 1024
 # They stand for the keys between which a page lies, in statements that are made once for all pages.
 _AFTER, _UNTIL = 2**62, 2**62 + 1
+# A statement that is made once, and its parameters, of the keys after which and until which a page lies.
+_Statement = Callable[[int, int], tuple[str, list[Any]]]
 # What a spreadsheet would take for a formula (OWASP, CSV injection); some read the wide forms of the signs alike.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 # What a text is cut to in its column; the whole of it stands in the record.
@@ -57,8 +59,8 @@ _APPROVERS = """CASE WHEN audit_event.action IN ({granting}) THEN (SELECT CASE
         FROM (SELECT after, CASE WHEN starts_with(after, '{"approvers":["')
                 THEN replace(split_part(split_part(after, '{"approvers":["', 2), '"]', 1), '","', ', ') END AS names
             FROM (SELECT split_part({record}, ',"after":', 2) AS after OFFSET 0) AS once OFFSET 0) AS once) END
-    """.replace("{names}", _guarded("names")).replace("{decoded}", _DECODED)
-_APPROVERS = _APPROVERS.replace("{granting}", ", ".join(f"'{action}'" for action in GRANTING))
+    """.replace("{granting}", ", ".join(f"'{action}'" for action in GRANTING))
+_APPROVERS = _APPROVERS.replace("{names}", _guarded("names")).replace("{decoded}", _DECODED)
 
 _CELLS = {
     "number": "numbered.n",
@@ -114,22 +116,26 @@ def _rows(events: QuerySet[Event], cells: str) -> "QuerySet[Event, Any]":
     return rows.annotate(cells=_Cells(cells, ())).order_by("pk").values_list("cells")
 
 
-def _made(query: "QuerySet[Event, Any]") -> Callable[[int, int], tuple[str, list[Any]]]:
-    """What makes the statement of each page: Django takes as long for one as PostgreSQL for hundreds of rows."""
+def _made(query: "QuerySet[Event, Any]") -> _Statement:
+    """The statement of all pages: Django takes as long to make one as PostgreSQL for hundreds of rows."""
     sql, parameters = query.query.sql_with_params()
-    return lambda after, until: (sql, [{_AFTER: after, _UNTIL: until}.get(each, each) for each in parameters])
+
+    def statement(after: int, until: int) -> tuple[str, list[Any]]:
+        keys = {_AFTER: after, _UNTIL: until}
+        return sql, [keys.get(each, each) for each in parameters]
+
+    return statement
 
 
-def _key(statement: Callable[[int, int], tuple[str, list[Any]]], after: int) -> int | None:
+def _key(statement: _Statement, after: int) -> int | None:
+    """The one key that it finds; it names none until which it looks."""
     with connection.cursor() as cursor:
         cursor.execute(*statement(after, 0))
         found = cursor.fetchone()
     return found[0] if found else None
 
 
-def _page(
-    statement: Callable[[int, int], tuple[str, list[Any]]], form: str, after: int, until: int, page: BytesIO
-) -> Iterator[bytes]:
+def _page(statement: _Statement, form: str, after: int, until: int, page: BytesIO) -> Iterator[bytes]:
     """The events after one key and up to another; `page` is where they are kept, for each page the same memory."""
     query, parameters = statement(after, until)
     page.seek(0)
